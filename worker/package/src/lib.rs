@@ -1,1 +1,51 @@
-//! TODO
+//! The Resplice update package, `ID.rspl`: what travels from a worker, through
+//! the server, to a host.
+//!
+//! A package is a canonical ustar archive with the members
+//!
+//! | member | what it is |
+//! |---|---|
+//! | `manifest.json` | [`Manifest`]: what the update is, for which kernel, and every other member's digest |
+//! | `modules/<id>.ko` | the update module |
+//! | `modules/resplice.ko` | the core that matches and applies it |
+//! | `report.json` | what the build found out |
+//! | `signature.json` | ed25519 over `"resplice-package-v1\0"` and the manifest's bytes |
+//!
+//! and whatever else the manifest lists. There is exactly one encoding of a
+//! package: [`Package::open`] encodes what it read again and refuses bytes that
+//! differ, so nothing can be changed, appended or hidden, not even padding.
+//!
+//! ```
+//! # fn main() -> Result<(), resplice_package::Error> {
+//! # let manifest = resplice_package::example::manifest();
+//! # let members = resplice_package::example::members();
+//! use resplice_package::{Package, SecretKey};
+//! let key = SecretKey::generate()?;
+//! let bytes = Package::write(manifest, members, &key)?;
+//! let package = Package::open(&bytes, &[key.public()])?;
+//! assert_eq!(package.manifest().object, "vmlinux");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Checks are made in this order: size, archive structure, canonical encoding,
+//! signature by a trusted key, and only then anything that the manifest says.
+//! No secrets are compared here: the only secret is the signing key, and all
+//! work on it is done by `ed25519-dalek` in constant time.
+#![forbid(unsafe_code)]
+
+mod archive;
+mod error;
+#[doc(hidden)]
+pub mod example;
+mod key;
+mod manifest;
+mod name;
+mod package;
+mod signature;
+
+pub use archive::{MAX_MEMBERS, MAX_PACKAGE_BYTES};
+pub use error::Error;
+pub use key::{PublicKey, SecretKey};
+pub use manifest::{FORMAT, Function, Input, MAX_MANIFEST_BYTES, Manifest, Member, Target};
+pub use package::{CORE_MODULE, Package, REPORT, sha256_hex, update_module_name};

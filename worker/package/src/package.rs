@@ -1,0 +1,201 @@
+//! Writing a package, and opening one.
+
+use crate::{
+    Error, FORMAT, MAX_MANIFEST_BYTES, Manifest, Member, PublicKey, SecretKey, archive, signature,
+};
+use sha2::{Digest, Sha256};
+use std::collections::{BTreeMap, BTreeSet};
+
+const MANIFEST: &str = "manifest.json";
+const SIGNATURE: &str = "signature.json";
+/// The member that holds what the build found out.
+pub const REPORT: &str = "report.json";
+/// The member that holds the core.
+pub const CORE_MODULE: &str = "modules/resplice.ko";
+
+/// The member that holds the update module of the update `id`.
+#[must_use]
+pub fn update_module_name(id: &str) -> String {
+    format!("modules/{id}.ko")
+}
+
+/// sha256 in lower-case hex.
+#[must_use]
+pub fn sha256_hex(bytes: &[u8]) -> String {
+    hex::encode(Sha256::digest(bytes))
+}
+
+/// A package that has been verified: there is no other way to get one.
+#[derive(Debug, Clone)]
+pub struct Package {
+    manifest: Manifest,
+    members: BTreeMap<String, Vec<u8>>,
+    signer: PublicKey,
+    digest: String,
+}
+
+impl Package {
+    /// Writes and signs a package. `manifest.members` is filled in here, and the
+    /// lists are sorted. The same arguments give the same bytes. `members` must
+    /// hold the update module ([`update_module_name`]), [`CORE_MODULE`] and
+    /// [`REPORT`].
+    ///
+    /// # Errors
+    /// Whatever [`Package::open`] would refuse.
+    pub fn write(
+        mut manifest: Manifest,
+        mut members: BTreeMap<String, Vec<u8>>,
+        key: &SecretKey,
+    ) -> Result<Vec<u8>, Error> {
+        for reserved in [MANIFEST, SIGNATURE] {
+            if members.contains_key(reserved) {
+                return Err(Error::BadName {
+                    name: reserved.to_owned(),
+                });
+            }
+        }
+        manifest.format = FORMAT;
+        manifest.members = members
+            .iter()
+            .map(|(name, bytes)| Member {
+                name: name.clone(),
+                sha256: sha256_hex(bytes),
+                bytes: bytes.len() as u64,
+            })
+            .collect();
+        let encoded = manifest.encode()?;
+        members.insert(SIGNATURE.to_owned(), signature::sign(&encoded, key)?);
+        members.insert(MANIFEST.to_owned(), encoded);
+        let bytes = archive::encode(&members)?;
+        // What the reader would refuse must not leave the writer.
+        Self::open(&bytes, &[key.public()])?;
+        Ok(bytes)
+    }
+
+    /// Opens a package: everything is checked, nothing is believed before the
+    /// signature of one of the `trusted` keys over it has been.
+    ///
+    /// # Errors
+    /// See [`Error`]: any byte that differs from what a trusted key signed.
+    pub fn open(bytes: &[u8], trusted: &[PublicKey]) -> Result<Self, Error> {
+        let mut members = archive::decode(bytes)?;
+        let manifest_bytes = take(&mut members, MANIFEST)?;
+        let signature_bytes = take(&mut members, SIGNATURE)?;
+        if manifest_bytes.len() > MAX_MANIFEST_BYTES {
+            return Err(Error::TooLarge {
+                what: "the package's manifest".to_owned(),
+                bytes: manifest_bytes.len() as u64,
+                limit: MAX_MANIFEST_BYTES as u64,
+            });
+        }
+        let signer = signature::verify(manifest_bytes, signature_bytes, trusted)?;
+        let manifest = Manifest::decode(manifest_bytes)?;
+        check_members(&manifest, &members)?;
+        Ok(Self {
+            manifest,
+            members: members
+                .into_iter()
+                .map(|(name, bytes)| (name, bytes.to_vec()))
+                .collect(),
+            signer,
+            digest: sha256_hex(bytes),
+        })
+    }
+
+    /// What the package says about itself.
+    #[must_use]
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// The trusted key that signed it.
+    #[must_use]
+    pub fn signer(&self) -> PublicKey {
+        self.signer
+    }
+
+    /// sha256 of the whole package, in hex.
+    #[must_use]
+    pub fn digest(&self) -> &str {
+        &self.digest
+    }
+
+    /// A member's bytes.
+    ///
+    /// # Errors
+    /// [`Error::MissingMember`].
+    pub fn member(&self, name: &str) -> Result<&[u8], Error> {
+        self.members
+            .get(name)
+            .map(Vec::as_slice)
+            .ok_or_else(|| Error::MissingMember {
+                name: name.to_owned(),
+            })
+    }
+
+    /// The update module (`modules/<id>.ko`).
+    ///
+    /// # Errors
+    /// None in practice: [`Package::open`] has made sure that it is there.
+    pub fn update_module(&self) -> Result<&[u8], Error> {
+        self.member(&update_module_name(&self.manifest.id))
+    }
+
+    /// The core (`modules/resplice.ko`).
+    ///
+    /// # Errors
+    /// None in practice, as above.
+    pub fn core_module(&self) -> Result<&[u8], Error> {
+        self.member(CORE_MODULE)
+    }
+
+    /// What the build found out (`report.json`).
+    ///
+    /// # Errors
+    /// None in practice, as above.
+    pub fn report(&self) -> Result<&[u8], Error> {
+        self.member(REPORT)
+    }
+}
+
+fn take<'a>(members: &mut BTreeMap<String, &'a [u8]>, name: &str) -> Result<&'a [u8], Error> {
+    members.remove(name).ok_or_else(|| Error::MissingMember {
+        name: name.to_owned(),
+    })
+}
+
+/// The members are those that the manifest lists, byte for byte, in order.
+fn check_members(manifest: &Manifest, members: &BTreeMap<String, &[u8]>) -> Result<(), Error> {
+    let listed: BTreeSet<&str> = manifest.members.iter().map(|m| m.name.as_str()).collect();
+    if let Some(name) = members.keys().find(|name| !listed.contains(name.as_str())) {
+        return Err(Error::ExtraMember { name: name.clone() });
+    }
+    if !manifest.members.is_sorted_by(|a, b| a.name < b.name) {
+        return Err(Error::Manifest {
+            reason: "members are out of order or listed twice".to_owned(),
+        });
+    }
+    let update = update_module_name(&manifest.id);
+    for name in [update.as_str(), CORE_MODULE, REPORT] {
+        if !listed.contains(name) {
+            return Err(Error::MissingMember {
+                name: name.to_owned(),
+            });
+        }
+    }
+    for member in &manifest.members {
+        let missing = || Error::MissingMember {
+            name: member.name.clone(),
+        };
+        let bytes = members.get(&member.name).ok_or_else(missing)?;
+        let found = sha256_hex(bytes);
+        if bytes.len() as u64 != member.bytes || found != member.sha256 {
+            return Err(Error::Digest {
+                name: member.name.clone(),
+                expected: member.sha256.clone(),
+                found,
+            });
+        }
+    }
+    Ok(())
+}
