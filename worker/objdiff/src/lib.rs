@@ -1,1 +1,11 @@
-//! TODO
+//! Object-code differencing and match images for live kernel updates.
+//!
+//! Bytes in, typed results out: nothing here starts a process, opens a socket
+//! or knows of jobs. [`elf`] reads relocatable x86-64 objects, [`sites`] reads
+//! the kernel's tables inside them, [`image`] writes what the kernel core
+//! matches against running text, and [`filematch`] does that same matching
+//! against a kernel *file* at build time.
+
+#![forbid(unsafe_code)]
+
+pub mod elf;
