@@ -1,1 +1,47 @@
-//! TODO
+//! The wire contract of Resplice: what server, worker, agent and command line
+//! say to each other over HTTP, as serde types.
+//!
+//! Everything is JSON under [`BASE_PATH`], except patches, logs and packages,
+//! which are plain bytes. Times are UTC in RFC 3339 form. An error is a
+//! [`Problem`] (RFC 9457). Whoever calls gives a bearer [`Token`]; its [`Role`]
+//! says what it may do.
+//!
+//! With the feature `client`, [`client::Client`] is a typed client for all of it.
+#![forbid(unsafe_code)]
+
+#[cfg(feature = "client")]
+pub mod client;
+mod host;
+mod id;
+mod job;
+pub mod limits;
+mod problem;
+mod role;
+mod status;
+mod target;
+mod update;
+mod worker;
+
+pub use host::{
+    Enrol, Enrolled, Host, HostReport, Hosts, NewReport, Plan, PlannedUpdate, ReportEvent,
+};
+pub use id::{HostId, JobId, ReportId, UpdateId};
+pub use job::{Job, PackageInfo, Step};
+pub use problem::{PROBLEM_JSON, Problem};
+pub use role::{Role, Token, TokenError, Whoami};
+pub use status::{FinishStatus, JobStatus};
+pub use target::{Target, Targets};
+pub use update::{
+    Check, CheckFile, NewRelease, NewUpdate, Release, TargetStatus, Update, UpdateSummary, Updates,
+};
+pub use worker::{
+    Finish, Heartbeat, HeartbeatAnswer, Lease, LeaseRequest, LeasedUpdate, NewWorker, Worker,
+    Workers,
+};
+
+/// What every path of the API begins with.
+pub const BASE_PATH: &str = "/api/v1";
+/// Header of a log response: `true` when no more bytes will come.
+pub const LOG_COMPLETE_HEADER: &str = "x-log-complete";
+/// Header of a log response: the attempt that the bytes are of.
+pub const LOG_ATTEMPT_HEADER: &str = "x-log-attempt";

@@ -1,0 +1,86 @@
+//! Reading and following a job's log.
+
+use super::{Client, Error, header_text, read, send};
+use crate::{JobId, JobStatus, LOG_ATTEMPT_HEADER, LOG_COMPLETE_HEADER};
+
+/// Most bytes of a log in one answer.
+const MAX_PIECE_BYTES: usize = 8 << 20;
+
+/// A piece of a log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogPiece {
+    /// Its bytes; they may not be UTF-8.
+    pub bytes: Vec<u8>,
+    /// The attempt that they are of; 0 if there was none yet.
+    pub attempt: u32,
+    /// Whether the attempt's log ends here.
+    pub complete: bool,
+}
+
+impl Client {
+    /// `GET /jobs/{id}/log`: a piece of an attempt's log (the latest attempt's
+    /// without `attempt`) from `offset`. With `follow` the server waits up to 20
+    /// seconds for bytes.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn log(
+        &self,
+        job: JobId,
+        attempt: Option<u32>,
+        offset: u64,
+        follow: bool,
+    ) -> Result<LogPiece, Error> {
+        let operation = "read the log";
+        let mut request = self
+            .get(&format!("/jobs/{job}/log"))
+            .query(&[("offset", offset), ("follow", u64::from(follow))]);
+        if let Some(attempt) = attempt {
+            request = request.query(&[("attempt", attempt)]);
+        }
+        let response = send(operation, request).await?;
+        let complete = header_text(&response, LOG_COMPLETE_HEADER) == Some("true");
+        let attempt = header_text(&response, LOG_ATTEMPT_HEADER)
+            .and_then(|text| text.parse().ok())
+            .ok_or_else(|| Error::Answer {
+                operation,
+                reason: format!("it has no {LOG_ATTEMPT_HEADER}"),
+            })?;
+        let bytes = read(operation, response, MAX_PIECE_BYTES).await?;
+        Ok(LogPiece {
+            bytes,
+            attempt,
+            complete,
+        })
+    }
+
+    /// Follows a job's log, attempt after attempt, until the job has ended, and
+    /// returns how it did.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn follow_log(
+        &self,
+        job: JobId,
+        mut on_bytes: impl FnMut(u32, &[u8]),
+    ) -> Result<JobStatus, Error> {
+        let mut attempt = 1;
+        let mut offset = 0;
+        loop {
+            let piece = self.log(job, Some(attempt), offset, true).await?;
+            offset += piece.bytes.len() as u64;
+            if !piece.bytes.is_empty() {
+                on_bytes(attempt, &piece.bytes);
+            }
+            if !piece.complete {
+                continue;
+            }
+            let state = self.job(job).await?;
+            if state.status.is_final() && state.attempt <= attempt {
+                return Ok(state.status);
+            }
+            attempt += 1;
+            offset = 0;
+        }
+    }
+}

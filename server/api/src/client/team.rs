@@ -1,0 +1,110 @@
+//! What people do: upload, look, release.
+
+use super::{Client, Error, read, send, send_json};
+use crate::{
+    Host, Hosts, Job, JobId, NewRelease, NewUpdate, Targets, Update, UpdateId, Updates, Whoami,
+    Workers, limits,
+};
+
+impl Client {
+    /// `GET /healthz`: whether the server answers.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn health(&self) -> Result<(), Error> {
+        send("ask the server how it is", self.get("/healthz"))
+            .await
+            .map(drop)
+    }
+
+    /// `GET /whoami`: what the token may do.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn whoami(&self) -> Result<Whoami, Error> {
+        send_json("ask who this token is", self.get("/whoami")).await
+    }
+
+    /// `GET /targets`: the kernels that the server can build for.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn targets(&self) -> Result<Targets, Error> {
+        send_json("list the targets", self.get("/targets")).await
+    }
+
+    /// `POST /updates`: uploads a patch and starts its builds.
+    ///
+    /// # Errors
+    /// See [`Error`]; a refused patch is a problem with status 422 and its line.
+    pub async fn upload(&self, update: &NewUpdate) -> Result<Update, Error> {
+        send_json("upload the patch", self.post("/updates").json(update)).await
+    }
+
+    /// `GET /updates`: a page of updates, newest first.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn updates(&self, limit: u64, before: Option<UpdateId>) -> Result<Updates, Error> {
+        let mut request = self.get("/updates").query(&[("limit", limit)]);
+        if let Some(before) = before {
+            request = request.query(&[("before", before)]);
+        }
+        send_json("list the updates", request).await
+    }
+
+    /// `GET /updates/{id}`: all about one update.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn update(&self, id: UpdateId) -> Result<Update, Error> {
+        send_json("look at the update", self.get(&format!("/updates/{id}"))).await
+    }
+
+    /// `GET /updates/{id}/patch`: the patch's bytes.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn patch(&self, id: UpdateId) -> Result<Vec<u8>, Error> {
+        let operation = "fetch the patch";
+        let response = send(operation, self.get(&format!("/updates/{id}/patch"))).await?;
+        read(operation, response, limits::MAX_PATCH_BYTES).await
+    }
+
+    /// `POST /updates/{id}/release`: lets hosts have it.
+    ///
+    /// # Errors
+    /// See [`Error`]; 403 for whoever uploaded it, 409 while nothing is built.
+    pub async fn release(&self, id: UpdateId, comment: &str) -> Result<Update, Error> {
+        let body = NewRelease {
+            comment: comment.to_owned(),
+        };
+        let request = self.post(&format!("/updates/{id}/release")).json(&body);
+        send_json("release the update", request).await
+    }
+
+    /// `GET /jobs/{id}`: how one build stands.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn job(&self, id: JobId) -> Result<Job, Error> {
+        send_json("look at the job", self.get(&format!("/jobs/{id}"))).await
+    }
+
+    /// `GET /hosts`: all enrolled hosts.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn hosts(&self) -> Result<Vec<Host>, Error> {
+        let hosts: Hosts = send_json("list the hosts", self.get("/hosts")).await?;
+        Ok(hosts.hosts)
+    }
+
+    /// `GET /workers`: all registered workers.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn workers(&self) -> Result<Workers, Error> {
+        send_json("list the workers", self.get("/workers")).await
+    }
+}

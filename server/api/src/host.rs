@@ -1,0 +1,157 @@
+//! Hosts: enrolment, what they should run, and what they say they did.
+
+use crate::{HostId, ReportId, Step, Token, UpdateId};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// Body of `POST /hosts/enrol`, sent with the enrolment token.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Enrol {
+    /// The host's name.
+    pub name: String,
+    /// Its own ed25519 public key, 64 hex digits.
+    pub public_key: String,
+    /// What `uname -r` says.
+    pub release: String,
+    /// Id of its target, for example `debian:6.1.0-50-cloud-amd64`.
+    pub target: String,
+}
+
+/// Answer to an enrolment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Enrolled {
+    /// The host's id.
+    pub host_id: HostId,
+    /// The host's own token; it is shown this once.
+    pub token: Token,
+    /// Keys whose packages the host may trust, 64 hex digits each.
+    pub worker_keys: Vec<String>,
+}
+
+/// Answer of `GET /hosts/{id}/plan`: what the host should run. Its ETag stays
+/// the same as long as its content does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    /// Released updates for the host's target, in the order of their release.
+    pub updates: Vec<PlannedUpdate>,
+    /// Updates that it should undo.
+    pub undo: Vec<UpdateId>,
+}
+
+/// An update that a host should run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedUpdate {
+    /// The update.
+    pub update_id: UpdateId,
+    /// One line for people.
+    pub name: String,
+    /// Its package: `GET /packages/{sha256}`.
+    pub package_sha256: String,
+    /// The package's size in bytes.
+    pub bytes: u64,
+    /// Id of the target that it is for.
+    pub target: String,
+    /// When it was released.
+    pub released_at: Timestamp,
+}
+
+/// What a host did with an update.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReportEvent {
+    /// It runs now.
+    Applied,
+    /// It does not run any more.
+    Undone,
+    /// The running kernel or the package was not what it must be.
+    Refused,
+    /// Something else went wrong.
+    Failed,
+    /// A task sits in a function that is to be replaced; it will be tried again.
+    Busy,
+}
+
+impl ReportEvent {
+    /// The word on the wire.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Applied => "applied",
+            Self::Undone => "undone",
+            Self::Refused => "refused",
+            Self::Failed => "failed",
+            Self::Busy => "busy",
+        }
+    }
+}
+
+/// Body of `POST /hosts/{id}/reports`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewReport {
+    /// The update.
+    pub update_id: UpdateId,
+    /// What happened.
+    pub event: ReportEvent,
+    /// The report of the kernel core or the reason, for people.
+    #[serde(default)]
+    pub detail: String,
+    /// How long all CPUs stood still, in nanoseconds.
+    #[serde(default)]
+    pub pause_ns: Option<u64>,
+    /// What the host did, step by step: `download`, `verify`, `apply`.
+    #[serde(default)]
+    pub timeline: Vec<Step>,
+}
+
+/// A report as the server keeps it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostReport {
+    /// Its id.
+    pub id: ReportId,
+    /// The host.
+    pub host_id: HostId,
+    /// The host's name.
+    pub host_name: String,
+    /// The update.
+    pub update_id: UpdateId,
+    /// What happened.
+    pub event: ReportEvent,
+    /// The report of the kernel core or the reason, for people.
+    pub detail: String,
+    /// How long all CPUs stood still, in nanoseconds.
+    pub pause_ns: Option<u64>,
+    /// What the host did, step by step.
+    pub timeline: Vec<Step>,
+    /// When the server got it.
+    pub received_at: Timestamp,
+}
+
+/// An enrolled host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Host {
+    /// Its id.
+    pub id: HostId,
+    /// Its name.
+    pub name: String,
+    /// Id of its target.
+    pub target: String,
+    /// What `uname -r` said when it enrolled.
+    pub release: String,
+    /// Its own ed25519 public key, 64 hex digits.
+    pub public_key: String,
+    /// When it enrolled.
+    pub enrolled_at: Timestamp,
+    /// When it last asked for its plan or reported.
+    pub last_seen_at: Timestamp,
+    /// Updates that run there, by its latest reports.
+    pub applied: Vec<UpdateId>,
+}
+
+/// Answer of `GET /hosts`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hosts {
+    /// All of them, by name.
+    pub hosts: Vec<Host>,
+}

@@ -1,0 +1,142 @@
+//! Updates: a patch, the kernels it is for, and what became of it.
+
+use crate::{HostReport, Job, JobId, JobStatus, UpdateId};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// Body of `POST /updates`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewUpdate {
+    /// One line for people.
+    pub name: String,
+    /// A unified diff against the kernel's source, paths with one leading
+    /// component (`a/`, `b/`).
+    pub patch: String,
+    /// Ids of the targets to build for; at least one.
+    pub targets: Vec<String>,
+    /// CVE ids that it fixes.
+    #[serde(default)]
+    pub cves: Vec<String>,
+    /// Anything else, for people.
+    #[serde(default)]
+    pub notes: String,
+    /// How to see inside a guest whether the fix is in force.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub check: Option<Check>,
+}
+
+/// A script that the verification VM runs before and after: exit code 0 means
+/// fixed, 1 means vulnerable, anything else that it could not tell.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Check {
+    /// A shell script; without one, the file named `check` is run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub script: Option<String>,
+    /// Files that lie beside the script when it runs.
+    #[serde(default)]
+    pub files: Vec<CheckFile>,
+}
+
+/// A file of a [`Check`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CheckFile {
+    /// A plain file name: letters, digits, `.`, `_`, `-`, not beginning with a dot.
+    pub name: String,
+    /// Unix permission bits, at most 0o777.
+    pub mode: u32,
+    /// Its bytes in standard base64.
+    pub base64: String,
+}
+
+/// An update with all that is known about it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Update {
+    /// Its id.
+    pub id: UpdateId,
+    /// One line for people.
+    pub name: String,
+    /// CVE ids that it fixes.
+    pub cves: Vec<String>,
+    /// Anything else, for people.
+    pub notes: String,
+    /// sha256 of the patch in hex.
+    pub patch_sha256: String,
+    /// Size of the patch in bytes.
+    pub patch_bytes: u64,
+    /// Paths of the files that the patch touches.
+    pub files: Vec<String>,
+    /// Whether it came with a check.
+    pub has_check: bool,
+    /// Name of the token that uploaded it.
+    pub uploaded_by: String,
+    /// When it was uploaded.
+    pub created_at: Timestamp,
+    /// Who released it, if someone did.
+    pub released: Option<Release>,
+    /// One job per target.
+    pub jobs: Vec<Job>,
+    /// What hosts said about it, oldest first.
+    pub reports: Vec<HostReport>,
+}
+
+/// That an update was released.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Release {
+    /// Name of the token that released it.
+    pub by: String,
+    /// When.
+    pub at: Timestamp,
+    /// What the engineer wrote.
+    pub comment: String,
+}
+
+/// Body of `POST /updates/{id}/release`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewRelease {
+    /// Why it is good, for the audit log.
+    #[serde(default)]
+    pub comment: String,
+}
+
+/// An update as it stands in a list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UpdateSummary {
+    /// Its id.
+    pub id: UpdateId,
+    /// One line for people.
+    pub name: String,
+    /// CVE ids that it fixes.
+    pub cves: Vec<String>,
+    /// When it was uploaded.
+    pub created_at: Timestamp,
+    /// Name of the token that uploaded it.
+    pub uploaded_by: String,
+    /// Whether it was released.
+    pub released: bool,
+    /// How it stands for each target.
+    pub targets: Vec<TargetStatus>,
+}
+
+/// How an update stands for one target.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TargetStatus {
+    /// The target's id.
+    pub target: String,
+    /// The job that builds for it.
+    pub job: JobId,
+    /// How that stands.
+    pub status: JobStatus,
+}
+
+/// Answer of `GET /updates?limit=N&before=ID`: newest first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Updates {
+    /// One page.
+    pub updates: Vec<UpdateSummary>,
+    /// Give this as `before` to get the next page.
+    pub next: Option<UpdateId>,
+}
