@@ -32,13 +32,14 @@ impl Client {
         follow: bool,
     ) -> Result<LogPiece, Error> {
         let operation = "read the log";
-        let mut request = self
-            .get(&format!("/jobs/{job}/log"))
-            .query(&[("offset", offset), ("follow", u64::from(follow))]);
+        let mut path = format!(
+            "/jobs/{job}/log?offset={offset}&follow={}",
+            u8::from(follow)
+        );
         if let Some(attempt) = attempt {
-            request = request.query(&[("attempt", attempt)]);
+            path.push_str(&format!("&attempt={attempt}"));
         }
-        let response = send(operation, request).await?;
+        let response = send(operation, self.get(&path)).await?;
         let complete = header_text(&response, LOG_COMPLETE_HEADER) == Some("true");
         let attempt = header_text(&response, LOG_ATTEMPT_HEADER)
             .and_then(|text| text.parse().ok())

@@ -46,11 +46,11 @@ impl Client {
     /// # Errors
     /// See [`Error`].
     pub async fn updates(&self, limit: u64, before: Option<UpdateId>) -> Result<Updates, Error> {
-        let mut request = self.get("/updates").query(&[("limit", limit)]);
+        let mut path = format!("/updates?limit={limit}");
         if let Some(before) = before {
-            request = request.query(&[("before", before)]);
+            path.push_str(&format!("&before={before}"));
         }
-        send_json("list the updates", request).await
+        send_json("list the updates", self.get(&path)).await
     }
 
     /// `GET /updates/{id}`: all about one update.

@@ -62,8 +62,7 @@ impl Client {
             let skip = usize::try_from(at - offset).unwrap_or(bytes.len());
             let piece = &bytes[skip..bytes.len().min(skip + MAX_LOG_CHUNK_BYTES)];
             let request = self
-                .post(&format!("/jobs/{job}/attempts/{attempt}/log"))
-                .query(&[("offset", at)])
+                .post(&format!("/jobs/{job}/attempts/{attempt}/log?offset={at}"))
                 .header(BYTES.0, BYTES.1)
                 .body(piece.to_vec());
             match send("append to the log", request).await {
