@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Late relocations: fields of the update module that refer to what the kernel
+ * does not export. They are filled in at MODULE_STATE_COMING, ahead of every
+ * other notifier, so that jump labels, static calls and tracepoints of the
+ * update find their keys; its text is read-only by then.
+ */
+#include <linux/elf.h>
+#include <linux/module.h>
+#include <linux/string.h>
+#include <linux/uaccess.h>
+#include <linux/vmalloc.h>
+
+#include "image.h"
+#include "late.h"
+#include "match.h"
+#include "report.h"
+#include "text.h"
+
+static bool in_module(struct module *mod, unsigned long place, u32 width)
+{
+	unsigned long last = place + width - 1;
+
+	return (within_module_core(place, mod) && within_module_core(last, mod)) ||
+	       (within_module_init(place, mod) && within_module_init(last, mod));
+}
+
+/* The bytes for a field; fails if the value does not fit. */
+static int field_value(const struct resplice_late *late, unsigned long symbol, u64 *value)
+{
+	u64 v = symbol + late->addend;
+
+	switch (late->type) {
+	case R_X86_64_64:
+		break;
+	case R_X86_64_PC32:
+	case R_X86_64_PLT32:
+		v -= late->place;
+		fallthrough;
+	case R_X86_64_32S:
+		if ((s64)v != (s32)v)
+			return -ERANGE;
+		break;
+	case R_X86_64_32:
+		if (v != (u32)v)
+			return -ERANGE;
+		break;
+	default:
+		return -EINVAL;
+	}
+	*value = v;
+	return 0;
+}
+
+static int late_one(struct rs_match *m, struct module *update,
+		    const struct resplice_late *late, bool write)
+{
+	const struct rs_image *image = m->image;
+	u32 width = rs_reloc_width(late->type);
+	struct rs_alias alias;
+	unsigned long symbol;
+	u64 value, zero = 0;
+	int err;
+
+	if (!width || late->symbol >= image->nr_symbols || late->reserved ||
+	    !in_module(update, late->place, width))
+		return rs_refuse(-ENOEXEC, "format", "a late relocation is out of range");
+	/* An alternative that was applied here has no such field any more. */
+	if (late->feature != RESPLICE_NONE)
+		return rs_refuse(-EOPNOTSUPP, "unsupported",
+				 "a late relocation under an alternative");
+	err = rs_match_resolve(m, late->symbol, &symbol);
+	if (err)
+		return err;
+	err = field_value(late, symbol, &value);
+	if (err)
+		return rs_refuse(err, "range", "%s is out of reach of the update",
+				 rs_symbol_name(image, late->symbol));
+	if (!write) {
+		/* Something else has been here: then it is not ours to fill in. */
+		if (memcmp((void *)late->place, &zero, width))
+			return rs_refuse(-ENOEXEC, "format",
+					 "the place for %s is not empty",
+					 rs_symbol_name(image, late->symbol));
+		return 0;
+	}
+	err = rs_alias_map(&alias, late->place, width);
+	if (err)
+		return rs_refuse(err, "memory", "cannot map the update's own text");
+	memcpy(alias.at, &value, width);
+	rs_alias_unmap(&alias);
+	return 0;
+}
+
+int rs_late_apply(struct rs_match *m, struct module *update,
+		  const struct resplice_late *late, u32 count)
+{
+	u32 i, pass;
+	int err;
+
+	for (pass = 0; pass < 2; pass++)
+		for (i = 0; i < count; i++) {
+			err = late_one(m, update, &late[i], pass);
+			if (err)
+				return err;
+		}
+	if (count)
+		rs_report("resolved: %u symbol references\n", count);
+	return 0;
+}

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef RESPLICE_LATE_H
+#define RESPLICE_LATE_H
+
+#include <resplice/format.h>
+
+struct module;
+struct rs_match;
+
+/* Check every late relocation, then fill all of them in. */
+int rs_late_apply(struct rs_match *m, struct module *update,
+		  const struct resplice_late *late, u32 count);
+
+#endif /* RESPLICE_LATE_H */

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <linux/module.h>
+
+#include "report.h"
+#include "symbols.h"
+#include "update.h"
+
+static int __init resplice_init(void)
+{
+	int err;
+
+	err = rs_symbols_init();
+	if (err)
+		return err;
+	err = rs_sysfs_init();
+	if (err)
+		return err;
+	err = rs_updates_init();
+	if (err)
+		goto out_sysfs;
+	return 0;
+
+out_sysfs:
+	rs_sysfs_exit();
+	return err;
+}
+
+/* Updates import from this module: none is left when it goes. */
+static void __exit resplice_exit(void)
+{
+	rs_updates_exit();
+	rs_sysfs_exit();
+	rs_report_free();
+}
+
+module_init(resplice_init);
+module_exit(resplice_exit);
+MODULE_DESCRIPTION("Resplice: live kernel updates");
+MODULE_LICENSE("GPL");
+MODULE_VERSION("0.1.0");

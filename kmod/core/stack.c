@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Is anybody in this code? Every word of every kernel stack is looked at, not
+ * just what an unwinder believes: a stale word costs a retry, a missed one a
+ * crash. Return addresses that tracers have moved off the stack are followed.
+ */
+#include <linux/ftrace.h>
+#include <linux/kprobes.h>
+#include <linux/rethook.h>
+#include <linux/sched/signal.h>
+#include <linux/sched/task_stack.h>
+#include <linux/string.h>
+#include <linux/version.h>
+
+#include "stack.h"
+#include "symbols.h"
+
+void rs_scan_init(struct rs_scan *scan, const struct rs_range *ranges, u32 nr_ranges)
+{
+	u32 i;
+
+	memset(scan, 0, sizeof(*scan));
+	scan->ranges = ranges;
+	scan->nr_ranges = nr_ranges;
+	scan->low = ULONG_MAX;
+	for (i = 0; i < nr_ranges; i++) {
+		scan->low = min(scan->low, ranges[i].start);
+		scan->high = max(scan->high, ranges[i].end);
+	}
+}
+
+static void check_word(struct rs_scan *scan, struct task_struct *task, unsigned long word)
+{
+	struct rs_conflict *c;
+	u32 i, slot;
+
+	if (word < scan->low || word >= scan->high)
+		return;
+	for (i = 0; i < scan->nr_ranges; i++)
+		if (word >= scan->ranges[i].start && word < scan->ranges[i].end)
+			break;
+	if (i == scan->nr_ranges)
+		return;
+	slot = atomic_inc_return(&scan->nr_conflicts) - 1;
+	if (slot >= RS_CONFLICTS)
+		return;
+	c = &scan->conflicts[slot];
+	c->pid = task->pid;
+	memcpy(c->comm, task->comm, sizeof(c->comm));
+	c->comm[sizeof(c->comm) - 1] = 0;
+	c->address = word;
+}
+
+/* Where function_graph and kretprobes keep the true return addresses. */
+static void check_moved(struct rs_scan *scan, struct task_struct *task)
+{
+#if defined(CONFIG_FUNCTION_GRAPH_TRACER) && LINUX_VERSION_CODE < KERNEL_VERSION(6, 11, 0)
+	int i;
+
+	if (task->ret_stack)
+		for (i = min(task->curr_ret_stack, FTRACE_RETFUNC_DEPTH - 1); i >= 0; i--)
+			check_word(scan, task, task->ret_stack[i].ret);
+#endif
+#ifdef CONFIG_KRETPROBE_ON_RETHOOK
+	struct llist_node *node;
+
+	for (node = task->rethooks.first; node; node = node->next)
+		check_word(scan, task,
+			   container_of(node, struct rethook_node, llist)->ret_addr);
+#elif defined(CONFIG_KRETPROBES)
+	struct llist_node *node;
+
+	for (node = task->kretprobe_instances.first; node; node = node->next)
+		check_word(scan, task, (unsigned long)
+			   container_of(node, struct kretprobe_instance, llist)->ret_addr);
+#endif
+}
+
+static void check_stack(struct rs_scan *scan, struct task_struct *task, unsigned long sp)
+{
+	unsigned long stack = (unsigned long)task->stack, end = stack + THREAD_SIZE;
+
+	if (!stack)
+		return;		/* dead, and its stack is gone */
+	if (sp < stack || sp >= end)
+		sp = stack;
+	for (sp = ALIGN(sp, sizeof(long)); sp < end; sp += sizeof(long))
+		check_word(scan, task, READ_ONCE_NOCHECK(*(unsigned long *)sp));
+}
+
+static void check_sleeper(struct rs_scan *scan, struct task_struct *task)
+{
+	/* Other CPUs' stopper threads: each looks at its own. */
+	if (READ_ONCE(task->on_cpu))
+		return;
+	check_stack(scan, task, task->thread.sp);
+	check_word(scan, task, (unsigned long)task->restart_block.fn);
+	check_moved(scan, task);
+}
+
+void rs_scan_share(struct rs_scan *scan, u32 share, u32 shares)
+{
+	struct task_struct *process, *task;
+	u32 n = 0;
+
+	check_stack(scan, current, (unsigned long)__builtin_frame_address(0));
+	check_moved(scan, current);
+	check_sleeper(scan, rs_kernel.idle_task(raw_smp_processor_id()));
+	for_each_process_thread(process, task)
+		if (n++ % shares == share)
+			check_sleeper(scan, task);
+}

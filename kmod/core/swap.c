@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <linux/cpumask.h>
+#include <linux/delay.h>
+#include <linux/ktime.h>
+#include <linux/sched/signal.h>
+#include <linux/stop_machine.h>
+#include <linux/string.h>
+#include <asm/sync_core.h>
+
+#include "swap.h"
+
+#define SWAP_ATTEMPTS		10u
+#define SWAP_FIRST_WAIT_MS	5u
+#define SWAP_LONGEST_WAIT_MS	500u
+
+/* What the CPUs share inside one stop. */
+struct stop {
+	struct rs_swap *swaps;
+	u32 count;
+	struct rs_swap_result *result;
+	atomic_t entered, scanned, finished;
+	int error;
+};
+
+static void await(atomic_t *counter, u32 target)
+{
+	while ((u32)atomic_read_acquire(counter) < target)
+		cpu_relax();
+}
+
+static int exchange(struct stop *s)
+{
+	u32 i;
+
+	if (atomic_read(&s->result->scan.nr_conflicts))
+		return -EBUSY;
+	for (i = 0; i < s->count; i++) {
+		if (!memcmp(s->swaps[i].alias.at, s->swaps[i].before, RS_JUMP_BYTES))
+			continue;
+		s->result->changed = &s->swaps[i];
+		memcpy(s->result->found, s->swaps[i].alias.at, RS_JUMP_BYTES);
+		return -EILSEQ;
+	}
+	for (i = 0; i < s->count; i++)
+		rs_jump_write(&s->swaps[i].alias, s->swaps[i].after);
+	return 0;
+}
+
+/* Runs on every CPU with interrupts off. No lock, no allocation, no look-up. */
+static int stopped(void *data)
+{
+	struct stop *s = data;
+	u32 share = atomic_inc_return(&s->entered) - 1;
+	u32 cpus = num_online_cpus();	/* all of them are in here */
+	u64 start = share ? 0 : ktime_get_ns();
+
+	rs_scan_share(&s->result->scan, share, cpus);
+	atomic_inc_return_release(&s->scanned);
+	await(&s->scanned, cpus);
+	if (!share) {
+		s->error = exchange(s);
+		s->result->work_ns = ktime_get_ns() - start;
+		atomic_set_release(&s->finished, 1);
+	}
+	await(&s->finished, 1);
+	sync_core();
+	return 0;
+}
+
+static int attempt(struct rs_swap *swaps, u32 count, const struct rs_range *ranges,
+		   u32 nr_ranges, struct rs_swap_result *result)
+{
+	struct stop s = { .swaps = swaps, .count = count, .result = result };
+	u64 start;
+	int err;
+
+	rs_scan_init(&result->scan, ranges, nr_ranges);
+	start = ktime_get_ns();
+	err = stop_machine(stopped, &s, cpu_online_mask);
+	result->pause_ns = ktime_get_ns() - start;
+	return err ?: s.error;
+}
+
+int rs_swap_all(struct rs_swap *swaps, u32 count, const struct rs_range *ranges,
+		u32 nr_ranges, struct rs_swap_result *result)
+{
+	u32 wait_ms = SWAP_FIRST_WAIT_MS;
+	int err;
+
+	for (result->attempts = 1;; result->attempts++) {
+		err = attempt(swaps, count, ranges, nr_ranges, result);
+		if (err != -EBUSY || result->attempts == SWAP_ATTEMPTS)
+			return err;
+		if (msleep_interruptible(wait_ms))
+			return -EINTR;
+		wait_ms = min(wait_ms * 2, SWAP_LONGEST_WAIT_MS);
+	}
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef RESPLICE_SWAP_H
+#define RESPLICE_SWAP_H
+
+#include "stack.h"
+#include "text.h"
+
+/* Five bytes to exchange: what must be there, and what shall be. */
+struct rs_swap {
+	unsigned long address;
+	u8 before[RS_JUMP_BYTES], after[RS_JUMP_BYTES];
+	struct rs_alias alias;
+};
+
+struct rs_swap_result {
+	u32 attempts;
+	u64 pause_ns;			/* of the last stop, rendezvous included */
+	u64 work_ns;			/* inside it: scan, check and writes */
+	const struct rs_swap *changed;	/* whose bytes were not as expected */
+	u8 found[RS_JUMP_BYTES];
+	struct rs_scan scan;		/* with who was in the way */
+};
+
+/*
+ * Exchange all or none while no task is in the ranges. -EBUSY: one was, in
+ * every attempt; -EILSEQ: some bytes have changed under us; -EINTR.
+ */
+int rs_swap_all(struct rs_swap *swaps, u32 count, const struct rs_range *ranges,
+		u32 nr_ranges, struct rs_swap_result *result);
+
+#endif /* RESPLICE_SWAP_H */

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/string.h>
+#include <linux/vmalloc.h>
+
+#include "text.h"
+
+static struct page *page_of(unsigned long address)
+{
+	if (address >= __START_KERNEL_map && address < MODULES_VADDR)
+		return pfn_to_page(PHYS_PFN(__pa_symbol(address)));
+	if (address >= MODULES_VADDR && address < MODULES_END)
+		return vmalloc_to_page((void *)address);
+	return NULL;
+}
+
+int rs_alias_map(struct rs_alias *alias, unsigned long address, size_t len)
+{
+	unsigned long first = address & PAGE_MASK;
+	unsigned int i, n = ((address + len - 1 - first) >> PAGE_SHIFT) + 1;
+	struct page *pages[2];
+
+	if (!len || n > ARRAY_SIZE(pages))
+		return -EINVAL;
+	for (i = 0; i < n; i++) {
+		pages[i] = page_of(first + i * PAGE_SIZE);
+		if (!pages[i])
+			return -EFAULT;
+	}
+	alias->map = vmap(pages, n, VM_MAP, PAGE_KERNEL);
+	if (!alias->map)
+		return -ENOMEM;
+	alias->at = alias->map + offset_in_page(address);
+	return 0;
+}
+
+void rs_alias_unmap(struct rs_alias *alias)
+{
+	if (alias->map)
+		vunmap(alias->map);
+	alias->map = NULL;
+}
+
+void rs_jump_encode(u8 *out, unsigned long from, unsigned long to)
+{
+	s32 rel = to - (from + RS_JUMP_BYTES);
+
+	out[0] = 0xe9;
+	memcpy(out + 1, &rel, sizeof(rel));
+}
+
+void rs_jump_write(const struct rs_alias *alias, const u8 *bytes)
+{
+	unsigned long offset = (unsigned long)alias->at & 15;
+	u64 *pair = (u64 *)(alias->at - offset);
+	u64 fresh[2], low, high;
+
+	if (offset + RS_JUMP_BYTES > 16 || !boot_cpu_has(X86_FEATURE_CX16)) {
+		memcpy(alias->at, bytes, RS_JUMP_BYTES);
+		return;
+	}
+	/* One store, so that an NMI on another CPU sees old or new, never both. */
+	low = pair[0];
+	high = pair[1];
+	fresh[0] = low;
+	fresh[1] = high;
+	memcpy((u8 *)fresh + offset, bytes, RS_JUMP_BYTES);
+	asm volatile("lock cmpxchg16b %0"
+		     : "+m" (*(char (*)[16])pair), "+a" (low), "+d" (high)
+		     : "b" (fresh[0]), "c" (fresh[1])
+		     : "memory", "cc");
+}

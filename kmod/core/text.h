@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef RESPLICE_TEXT_H
+#define RESPLICE_TEXT_H
+
+#include <linux/types.h>
+
+#define RS_JUMP_BYTES	5u
+
+/* A writable view of a few read-only bytes; prepared before they are needed. */
+struct rs_alias {
+	void *map;
+	u8 *at;
+};
+
+int rs_alias_map(struct rs_alias *alias, unsigned long address, size_t len);
+void rs_alias_unmap(struct rs_alias *alias);
+
+void rs_jump_encode(u8 *out, unsigned long from, unsigned long to);
+/* Write RS_JUMP_BYTES at once where the CPU can; others must not be running. */
+void rs_jump_write(const struct rs_alias *alias, const u8 *bytes);
+
+#endif /* RESPLICE_TEXT_H */

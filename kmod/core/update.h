@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef RESPLICE_UPDATE_H
+#define RESPLICE_UPDATE_H
+
+#include <linux/kobject.h>
+#include <linux/list.h>
+#include <linux/mutex.h>
+
+#include "swap.h"
+
+struct module;
+
+enum rs_state {
+	RS_LOADED,			/* matched and linked; nothing changed */
+	RS_APPLIED,
+	RS_UNDONE,
+};
+
+struct rs_function {
+	const char *name, *unit;
+	unsigned long old, new;
+	u32 old_size, new_size;
+};
+
+struct rs_update {
+	struct list_head node;
+	struct kobject kobj;
+	struct module *mod;		/* the update itself */
+	struct module *target;		/* what it patches; NULL for vmlinux */
+	enum rs_state state;
+	struct rs_function *functions;
+	struct rs_swap *swaps;		/* one per function */
+	u32 nr_functions;
+	struct rs_range *ranges;	/* the old code */
+	u32 nr_ranges;
+	struct rs_swap_result result;	/* of the last apply or undo */
+	size_t bytes;			/* resident, beyond the module's own */
+};
+
+extern struct mutex rs_lock;		/* guards all of the above */
+
+int rs_update_undo(struct rs_update *update);
+int rs_updates_init(void);
+void rs_updates_exit(void);
+
+/* Show a copy of running text as it was before our own jumps went in. */
+void rs_updates_hide_jumps(u8 *copy, unsigned long base, u32 size);
+
+/* Where a module's own code lies. */
+struct rs_range rs_module_text(const struct module *mod);
+
+/* sysfs.c */
+int rs_sysfs_init(void);
+void rs_sysfs_exit(void);
+int rs_sysfs_add(struct rs_update *update);
+/* Waits for readers; not to be called with rs_lock held. Frees the update. */
+void rs_sysfs_remove(struct rs_update *update);
+void rs_update_free(struct rs_update *update);
+
+#endif /* RESPLICE_UPDATE_H */
