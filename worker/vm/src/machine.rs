@@ -1,0 +1,375 @@
+//! The description of a machine, and what follows from it: QEMU's arguments.
+
+use crate::disk::Disk;
+use crate::error::{Error, Result};
+use crate::files::GuestFile;
+use crate::initramfs::{self, Contents};
+use crate::qemu::{self, Qemu, STATE_FILE_ENV};
+use crate::scratch::Scratch;
+use crate::snapshot::{Snapshot, SnapshotCache};
+use crate::tools;
+use crate::vm::Vm;
+use sha2::{Digest, Sha256};
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Always on the kernel's command line. A panic ends the machine at once.
+const COMMAND_LINE: &str = "console=ttyS0 panic=-1 tsc=reliable no_timer_check quiet";
+/// Drivers for the exchange disk and the network card.
+const DISK_MODULES: [&str; 2] = ["virtio_pci", "virtio_blk"];
+const NETWORK_MODULE: &str = "virtio_net";
+/// Raise when the arguments below change in a way that snapshots depend on.
+const SHAPE: &str = "resplice-vm shape 1";
+
+/// Where a guest with [`Machine::network`] reaches the host's port.
+pub const GUEST_SERVER_ADDRESS: &str = "10.0.2.100:80";
+
+/// A machine to be booted or restored. Defaults: `-cpu max`, one CPU, 512 MiB,
+/// no network, 120 s to boot.
+#[derive(Debug, Clone)]
+pub struct Machine {
+    kernel: PathBuf,
+    modules_dir: Option<PathBuf>,
+    cpu: String,
+    cpus: u32,
+    memory_mib: u32,
+    append: Vec<String>,
+    load: Vec<String>,
+    available: Vec<String>,
+    files: Vec<GuestFile>,
+    host_port: Option<u16>,
+    hostname: String,
+    boot_timeout: Duration,
+    console_log: Option<PathBuf>,
+}
+
+impl Machine {
+    /// A machine for `kernel`: a bzImage, or an ELF vmlinux that is entered
+    /// by PVH (no text KASLR then).
+    pub fn new(kernel: impl Into<PathBuf>) -> Self {
+        Self {
+            kernel: kernel.into(),
+            modules_dir: None,
+            cpu: "max".to_owned(),
+            cpus: 1,
+            memory_mib: 512,
+            append: Vec::new(),
+            load: Vec::new(),
+            available: Vec::new(),
+            files: Vec::new(),
+            host_port: None,
+            hostname: "guest".to_owned(),
+            boot_timeout: Duration::from_secs(120),
+            console_log: None,
+        }
+    }
+
+    /// The kernel's modules: `…/lib/modules/RELEASE`. Without it the drivers
+    /// (virtio PCI, block and, for a network, net) must be built in.
+    #[must_use]
+    pub fn modules_dir(mut self, dir: impl Into<PathBuf>) -> Self {
+        self.modules_dir = Some(dir.into());
+        self
+    }
+
+    /// QEMU's CPU model: `max` (plain returns), `EPYC` (return thunks),
+    /// `Skylake-Server-v4` (ITS thunks, PTI), …
+    #[must_use]
+    pub fn cpu(mut self, model: impl Into<String>) -> Self {
+        self.cpu = model.into();
+        self
+    }
+
+    /// Number of virtual CPUs.
+    #[must_use]
+    pub fn cpus(mut self, count: u32) -> Self {
+        self.cpus = count;
+        self
+    }
+
+    /// Memory in MiB.
+    #[must_use]
+    pub fn memory_mib(mut self, mib: u32) -> Self {
+        self.memory_mib = mib;
+        self
+    }
+
+    /// More words for the kernel's command line.
+    #[must_use]
+    pub fn append(mut self, words: impl Into<String>) -> Self {
+        self.append.push(words.into());
+        self
+    }
+
+    /// A kernel module to load at boot, with what it depends on.
+    #[must_use]
+    pub fn load_module(mut self, name: impl Into<String>) -> Self {
+        self.load.push(name.into());
+        self
+    }
+
+    /// A kernel module that `modprobe` in the guest finds; not loaded at boot.
+    #[must_use]
+    pub fn provide_module(mut self, name: impl Into<String>) -> Self {
+        self.available.push(name.into());
+        self
+    }
+
+    /// A file in the guest's root from the start. It is part of a snapshot;
+    /// what differs between runs belongs into [`Vm::push`].
+    #[must_use]
+    pub fn file(mut self, file: GuestFile) -> Self {
+        self.files.push(file);
+        self
+    }
+
+    /// Several such files, e.g. of [`GuestFile::program`].
+    #[must_use]
+    pub fn files(mut self, files: impl IntoIterator<Item = GuestFile>) -> Self {
+        self.files.extend(files);
+        self
+    }
+
+    /// Gives the guest a network (eth0, 10.0.2.15) in which nothing can be
+    /// reached but [`GUEST_SERVER_ADDRESS`], which is 127.0.0.1:`port` here.
+    #[must_use]
+    pub fn network(mut self, port: u16) -> Self {
+        self.host_port = Some(port);
+        self
+    }
+
+    /// The guest's host name.
+    #[must_use]
+    pub fn hostname(mut self, name: impl Into<String>) -> Self {
+        self.hostname = name.into();
+        self
+    }
+
+    /// How long the guest may take until it answers.
+    #[must_use]
+    pub fn boot_timeout(mut self, timeout: Duration) -> Self {
+        self.boot_timeout = timeout;
+        self
+    }
+
+    /// Copies the console (its first 16 MiB) to that file.
+    #[must_use]
+    pub fn console_log(mut self, path: impl Into<PathBuf>) -> Self {
+        self.console_log = Some(path.into());
+        self
+    }
+
+    /// Boots the machine and waits until it answers.
+    ///
+    /// # Errors
+    /// Missing tools or files, a guest that panics or does not come up.
+    pub fn boot(&self) -> Result<Vm> {
+        self.prepare()?.boot()
+    }
+
+    /// A machine as it is just after its boot: restored from the cache's
+    /// snapshot, which is made first if there is none.
+    ///
+    /// # Errors
+    /// As for [`Self::boot`], and what concerns the cache's directory.
+    pub fn restore(&self, cache: &SnapshotCache) -> Result<Vm> {
+        cache.restore(self)
+    }
+
+    /// Boots the machine once and keeps its state; see [`Self::restore`].
+    ///
+    /// # Errors
+    /// As for [`Self::restore`].
+    pub fn snapshot(&self, cache: &SnapshotCache) -> Result<Snapshot> {
+        cache.get(&self.prepare()?)
+    }
+
+    /// Checks the description and builds the initramfs.
+    pub(crate) fn prepare(&self) -> Result<Prepared> {
+        if self.cpus == 0 || self.cpus > 64 || !(64..=65536).contains(&self.memory_mib) {
+            return Err(Error::Config(format!(
+                "{} CPUs with {} MiB are outside of 1..64 CPUs and 64..65536 MiB",
+                self.cpus, self.memory_mib
+            )));
+        }
+        let model_is_plain = self
+            .cpu
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"-_.,+=".contains(&b));
+        if !model_is_plain || self.cpu.is_empty() {
+            return Err(Error::Config(format!(
+                "`{}` is no CPU model",
+                self.cpu.escape_debug()
+            )));
+        }
+        let kernel = self
+            .kernel
+            .canonicalize()
+            .map_err(Error::io("find kernel", &self.kernel))?;
+        let mut load: Vec<String> = Vec::new();
+        if self.modules_dir.is_some() {
+            load.extend(DISK_MODULES.map(str::to_owned));
+            if self.host_port.is_some() {
+                load.push(NETWORK_MODULE.to_owned());
+            }
+            load.extend(self.load.iter().cloned());
+        } else if !self.load.is_empty() || !self.available.is_empty() {
+            return Err(Error::Config(
+                "modules are asked for without a modules_dir".to_owned(),
+            ));
+        }
+        let initramfs = initramfs::build(&Contents {
+            modules_dir: self.modules_dir.as_deref(),
+            load: &load,
+            available: &self.available,
+            files: &self.files,
+            hostname: &self.hostname,
+            network: self.host_port.is_some(),
+        })?;
+        Ok(Prepared {
+            machine: self.clone(),
+            kernel,
+            initramfs,
+        })
+    }
+}
+
+/// A machine whose inputs have been checked and built.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    machine: Machine,
+    kernel: PathBuf,
+    initramfs: Vec<u8>,
+}
+
+impl Prepared {
+    /// Boots from nothing.
+    pub fn boot(&self) -> Result<Vm> {
+        let vm = self.start(&self.arguments()?, None)?;
+        vm.await_ready(self.machine.boot_timeout)?;
+        Ok(vm)
+    }
+
+    /// Boots a machine whose state is to be saved to the file `state`.
+    pub fn boot_for(&self, state: &Path) -> Result<Vm> {
+        let vm = self.start(&self.arguments()?, Some(state))?;
+        vm.await_ready(self.machine.boot_timeout)?;
+        Ok(vm)
+    }
+
+    /// Continues from a state file.
+    pub fn resume(&self, state: &Path) -> Result<Vm> {
+        let mut arguments = self.arguments()?;
+        arguments.push("-incoming".into());
+        arguments.push(format!("exec:cat \"${STATE_FILE_ENV}\"").into());
+        let vm = self.start(&arguments, Some(state))?;
+        vm.resumed(self.machine.boot_timeout)?;
+        Ok(vm)
+    }
+
+    /// What a snapshot of this machine depends on, as hex SHA-256.
+    pub fn snapshot_key(&self) -> Result<String> {
+        let kernel = std::fs::read(&self.kernel).map_err(Error::io("read kernel", &self.kernel))?;
+        let machine = &self.machine;
+        let description = serde_json::json!([
+            SHAPE,
+            qemu::version()?,
+            hex::encode(Sha256::digest(&kernel)),
+            hex::encode(Sha256::digest(&self.initramfs)),
+            machine.cpu,
+            machine.cpus,
+            machine.memory_mib,
+            self.command_line(),
+            machine.host_port.is_some(),
+        ]);
+        Ok(hex::encode(Sha256::digest(
+            description.to_string().as_bytes(),
+        )))
+    }
+
+    fn command_line(&self) -> String {
+        let mut words = COMMAND_LINE.to_owned();
+        for word in &self.machine.append {
+            words.push(' ');
+            words.push_str(word);
+        }
+        words
+    }
+
+    fn start(&self, arguments: &[OsString], state: Option<&Path>) -> Result<Vm> {
+        let scratch = Scratch::create()?;
+        let path = scratch.join("initramfs");
+        std::fs::write(&path, &self.initramfs).map_err(Error::io("write", &path))?;
+        let disk = Disk::create(&scratch.join("exchange.img"))?;
+        let log = self.machine.console_log.as_deref();
+        let started = Qemu::start(arguments, &scratch, state, log)?;
+        Vm::assemble(scratch, started, disk)
+    }
+
+    /// File names are relative to the scratch directory, where QEMU runs.
+    fn arguments(&self) -> Result<Vec<OsString>> {
+        let machine = &self.machine;
+        let cpus = machine.cpus.to_string();
+        let memory = format!("{}M", machine.memory_mib);
+        let line = self.command_line();
+        let mut words: Vec<OsString> = [
+            "-accel",
+            "tcg,thread=multi",
+            "-machine",
+            "pc",
+            "-cpu",
+            &machine.cpu,
+            "-smp",
+            &cpus,
+            "-m",
+            &memory,
+            "-display",
+            "none",
+            "-nodefaults",
+            "-no-user-config",
+            "-no-reboot",
+            "-name",
+            "resplice-vm",
+            "-chardev",
+            "stdio,id=console,signal=off",
+            "-serial",
+            "chardev:console",
+            "-chardev",
+            "socket,id=command,path=command.sock",
+            "-serial",
+            "chardev:command",
+            "-chardev",
+            "socket,id=monitor,path=monitor.sock",
+            "-mon",
+            "chardev=monitor,mode=control",
+            "-drive",
+            "if=none,id=exchange,format=raw,cache=unsafe,file=exchange.img,file.locking=off",
+            "-device",
+            "virtio-blk-pci,drive=exchange,addr=4",
+            "-initrd",
+            "initramfs",
+            "-append",
+            &line,
+        ]
+        .map(OsString::from)
+        .to_vec();
+        if let Some(port) = machine.host_port {
+            let busybox = tools::find("busybox", "busybox-static")?;
+            let busybox = busybox.to_string_lossy().replace(',', ",,");
+            words.push("-netdev".into());
+            words.push(
+                format!(
+                    "user,id=net,restrict=on,ipv6=off,\
+                     guestfwd=tcp:{GUEST_SERVER_ADDRESS}-cmd:{busybox} nc 127.0.0.1 {port}"
+                )
+                .into(),
+            );
+            words.push("-device".into());
+            words.push("virtio-net-pci,netdev=net,mac=52:54:00:12:34:56,romfile=,addr=5".into());
+        }
+        words.push("-kernel".into());
+        words.push(self.kernel.clone().into_os_string());
+        Ok(words)
+    }
+}
