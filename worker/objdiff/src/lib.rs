@@ -9,3 +9,6 @@
 #![forbid(unsafe_code)]
 
 pub mod elf;
+pub mod sites;
+#[cfg(test)]
+mod testing;

@@ -306,3 +306,6 @@ impl Section {
             .get(usize::try_from(start).ok()?..usize::try_from(end).ok()?)
     }
 }
+
+#[cfg(test)]
+mod tests;

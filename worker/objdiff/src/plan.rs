@@ -1,0 +1,137 @@
+//! What differencing found, as data: for reports, manifests and reviewers.
+
+use serde::{Deserialize, Serialize};
+
+/// The result for one kernel object (vmlinux or a module).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    /// `vmlinux` or a module's name.
+    pub object: String,
+    /// Per translation unit.
+    pub units: Vec<UnitPlan>,
+}
+
+/// What happens with a plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// There are functions to replace.
+    Replace,
+    /// The change does not reach any code or data that runs.
+    Nothing,
+    /// Something in it can't be carried into a running kernel (yet).
+    Refused,
+}
+
+/// The result for one translation unit.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnitPlan {
+    /// Source path from the tree's root.
+    pub name: String,
+    /// Functions whose code gives way to new code.
+    pub replaced: Vec<Replaced>,
+    /// Functions that exist only after the change.
+    pub added: Vec<String>,
+    /// Functions that no longer exist after the change; their old code stays.
+    pub removed: Vec<String>,
+    /// Variables and constants that the new code brings along; strings and
+    /// anonymous constants are not listed.
+    pub data_added: Vec<DataAdded>,
+    /// Changes in `__exit` code: without effect in vmlinux, refused in a module.
+    pub exit_changed: Vec<String>,
+    /// Why the change can't be carried over; empty if it can.
+    pub refused: Vec<Refusal>,
+}
+
+/// A function that is replaced.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Replaced {
+    /// Its symbol in the running kernel.
+    pub name: String,
+    /// Its unit.
+    pub unit: String,
+    /// Bytes of the running function, without its cold part.
+    pub old_size: u64,
+    /// Bytes of the replacement, without its cold part.
+    pub new_size: u64,
+    /// What is different, for a reader.
+    pub reason: String,
+    /// Functions of the same unit that refer to it.
+    pub callers: Vec<String>,
+}
+
+/// A variable or named constant that comes with the update.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DataAdded {
+    /// Its symbol.
+    pub name: String,
+    /// Bytes.
+    pub size: u64,
+    /// Its section in the object.
+    pub section: String,
+}
+
+/// Something that can't be carried over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// A fixed word, such as `changed-data`.
+    pub code: String,
+    /// The function, variable or section it is about.
+    pub object: String,
+    /// One sentence for the patch's author.
+    pub sentence: String,
+}
+
+impl Refusal {
+    /// A refusal; the sentence should name the object and the way out.
+    pub fn new(code: &str, object: impl Into<String>, sentence: impl Into<String>) -> Self {
+        Self {
+            code: code.to_owned(),
+            object: object.into(),
+            sentence: sentence.into(),
+        }
+    }
+}
+
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}: {}", self.code, self.object, self.sentence)
+    }
+}
+
+impl UnitPlan {
+    /// What happens with this unit.
+    pub fn outcome(&self) -> Outcome {
+        if !self.refused.is_empty() {
+            Outcome::Refused
+        } else if self.replaced.is_empty() {
+            Outcome::Nothing
+        } else {
+            Outcome::Replace
+        }
+    }
+}
+
+impl Plan {
+    /// What happens with the whole plan: one refusal refuses it.
+    pub fn outcome(&self) -> Outcome {
+        let is = |what| self.units.iter().any(|u| u.outcome() == what);
+        if is(Outcome::Refused) {
+            Outcome::Refused
+        } else if is(Outcome::Replace) {
+            Outcome::Replace
+        } else {
+            Outcome::Nothing
+        }
+    }
+
+    /// All replaced functions.
+    pub fn replaced(&self) -> impl Iterator<Item = &Replaced> {
+        self.units.iter().flat_map(|u| &u.replaced)
+    }
+
+    /// All refusals.
+    pub fn refused(&self) -> impl Iterator<Item = &Refusal> {
+        self.units.iter().flat_map(|u| &u.refused)
+    }
+}
