@@ -1,0 +1,258 @@
+//! Names of kernel targets.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::Error;
+
+/// Longest release that is accepted: the kernel's own limit (`__NEW_UTS_LEN`).
+const RELEASE_MAX: usize = 64;
+
+/// Debian's builds of one kernel version for amd64.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Flavour {
+    /// `*-cloud-amd64`: virtual machines.
+    Cloud,
+    /// `*-amd64`: everything else.
+    Amd64,
+}
+
+impl Flavour {
+    /// The ending of the release.
+    pub fn suffix(self) -> &'static str {
+        match self {
+            Self::Cloud => "-cloud-amd64",
+            Self::Amd64 => "-amd64",
+        }
+    }
+}
+
+impl fmt::Display for Flavour {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.suffix().trim_start_matches('-'))
+    }
+}
+
+/// One kernel as it runs somewhere, for instance `debian:6.1.0-50-cloud-amd64`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct TargetId {
+    release: String,
+    flavour: Flavour,
+    series: String,
+}
+
+impl TargetId {
+    /// The target of Debian's kernel `release`, as `uname -r` prints it.
+    ///
+    /// # Errors
+    /// [`Error::InvalidName`] if Debian has no such release names.
+    pub fn debian(release: &str) -> Result<Self, Error> {
+        let invalid = || Error::InvalidName {
+            given: format!("debian:{release}"),
+        };
+        let (base, flavour) = if let Some(base) = release.strip_suffix(Flavour::Cloud.suffix()) {
+            (base, Flavour::Cloud)
+        } else if let Some(base) = release.strip_suffix(Flavour::Amd64.suffix()) {
+            (base, Flavour::Amd64)
+        } else {
+            return Err(invalid());
+        };
+        // The release becomes a file name and a command argument: digits, letters, `.`, `+`, `-` and nothing else.
+        let clean = base
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'+' | b'-'));
+        if !clean || release.len() > RELEASE_MAX || base.ends_with("-rt") {
+            return Err(invalid());
+        }
+        let mut parts = base.splitn(3, '.');
+        let (Some(major), Some(minor), Some(_)) = (parts.next(), parts.next(), parts.next()) else {
+            return Err(invalid());
+        };
+        let number = |text: &str| {
+            (1..=3).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
+        };
+        if !number(major) || !number(minor) {
+            return Err(invalid());
+        }
+        Ok(Self {
+            release: release.to_owned(),
+            flavour,
+            series: format!("{major}.{minor}"),
+        })
+    }
+
+    /// What `uname -r` prints there.
+    pub fn release(&self) -> &str {
+        &self.release
+    }
+
+    /// The flavour.
+    pub fn flavour(&self) -> Flavour {
+        self.flavour
+    }
+
+    /// The kernel series, such as `6.1`.
+    pub fn series(&self) -> &str {
+        &self.series
+    }
+
+    /// The release without its flavour, as linux-headers-*-common is named.
+    pub(crate) fn abi(&self) -> &str {
+        self.release
+            .strip_suffix(self.flavour.suffix())
+            .unwrap_or(&self.release)
+    }
+}
+
+impl fmt::Display for TargetId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "debian:{}", self.release)
+    }
+}
+
+impl FromStr for TargetId {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        match text.strip_prefix("debian:") {
+            Some(release) => Self::debian(release).map_err(|_| Error::InvalidName {
+                given: text.to_owned(),
+            }),
+            None => Err(Error::InvalidName {
+                given: text.to_owned(),
+            }),
+        }
+    }
+}
+
+impl TryFrom<String> for TargetId {
+    type Error = Error;
+
+    fn try_from(text: String) -> Result<Self, Error> {
+        text.parse()
+    }
+}
+
+impl From<TargetId> for String {
+    fn from(id: TargetId) -> Self {
+        id.to_string()
+    }
+}
+
+/// What a user may type: one kernel, or an alias that the archive resolves (see [`crate::resolve`]).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TargetSpec {
+    /// `debian:RELEASE`.
+    Exact(TargetId),
+    /// `debian:latest-cloud`, `debian:latest-amd64`.
+    Latest(Flavour),
+    /// `debian:oldest-cloud`, `debian:oldest-amd64`.
+    Oldest(Flavour),
+}
+
+impl FromStr for TargetSpec {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        match text {
+            "debian:latest-cloud" => Ok(Self::Latest(Flavour::Cloud)),
+            "debian:latest-amd64" => Ok(Self::Latest(Flavour::Amd64)),
+            "debian:oldest-cloud" => Ok(Self::Oldest(Flavour::Cloud)),
+            "debian:oldest-amd64" => Ok(Self::Oldest(Flavour::Amd64)),
+            _ => text.parse().map(Self::Exact),
+        }
+    }
+}
+
+impl fmt::Display for TargetSpec {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exact(id) => id.fmt(formatter),
+            Self::Latest(flavour) => write!(formatter, "debian:latest{}", alias(*flavour)),
+            Self::Oldest(flavour) => write!(formatter, "debian:oldest{}", alias(*flavour)),
+        }
+    }
+}
+
+fn alias(flavour: Flavour) -> &'static str {
+    match flavour {
+        Flavour::Cloud => "-cloud",
+        Flavour::Amd64 => "-amd64",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn names_survive_a_round_trip() {
+        for name in [
+            "debian:6.1.0-50-cloud-amd64",
+            "debian:6.1.0-47-amd64",
+            "debian:6.12.117+deb12-cloud-amd64",
+        ] {
+            let id: TargetId = name.parse().unwrap();
+            assert_eq!(id.to_string(), name);
+            assert_eq!(
+                serde_json::from_str::<TargetId>(&serde_json::to_string(&id).unwrap()).unwrap(),
+                id
+            );
+        }
+    }
+
+    #[test]
+    fn takes_a_release_apart() {
+        let id: TargetId = "debian:6.12.117+deb12-cloud-amd64".parse().unwrap();
+        assert_eq!(
+            (id.series(), id.abi(), id.flavour()),
+            ("6.12", "6.12.117+deb12", Flavour::Cloud)
+        );
+        let id: TargetId = "debian:6.1.0-50-amd64".parse().unwrap();
+        assert_eq!(
+            (id.series(), id.abi(), id.flavour()),
+            ("6.1", "6.1.0-50", Flavour::Amd64)
+        );
+    }
+
+    #[test]
+    fn refuses_names_that_would_escape_the_cache_or_reach_a_command() {
+        let long = format!("debian:6.1.{}-amd64", "1".repeat(80));
+        for name in [
+            "",
+            "debian:",
+            "debian:-amd64",
+            "6.1.0-50-amd64",
+            "fedora:6.1.0-50-amd64",
+            "debian:../6.1.0-amd64",
+            "debian:6.1.0/../../x-amd64",
+            "debian:6.1.0-50-rt-amd64",
+            "debian:6.1.0-50-arm64",
+            "debian:--help.1.2-amd64",
+            "debian:6.1-amd64",
+            "debian:6.1.0-50 -amd64",
+            "debian:6.1.0\n-amd64",
+            &long,
+        ] {
+            assert!(name.parse::<TargetId>().is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn understands_aliases() {
+        for name in [
+            "debian:latest-cloud",
+            "debian:oldest-cloud",
+            "debian:latest-amd64",
+            "debian:6.1.0-50-amd64",
+        ] {
+            assert_eq!(name.parse::<TargetSpec>().unwrap().to_string(), name);
+        }
+        assert!("debian:latest-rt".parse::<TargetSpec>().is_err());
+    }
+}
