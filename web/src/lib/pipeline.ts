@@ -1,0 +1,129 @@
+/** The way of a patch as a row of stages, made from a job's steps. */
+import type { Job, Step, Update } from './api';
+
+export type StageState = 'waiting' | 'running' | 'done' | 'failed' | 'skipped';
+
+export interface Stage {
+	key: string;
+	label: string;
+	what: string;
+	state: StageState;
+	/** How long it took; absent where nothing was measured. */
+	millis?: number;
+}
+
+interface Known {
+	key: string;
+	label: string;
+	what: string;
+	/** Names of steps that belong to it, besides its key. */
+	steps: string[];
+}
+
+const BUILD: Known[] = [
+	{ key: 'prepare', label: 'Prepare', what: 'sandbox, source and patch', steps: ['sandbox', 'patch', 'lease', 'units'] },
+	{ key: 'pre', label: 'Pre', what: 'compile as it was shipped', steps: ['ref', 'ref/pre'] },
+	{ key: 'post', label: 'Post', what: 'compile with the patch', steps: [] },
+	{ key: 'diff', label: 'Diff', what: 'compare object code', steps: ['image', 'plan', 'objdiff'] },
+	{ key: 'module', label: 'Module', what: 'build the update module', steps: ['kbuild', 'core', 'build'] },
+	{ key: 'verify', label: 'Verify', what: 'match the stock kernel, apply and undo in a VM', steps: ['match', 'vm', 'check'] },
+	{ key: 'sign', label: 'Sign', what: 'package and sign', steps: ['package', 'upload-package'] }
+];
+
+function stageOf(step: Step): string {
+	const name = step.name.toLowerCase();
+	const known = BUILD.find(({ key, steps }) => key === name || steps.includes(name));
+	return known?.key ?? name;
+}
+
+function failed(step: Step): boolean {
+	return step.exit_code !== null && step.exit_code !== undefined && step.exit_code !== 0;
+}
+
+/** The build's stages in order; a step nobody knows gets a stage of its own. */
+function buildStages(job: Job): Stage[] {
+	const stages: Stage[] = BUILD.map(({ key, label, what }) => ({ key, label, what, state: 'waiting' }));
+	let latest = -1;
+	for (const step of job.steps) {
+		const key = stageOf(step);
+		let at = stages.findIndex((stage) => stage.key === key);
+		if (at < 0) {
+			at = latest + 1;
+			stages.splice(at, 0, { key, label: step.name, what: '', state: 'waiting' });
+		}
+		const stage = stages[at];
+		if (!stage) continue;
+		stage.millis = (stage.millis ?? 0) + step.millis;
+		stage.state = failed(step) || stage.state === 'failed' ? 'failed' : 'done';
+		latest = Math.max(latest, at);
+	}
+	settle(stages, latest, job);
+	return stages;
+}
+
+/** Gives those stages a state that no step speaks for. */
+function settle(stages: Stage[], latest: number, job: Job): void {
+	for (let i = 0; i < latest; i++) {
+		const stage = stages[i];
+		if (stage?.state === 'waiting') stage.state = 'skipped';
+	}
+	const next = stages[latest + 1];
+	if (job.status === 'running' && next) next.state = 'running';
+	if (job.status === 'queued' || job.status === 'running') return;
+	const broken = job.status !== 'built' && job.status !== 'nothing';
+	if (broken && !stages.some((stage) => stage.state === 'failed')) {
+		const last = stages[Math.max(latest, 0)];
+		if (last) last.state = 'failed';
+	}
+	for (const stage of stages) if (stage.state === 'waiting') stage.state = 'skipped';
+}
+
+/** Every stage from upload to release. */
+export function stagesOf(update: Update, job: Job): Stage[] {
+	const waited = job.started_at
+		? Math.max(0, Date.parse(job.started_at) - Date.parse(job.created_at))
+		: undefined;
+	const upload: Stage = {
+		key: 'upload',
+		label: 'Upload',
+		what: waited === undefined ? 'waits for a worker' : 'stored and queued',
+		state: job.status === 'queued' ? 'running' : 'done',
+		millis: waited
+	};
+	const release: Stage = {
+		key: 'release',
+		label: 'Release',
+		what: update.released ? `by ${update.released.by}` : 'an engineer approves',
+		state: update.released ? 'done' : job.status === 'built' ? 'waiting' : 'skipped'
+	};
+	if (job.status === 'queued' || job.status === 'running') release.state = 'waiting';
+	return [upload, ...buildStages(job), release];
+}
+
+/** A function that the update replaces. */
+export interface ReplacedFunction {
+	name: string;
+	unit: string;
+	oldSize?: number;
+	newSize?: number;
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+	return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function numberOf(value: unknown): number | undefined {
+	return typeof value === 'number' && Number.isFinite(value) ? value : undefined;
+}
+
+/** What a build's report says it replaces; a report may hold anything. */
+export function functionsIn(report: unknown): ReplacedFunction[] {
+	if (!isRecord(report)) return [];
+	const list = [report.functions, report.replaced].find(Array.isArray) ?? [];
+	return (list as unknown[]).filter(isRecord).map((entry) => ({
+		name: String(entry.name ?? ''),
+		unit: String(entry.unit ?? ''),
+		oldSize: numberOf(entry.old_size),
+		newSize: numberOf(entry.new_size)
+	}));
+}

@@ -1,0 +1,108 @@
+/** What happened to an update, in the order in which it did. */
+import type { HostReport, Job, Step, Update } from './api';
+import { duration, pause } from './format';
+
+export type Tone = 'ok' | 'bad' | 'warn' | 'info' | 'quiet';
+
+export interface Happening {
+	key: string;
+	at: string;
+	tone: Tone;
+	title: string;
+	/** Short facts beside the title. */
+	facts: string[];
+	/** Longer text below. */
+	detail?: string;
+}
+
+const ENDS: Record<Job['status'], [Tone, string]> = {
+	queued: ['quiet', 'Queued'],
+	running: ['info', 'Running'],
+	built: ['ok', 'Built and signed'],
+	failed: ['bad', 'Build failed'],
+	refused: ['bad', 'Refused'],
+	nothing: ['quiet', 'Nothing to do'],
+	needs_code: ['warn', 'Needs code']
+};
+
+const EVENTS: Record<HostReport['event'], [Tone, string]> = {
+	applied: ['ok', 'applied it'],
+	undone: ['quiet', 'undid it'],
+	refused: ['bad', 'refused it'],
+	failed: ['bad', 'failed to apply it'],
+	busy: ['warn', 'was busy and will try again']
+};
+
+function stepFact(step: Step): string {
+	const outcome = step.exit_code ? ` (exit code ${step.exit_code})` : '';
+	return `${step.name} ${duration(step.millis)}${outcome}`;
+}
+
+function ofJob(job: Job): Happening[] {
+	const list: Happening[] = [];
+	if (job.started_at) {
+		list.push({
+			key: `${job.id}-start`,
+			at: job.started_at,
+			tone: 'info',
+			title: `${job.worker ?? 'A worker'} began to build`,
+			facts: job.attempt > 1 ? [`attempt ${job.attempt}`] : []
+		});
+	}
+	if (job.finished_at) {
+		const [tone, title] = ENDS[job.status];
+		list.push({
+			key: `${job.id}-end`,
+			at: job.finished_at,
+			tone,
+			title,
+			facts: [
+				...job.steps.map(stepFact),
+				...(job.exit_code ? [`exit code ${job.exit_code}`] : [])
+			],
+			detail: job.reason ?? undefined
+		});
+	}
+	return list;
+}
+
+function ofReport(report: HostReport): Happening {
+	const [tone, what] = EVENTS[report.event];
+	return {
+		key: report.id,
+		at: report.received_at,
+		tone,
+		title: `${report.host_name} ${what}`,
+		facts: [
+			...report.timeline.map(stepFact),
+			...(report.pause_ns === null ? [] : [`pause ${pause(report.pause_ns)}`])
+		],
+		detail: report.detail || undefined
+	};
+}
+
+/** Upload, the given job's build, release, and what every host said. */
+export function timelineOf(update: Update, job: Job | undefined): Happening[] {
+	const list: Happening[] = [
+		{
+			key: 'upload',
+			at: update.created_at,
+			tone: 'info',
+			title: `Uploaded by ${update.uploaded_by}`,
+			facts: []
+		},
+		...(job ? ofJob(job) : []),
+		...update.reports.map(ofReport)
+	];
+	if (update.released) {
+		list.push({
+			key: 'release',
+			at: update.released.at,
+			tone: 'ok',
+			title: `Released by ${update.released.by}`,
+			facts: [],
+			detail: update.released.comment || undefined
+		});
+	}
+	return list.sort((a, b) => Date.parse(a.at) - Date.parse(b.at));
+}

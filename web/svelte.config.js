@@ -1,0 +1,24 @@
+import adapter from '@sveltejs/adapter-static';
+
+/** @type {import('@sveltejs/kit').Config} */
+export default {
+	kit: {
+		// One page for every address: the server answers what it does not know
+		// with index.html, and the router in the browser does the rest.
+		adapter: adapter({ fallback: 'index.html' }),
+		// The policy travels in the page, since only the build knows the hash of
+		// the script that starts it. The server adds frame-ancestors by header.
+		csp: {
+			mode: 'hash',
+			directives: {
+				'default-src': ['none'],
+				'script-src': ['self'],
+				'style-src': ['self'],
+				'img-src': ['self'],
+				'connect-src': ['self'],
+				'base-uri': ['none'],
+				'form-action': ['none']
+			}
+		}
+	}
+};
