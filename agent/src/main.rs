@@ -1,1 +1,44 @@
-fn main() {}
+//! `resplice`, the host agent: polls a server for released updates, verifies
+//! them, has the kernel match and apply them, reports, undoes.
+//!
+//! - [`cli`]: the command line; [`commands`]: one file a command.
+//! - [`agent`]: the steps of an update, each in the [`journal`] before it is taken.
+//! - [`kernel`]: what the core says in sysfs, and loading modules.
+//! - [`server`], [`poll`], [`policy`]: the plan, carrying it out, and what the
+//!   agent does by itself.
+//! - [`state`]: the state directory; [`host`]: the machine; [`text`]: output.
+//!
+//! Nothing is loaded that a trusted worker has not signed, that the plan does not
+//! name by its digest, or that is for another kernel.
+#![forbid(unsafe_code)]
+
+mod agent;
+mod cli;
+mod commands;
+mod host;
+mod journal;
+mod kernel;
+mod policy;
+mod poll;
+mod server;
+mod state;
+#[cfg(test)]
+mod steps_test;
+mod text;
+
+use clap::Parser;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let cli = cli::Cli::parse();
+    if cli.global.quiet {
+        text::be_quiet();
+    }
+    match commands::run(&cli) {
+        Ok(code) => code,
+        Err(error) => {
+            text::error(&format!("resplice: {error:#}"));
+            ExitCode::from(commands::ERROR)
+        }
+    }
+}

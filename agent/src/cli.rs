@@ -1,0 +1,144 @@
+//! The command line.
+
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+
+/// Applies signed live updates to the running kernel.
+///
+/// Exit codes: 0 done, 1 an error, 2 wrong usage, 3 an update was refused,
+/// 4 an update is busy: tasks are in the functions that it replaces.
+#[derive(Debug, Parser)]
+#[command(name = "resplice", version, max_term_width = 90)]
+pub struct Cli {
+    /// What holds for all commands.
+    #[command(flatten)]
+    pub global: Global,
+    /// The command.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What holds for all commands.
+#[derive(Debug, Args)]
+pub struct Global {
+    /// Directory of keys, journal and packages
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        default_value = "/var/lib/resplice",
+        env = "RESPLICE_STATE"
+    )]
+    pub state: PathBuf,
+    /// Print JSON
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Print nothing but errors
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Make this host known to a server, and the server's workers to this host
+    Enroll(Enroll),
+    /// Say what the released updates would do here, without doing it
+    Check(Check),
+    /// Apply the released updates, or one
+    Apply(Apply),
+    /// Undo updates that are in effect
+    Undo(Undo),
+    /// Show what is in effect
+    Status,
+    /// List what the server has released for this host
+    List,
+    /// Show all about one update
+    Show {
+        /// Its id, or the beginning of one
+        id: String,
+    },
+    /// Show what was done on this host, oldest first
+    History {
+        /// Show at most this many of the newest steps
+        #[arg(long, short = 'n', default_value_t = 100)]
+        limit: usize,
+    },
+    /// Poll the server, apply and undo what it says, report
+    Daemon(Daemon),
+}
+
+/// Arguments of `enroll`.
+#[derive(Debug, Args)]
+pub struct Enroll {
+    /// Address of the server, such as https://resplice.example
+    #[arg(
+        long,
+        value_name = "URL",
+        requires = "token_file",
+        required_unless_present = "worker_key"
+    )]
+    pub server: Option<String>,
+    /// File with the enrolment token, mode 0600
+    #[arg(long, value_name = "FILE", requires = "server")]
+    pub token_file: Option<PathBuf>,
+    /// Name of this host [default: its host name]
+    #[arg(long)]
+    pub name: Option<String>,
+    /// Kernel target [default: debian:RELEASE]
+    #[arg(long, value_name = "ID")]
+    pub target: Option<String>,
+    /// Trust only these workers' keys (hex); without --server, for packages by hand
+    #[arg(long, value_name = "HEX")]
+    pub worker_key: Vec<String>,
+    /// Replace an earlier enrolment; the journal stays
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// Arguments of `check`.
+#[derive(Debug, Args)]
+pub struct Check {
+    /// Only this update
+    #[arg(long, value_name = "ID", conflicts_with = "package")]
+    pub update: Option<String>,
+    /// A package file
+    #[arg(long, value_name = "FILE")]
+    pub package: Option<PathBuf>,
+}
+
+/// Arguments of `apply`.
+#[derive(Debug, Args)]
+pub struct Apply {
+    /// Only this update, even if it was undone or refused before
+    #[arg(long, value_name = "ID", conflicts_with = "package")]
+    pub update: Option<String>,
+    /// A package file
+    #[arg(long, value_name = "FILE")]
+    pub package: Option<PathBuf>,
+    /// Also if the host went down the last time; needs --update or --package
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// Arguments of `undo`.
+#[derive(Debug, Args)]
+pub struct Undo {
+    /// Ids of updates, or beginnings of them
+    #[arg(required_unless_present = "all")]
+    pub ids: Vec<String>,
+    /// All that are in effect, the newest first
+    #[arg(long, conflicts_with = "ids")]
+    pub all: bool,
+}
+
+/// Arguments of `daemon`.
+#[derive(Debug, Args)]
+pub struct Daemon {
+    /// Seconds between polls, give or take a tenth
+    #[arg(long, value_name = "S", default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..=86400))]
+    pub interval: u64,
+    /// Poll this often, then end
+    #[arg(long, value_name = "N", hide = true)]
+    pub polls: Option<u64>,
+}

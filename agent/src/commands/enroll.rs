@@ -1,0 +1,93 @@
+//! `resplice enroll`
+
+use super::Context;
+use crate::{cli::Enroll, host::Host, server::runtime, state::Enrolment};
+use anyhow::{Context as _, Result, bail, ensure};
+use resplice_api::{Enrol, Token, client::Client};
+use resplice_package::{PublicKey, SecretKey};
+use serde_json::json;
+use std::{path::Path, process::ExitCode};
+
+pub fn run(context: &Context<'_>, arguments: &Enroll) -> Result<ExitCode> {
+    let state = &context.state;
+    state.create()?;
+    let _lock = state.lock()?;
+    if !arguments.force
+        && let Some(old) = state.read_json::<Enrolment>("host.json")?
+    {
+        let place = old.server.as_deref().unwrap_or("no server");
+        bail!(
+            "this host is enrolled already, as {} at {place}: use --force to replace that",
+            old.name
+        );
+    }
+    let host = Host::read()?;
+    let pinned = keys(&arguments.worker_key)?;
+    let key = host_key(&state.host_key())?;
+    let mut enrolment = Enrolment {
+        server: None,
+        host_id: None,
+        name: arguments.name.clone().unwrap_or_else(|| host.name.clone()),
+        target: arguments.target.clone().unwrap_or_else(|| host.target()),
+        worker_keys: pinned,
+    };
+    if let (Some(server), Some(token_file)) = (&arguments.server, &arguments.token_file) {
+        let client = Client::new(server, Some(Token::from_file(token_file)?))?;
+        let enrol = Enrol {
+            name: enrolment.name.clone(),
+            public_key: key.public().to_string(),
+            release: host.release.clone(),
+            target: enrolment.target.clone(),
+        };
+        let answer = runtime()?.block_on(client.enrol(&enrol))?;
+        if enrolment.worker_keys.is_empty() {
+            enrolment.worker_keys = keys(&answer.worker_keys)
+                .context("the server sent a worker key that can't be used")?;
+        }
+        enrolment.server = Some(client.server().to_owned());
+        enrolment.host_id = Some(answer.host_id);
+        state.store_token(&answer.token)?;
+    }
+    ensure!(
+        !enrolment.worker_keys.is_empty(),
+        "the server knows no worker yet, so no package could be trusted: start a worker and enrol again"
+    );
+    crate::journal::Journal::open(&state.journal(), &host.boot_id)?;
+    state.store_enrolment(&enrolment)?;
+    give(context, &enrolment)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn give(context: &Context<'_>, enrolment: &Enrolment) -> Result<()> {
+    let value = json!({
+        "host_id": enrolment.host_id,
+        "name": enrolment.name,
+        "server": enrolment.server,
+        "target": enrolment.target,
+        "worker_keys": enrolment.worker_keys,
+    });
+    context.give(&value, || {
+        let place = enrolment.server.as_ref().map_or_else(
+            || "for packages by hand".to_owned(),
+            |server| format!("at {server}"),
+        );
+        let count = enrolment.worker_keys.len();
+        let s = if count == 1 { "" } else { "s" };
+        format!(
+            "enrolled {} {place}\n  target   {}\n  trusts   {count} worker key{s}",
+            enrolment.name, enrolment.target
+        )
+    })
+}
+
+fn keys(texts: &[String]) -> Result<Vec<PublicKey>> {
+    texts.iter().map(|text| Ok(text.parse()?)).collect()
+}
+
+/// The host's key; made the first time, kept after that.
+fn host_key(path: &Path) -> Result<SecretKey> {
+    if path.exists() {
+        return Ok(SecretKey::load(path)?);
+    }
+    Ok(SecretKey::generate_file(path)?)
+}

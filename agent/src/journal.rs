@@ -1,0 +1,420 @@
+//! The journal: every step of every update, in the order it was taken, on disk
+//! before the step itself is. Whatever moment the agent or the host dies at,
+//! the journal says what may have happened.
+//!
+//! One JSON object a line, appended and synced. A last line that was cut off by
+//! a crash is dropped: the step that it announced had not begun.
+
+use anyhow::{Context, Result, bail};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::{
+    collections::BTreeMap,
+    fs::{self, File, OpenOptions},
+    io::Write,
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+};
+
+/// Largest journal in bytes that is read.
+const MAX_JOURNAL_BYTES: u64 = 64 << 20;
+/// From this size in bytes on, old entries are dropped when it is opened.
+const COMPACT_BYTES: u64 = 4 << 20;
+/// How many of the newest entries always stay.
+const KEPT_ENTRIES: usize = 1000;
+
+/// Where an update is in its life on this host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// The package is in the cache, unverified.
+    Downloaded,
+    /// It is authentic and for this kernel.
+    Verified,
+    /// About to be loaded: its effect is unknown until the next entry.
+    Applying,
+    /// In effect.
+    Applied,
+    /// About to be undone.
+    Undoing,
+    /// No longer in effect.
+    Undone,
+    /// Not for this host, not authentic, or the running kernel does not match.
+    Refused,
+    /// Something went wrong on this host; nothing was changed.
+    Failed,
+    /// Tasks were in the functions to be replaced; nothing was changed.
+    Busy,
+    /// The host went down while it was being applied: never retried by itself.
+    Quarantined,
+}
+
+impl State {
+    /// The word for people.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Downloaded => "downloaded",
+            Self::Verified => "verified",
+            Self::Applying => "applying",
+            Self::Applied => "applied",
+            Self::Undoing => "undoing",
+            Self::Undone => "undone",
+            Self::Refused => "refused",
+            Self::Failed => "failed",
+            Self::Busy => "busy",
+            Self::Quarantined => "quarantined",
+        }
+    }
+}
+
+/// On whose word a step was taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum By {
+    /// Somebody at this host's command line.
+    Operator,
+    /// The server's plan.
+    Server,
+    /// The agent, when it found out after a crash.
+    Agent,
+}
+
+/// What a verified package said about itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Info {
+    /// Id in the kernel.
+    pub id: String,
+    /// One line for people.
+    pub name: String,
+    /// CVE ids.
+    pub cves: Vec<String>,
+    /// The patched object.
+    pub object: String,
+    /// How many functions are replaced.
+    pub functions: usize,
+}
+
+/// How long a step took.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Step {
+    /// What was done.
+    pub name: String,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// How long it took, in milliseconds.
+    pub millis: u64,
+}
+
+/// One line of the journal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Counts up from 1.
+    pub seq: u64,
+    /// When it was written.
+    pub time: Timestamp,
+    /// The boot it was written in.
+    pub boot: String,
+    /// The update on the server.
+    pub update: String,
+    /// What is about to happen, or has happened.
+    pub state: State,
+    /// On whose word.
+    pub by: By,
+    /// sha256 of the package.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub package: Option<String>,
+    /// From the manifest, once verified.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub info: Option<Info>,
+    /// A named code for what was in the way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    /// A sentence for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+    /// How long the kernel stood still, in nanoseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pause_ns: Option<u64>,
+    /// What took how long.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub timeline: Vec<Step>,
+}
+
+impl Entry {
+    /// An entry without number, time and boot, which [`Journal::append`] fills in.
+    #[must_use]
+    pub fn new(update: &str, state: State, by: By) -> Self {
+        Self {
+            seq: 0,
+            time: Timestamp::UNIX_EPOCH,
+            boot: String::new(),
+            update: update.to_owned(),
+            state,
+            by,
+            package: None,
+            info: None,
+            code: None,
+            detail: None,
+            pause_ns: None,
+            timeline: Vec::new(),
+        }
+    }
+}
+
+/// What the journal says about one update: the newest of everything.
+#[derive(Debug, Clone, Serialize)]
+pub struct Record {
+    /// The newest entry.
+    pub last: Entry,
+    /// The newest known package.
+    pub package: Option<String>,
+    /// The newest known description.
+    pub info: Option<Info>,
+    /// Refused, failed and busy outcomes in a row, for the back-off.
+    pub setbacks: u32,
+}
+
+/// The journal, open for appending.
+pub struct Journal {
+    path: PathBuf,
+    file: File,
+    boot: String,
+    entries: Vec<Entry>,
+}
+
+impl Journal {
+    /// Opens or creates the journal, for the boot with the id `boot`.
+    ///
+    /// # Errors
+    /// If it can't be read or written, or holds a damaged line that is not the last.
+    pub fn open(path: &Path, boot: &str) -> Result<Self> {
+        let file = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .read(true)
+            .mode(0o600)
+            .open(path)
+            .with_context(|| format!("can't open the journal {}", path.display()))?;
+        let mut journal = Self::empty(path, file, boot);
+        let torn = journal.load()?;
+        if let Some(whole) = torn {
+            journal.file.set_len(whole)?;
+            journal.file.sync_all()?;
+        }
+        if journal.file.metadata()?.len() > COMPACT_BYTES {
+            journal.compact()?;
+        }
+        Ok(journal)
+    }
+
+    /// Opens the journal to look at it, while another process may be writing.
+    ///
+    /// # Errors
+    /// As [`Journal::open`].
+    pub fn view(path: &Path, boot: &str) -> Result<Self> {
+        let file = File::open(path)
+            .with_context(|| format!("can't open the journal {}", path.display()))?;
+        let mut journal = Self::empty(path, file, boot);
+        journal.load()?;
+        Ok(journal)
+    }
+
+    fn empty(path: &Path, file: File, boot: &str) -> Self {
+        Self {
+            path: path.to_owned(),
+            file,
+            boot: boot.to_owned(),
+            entries: Vec::new(),
+        }
+    }
+
+    /// Reads all whole lines. If the last one is cut off, says where it begins.
+    fn load(&mut self) -> Result<Option<u64>> {
+        let path = self.path.display();
+        let size = self.file.metadata()?.len();
+        if size > MAX_JOURNAL_BYTES {
+            bail!("the journal {path} has {size} bytes: move it away to go on");
+        }
+        let bytes = fs::read(&self.path)?;
+        let whole = bytes
+            .iter()
+            .rposition(|&b| b == b'\n')
+            .map_or(0, |at| at + 1);
+        for (number, line) in bytes[..whole].split_inclusive(|&b| b == b'\n').enumerate() {
+            let entry = serde_json::from_slice(line).with_context(|| {
+                format!(
+                    "the journal {path} is damaged at line {}: move it away to go on",
+                    number + 1
+                )
+            })?;
+            self.entries.push(entry);
+        }
+        Ok((whole < bytes.len()).then_some(whole as u64))
+    }
+
+    /// Drops old entries, but never the newest of an update.
+    fn compact(&mut self) -> Result<()> {
+        let records = self.records();
+        let first_kept = self.entries.len().saturating_sub(KEPT_ENTRIES);
+        let mut number = 0;
+        self.entries.retain_mut(|entry| {
+            number += 1;
+            let Some(record) = records.get(&entry.update) else {
+                return true;
+            };
+            if entry.seq == record.last.seq {
+                entry.package.clone_from(&record.package);
+                entry.info.clone_from(&record.info);
+                return true;
+            }
+            number > first_kept
+        });
+        let mut text = Vec::new();
+        for entry in &self.entries {
+            serde_json::to_writer(&mut text, entry)?;
+            text.push(b'\n');
+        }
+        crate::state::replace(&self.path, &text)?;
+        self.file = OpenOptions::new()
+            .append(true)
+            .read(true)
+            .open(&self.path)?;
+        Ok(())
+    }
+
+    /// Writes an entry and waits until it is on disk.
+    ///
+    /// # Errors
+    /// If the disk does not take it: the step that it announces must not be taken.
+    pub fn append(&mut self, mut entry: Entry) -> Result<&Entry> {
+        entry.seq = self.entries.last().map_or(0, |last| last.seq) + 1;
+        entry.time = Timestamp::now();
+        entry.boot.clone_from(&self.boot);
+        let mut line = serde_json::to_vec(&entry)?;
+        line.push(b'\n');
+        self.file
+            .write_all(&line)
+            .and_then(|()| self.file.sync_data())
+            .with_context(|| format!("can't write to the journal {}", self.path.display()))?;
+        self.entries.push(entry);
+        self.entries.last().context("the journal is empty")
+    }
+
+    /// All entries, oldest first.
+    #[must_use]
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// The id of this boot.
+    #[must_use]
+    pub fn boot(&self) -> &str {
+        &self.boot
+    }
+
+    /// What is known of each update, by its id on the server.
+    #[must_use]
+    pub fn records(&self) -> BTreeMap<String, Record> {
+        let mut records: BTreeMap<String, Record> = BTreeMap::new();
+        for entry in &self.entries {
+            let record = records
+                .entry(entry.update.clone())
+                .or_insert_with(|| Record {
+                    last: entry.clone(),
+                    package: None,
+                    info: None,
+                    setbacks: 0,
+                });
+            record.last = entry.clone();
+            record.package = entry.package.clone().or(record.package.take());
+            record.info = entry.info.clone().or(record.info.take());
+            record.setbacks = match entry.state {
+                State::Refused | State::Failed | State::Busy => record.setbacks + 1,
+                State::Applied | State::Undone => 0,
+                _ => record.setbacks,
+            };
+        }
+        records
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+
+    fn open(dir: &tempfile::TempDir) -> Result<Journal> {
+        Journal::open(&dir.path().join("journal.jsonl"), "boot-1")
+    }
+
+    fn add(journal: &mut Journal, update: &str, state: State) {
+        journal
+            .append(Entry::new(update, state, By::Operator))
+            .unwrap();
+    }
+
+    #[test]
+    fn entries_survive_and_are_numbered() {
+        let dir = tempfile::tempdir().unwrap();
+        add(&mut open(&dir).unwrap(), "a", State::Downloaded);
+        add(&mut open(&dir).unwrap(), "a", State::Verified);
+        let journal = open(&dir).unwrap();
+        let seqs: Vec<u64> = journal.entries().iter().map(|e| e.seq).collect();
+        assert_eq!(seqs, [1, 2]);
+        assert_eq!(journal.records()["a"].last.state, State::Verified);
+    }
+
+    #[test]
+    fn a_line_cut_off_at_any_byte_is_dropped_and_the_journal_goes_on() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut journal = open(&dir).unwrap();
+        add(&mut journal, "a", State::Applying);
+        let path = dir.path().join("journal.jsonl");
+        let first = fs::read(&path).unwrap().len();
+        add(&mut journal, "a", State::Applied);
+        let whole = fs::read(&path).unwrap();
+        for length in first..whole.len() {
+            fs::write(&path, &whole[..length]).unwrap();
+            let mut journal = open(&dir).unwrap();
+            assert_eq!(journal.records()["a"].last.state, State::Applying);
+            add(&mut journal, "a", State::Failed);
+            assert_eq!(open(&dir).unwrap().entries().len(), 2);
+        }
+    }
+
+    #[test]
+    fn a_damaged_line_is_not_skipped() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("journal.jsonl"), "{}\n").unwrap();
+        assert!(open(&dir).is_err());
+    }
+
+    #[test]
+    fn setbacks_count_until_it_works() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut journal = open(&dir).unwrap();
+        for state in [State::Applying, State::Busy, State::Applying, State::Busy] {
+            add(&mut journal, "a", state);
+        }
+        assert_eq!(journal.records()["a"].setbacks, 2);
+        add(&mut journal, "a", State::Applied);
+        assert_eq!(journal.records()["a"].setbacks, 0);
+    }
+
+    #[test]
+    fn compaction_keeps_the_newest_entry_of_every_update() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut journal = open(&dir).unwrap();
+        add(&mut journal, "old", State::Quarantined);
+        for _ in 0..KEPT_ENTRIES + 10 {
+            add(&mut journal, "new", State::Busy);
+        }
+        journal.compact().unwrap();
+        add(&mut journal, "new", State::Applied);
+        let again = open(&dir).unwrap();
+        assert_eq!(again.entries().len(), KEPT_ENTRIES + 2);
+        assert_eq!(again.records()["old"].last.state, State::Quarantined);
+        assert_eq!(again.records()["new"].last.seq, KEPT_ENTRIES as u64 + 12);
+    }
+}

@@ -1,0 +1,157 @@
+//! What the agent does by itself with what the server plans.
+
+use crate::journal::{By, Record, State};
+use jiff::{SignedDuration, Timestamp};
+
+/// First and longest wait before a failed or busy update is tried again.
+const RETRY: SignedDuration = SignedDuration::from_secs(30);
+const RETRY_MAX: SignedDuration = SignedDuration::from_hours(1);
+
+/// What to do with a planned update.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decision {
+    /// Apply it now.
+    Apply,
+    /// Leave it, for this reason.
+    Leave(&'static str),
+}
+
+/// What is known of a planned update on this host.
+#[derive(Debug, Clone, Copy)]
+pub struct Situation<'a> {
+    /// What the journal says.
+    pub record: Option<&'a Record>,
+    /// Whether the kernel says that it is in effect.
+    pub live: bool,
+    /// sha256 of the planned package.
+    pub package: &'a str,
+    /// This boot.
+    pub boot: &'a str,
+    /// Now.
+    pub now: Timestamp,
+}
+
+/// Decides. What an operator undid stays undone; what took the host down, or was
+/// refused in this boot, is not tried again; what failed or was busy is tried
+/// again after a wait that doubles each time, up to an hour.
+#[must_use]
+pub fn decide(situation: Situation<'_>) -> Decision {
+    if situation.live {
+        return Decision::Leave("in effect");
+    }
+    let Some(record) = situation.record else {
+        return Decision::Apply;
+    };
+    let last = &record.last;
+    let same_boot = last.boot == situation.boot;
+    let same_package = record
+        .package
+        .as_deref()
+        .is_none_or(|p| p == situation.package);
+    match last.state {
+        State::Quarantined => Decision::Leave("the host went down while it was being applied"),
+        State::Undone if last.by == By::Operator => Decision::Leave("undone by the operator"),
+        State::Applied if same_boot => Decision::Leave("removed by hand since it was applied"),
+        State::Refused if same_boot && same_package => Decision::Leave("refused"),
+        State::Failed | State::Busy if same_boot && same_package => {
+            if situation.now.duration_since(last.time) < wait(record.setbacks) {
+                Decision::Leave("waiting before the next try")
+            } else {
+                Decision::Apply
+            }
+        }
+        _ => Decision::Apply,
+    }
+}
+
+fn wait(setbacks: u32) -> SignedDuration {
+    let factor = 1 << setbacks.saturating_sub(1).min(10);
+    (RETRY * factor).min(RETRY_MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+    use crate::journal::Entry;
+
+    fn record(state: State, by: By) -> Record {
+        let mut last = Entry::new("u", state, by);
+        last.boot = "b1".to_owned();
+        Record {
+            last,
+            package: Some("p1".to_owned()),
+            info: None,
+            setbacks: 1,
+        }
+    }
+
+    fn decide_at(record: &Record, boot: &str, package: &str, seconds: i64) -> Decision {
+        decide(Situation {
+            record: Some(record),
+            live: false,
+            package,
+            boot,
+            now: record.last.time + SignedDuration::from_secs(seconds),
+        })
+    }
+
+    #[test]
+    fn what_took_the_host_down_is_never_retried() {
+        let record = record(State::Quarantined, By::Agent);
+        for (boot, package) in [("b1", "p1"), ("b2", "p1"), ("b2", "p2")] {
+            assert!(matches!(
+                decide_at(&record, boot, package, 1_000_000),
+                Decision::Leave(_)
+            ));
+        }
+    }
+
+    #[test]
+    fn what_the_operator_undid_stays_undone_and_what_the_server_undid_may_come_back() {
+        let by_operator = record(State::Undone, By::Operator);
+        assert!(matches!(
+            decide_at(&by_operator, "b2", "p1", 0),
+            Decision::Leave(_)
+        ));
+        let by_server = record(State::Undone, By::Server);
+        assert_eq!(decide_at(&by_server, "b1", "p1", 0), Decision::Apply);
+    }
+
+    #[test]
+    fn a_refused_update_waits_for_another_package_or_boot() {
+        let record = record(State::Refused, By::Server);
+        assert!(matches!(
+            decide_at(&record, "b1", "p1", 1_000_000),
+            Decision::Leave(_)
+        ));
+        assert_eq!(decide_at(&record, "b1", "p2", 0), Decision::Apply);
+        assert_eq!(decide_at(&record, "b2", "p1", 0), Decision::Apply);
+    }
+
+    #[test]
+    fn busy_updates_are_retried_ever_more_rarely() {
+        let mut record = record(State::Busy, By::Server);
+        assert!(matches!(
+            decide_at(&record, "b1", "p1", 29),
+            Decision::Leave(_)
+        ));
+        assert_eq!(decide_at(&record, "b1", "p1", 30), Decision::Apply);
+        record.setbacks = 100;
+        assert!(matches!(
+            decide_at(&record, "b1", "p1", 3599),
+            Decision::Leave(_)
+        ));
+        assert_eq!(decide_at(&record, "b1", "p1", 3600), Decision::Apply);
+    }
+
+    #[test]
+    fn after_a_restart_it_is_applied_again_and_after_a_removal_by_hand_it_is_not() {
+        let record = record(State::Applied, By::Server);
+        assert_eq!(decide_at(&record, "b2", "p1", 0), Decision::Apply);
+        assert!(matches!(
+            decide_at(&record, "b1", "p1", 0),
+            Decision::Leave(_)
+        ));
+    }
+}

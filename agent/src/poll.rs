@@ -1,0 +1,158 @@
+//! One round with the server: report, ask for the plan, carry it out.
+
+use crate::{
+    agent::{Agent, Expected, Outcome, timed},
+    journal::{By, Record, State},
+    policy::{Decision, Situation, decide},
+    server::Server,
+    text,
+};
+use anyhow::Result;
+use jiff::Timestamp;
+use resplice_api::{Plan, PlannedUpdate};
+use resplice_package::Package;
+use std::collections::BTreeMap;
+
+/// Downloads and verifies a planned update, then hands it to the kernel.
+///
+/// # Errors
+/// If the package can't be downloaded or the journal can't be written; everything
+/// else is an [`Outcome`].
+pub fn apply_planned(
+    agent: &mut Agent,
+    server: &Server,
+    planned: &PlannedUpdate,
+    by: By,
+) -> Result<Outcome> {
+    let mut timeline = Vec::new();
+    let bytes = timed(&mut timeline, "download", || {
+        server.package(agent, planned, by)
+    })?;
+    let update = planned.update_id.to_string();
+    let expected = Expected {
+        update: &update,
+        sha256: &planned.package_sha256,
+    };
+    let verified = timed(&mut timeline, "verify", || {
+        agent.verify_noted(&update, &bytes, Some(expected), by)
+    })?;
+    drop(bytes);
+    match verified {
+        Ok(package) => agent.apply(&package, by, timeline),
+        Err(refused) => Ok(refused),
+    }
+}
+
+/// Verifies a planned update's package, without a trace in the journal.
+///
+/// # Errors
+/// If it can't be downloaded; the inner error is the [`crate::agent::Refusal`].
+pub fn fetch_to_check(
+    agent: &mut Agent,
+    server: &Server,
+    planned: &PlannedUpdate,
+) -> Result<Result<Package, crate::agent::Refusal>> {
+    let bytes = server.package(agent, planned, By::Operator)?;
+    let update = planned.update_id.to_string();
+    let expected = Expected {
+        update: &update,
+        sha256: &planned.package_sha256,
+    };
+    Ok(agent.verify(&bytes, Some(expected)))
+}
+
+/// Whether the update of this record is in effect.
+///
+/// # Errors
+/// If the kernel can't be asked.
+pub fn is_live(agent: &Agent, record: Option<&Record>) -> Result<bool> {
+    let Some(info) = record.and_then(|record| record.info.as_ref()) else {
+        return Ok(false);
+    };
+    Ok(agent
+        .kernel
+        .update(&info.id)?
+        .is_some_and(|live| live.is_applied()))
+}
+
+/// What the agent would do by itself with a planned update.
+///
+/// # Errors
+/// If the kernel can't be asked.
+pub fn decision(
+    agent: &Agent,
+    records: &BTreeMap<String, Record>,
+    planned: &PlannedUpdate,
+) -> Result<Decision> {
+    if planned.target != agent.enrolment.target {
+        return Ok(Decision::Leave("for another kernel"));
+    }
+    let record = records.get(&planned.update_id.to_string());
+    Ok(decide(Situation {
+        record,
+        live: is_live(agent, record)?,
+        package: &planned.package_sha256,
+        boot: agent.journal.boot(),
+        now: Timestamp::now(),
+    }))
+}
+
+/// Carries a plan out: undoes first, then applies what [`decision`] says. An
+/// update that can't be had does not keep the others from being applied.
+///
+/// # Errors
+/// If the journal can't be written or the kernel can't be asked.
+pub fn carry_out(agent: &mut Agent, server: &Server, plan: &Plan, by: By) -> Result<Vec<Outcome>> {
+    let mut outcomes = Vec::new();
+    let records = agent.journal.records();
+    for update in &plan.undo {
+        let record = records.get(&update.to_string());
+        if let Some(info) = record.and_then(|record| record.info.as_ref())
+            && is_live(agent, record)?
+        {
+            outcomes.push(agent.undo(&info.id, by)?);
+        }
+    }
+    for planned in &plan.updates {
+        if plan.undo.contains(&planned.update_id) {
+            continue;
+        }
+        if decision(agent, &agent.journal.records(), planned)? != Decision::Apply {
+            continue;
+        }
+        match apply_planned(agent, server, planned, by) {
+            Ok(outcome) => outcomes.push(outcome),
+            Err(error) => outcomes.push(not_had(planned, &error)),
+        }
+    }
+    let planned: Vec<&str> = plan
+        .updates
+        .iter()
+        .map(|u| u.package_sha256.as_str())
+        .collect();
+    agent.prune_packages(&planned)?;
+    Ok(outcomes)
+}
+
+/// The outcome of an update whose package can't be had; it is tried again with
+/// the next poll and not reported: the server knows what it could not serve.
+fn not_had(planned: &PlannedUpdate, error: &anyhow::Error) -> Outcome {
+    Outcome {
+        update: planned.update_id.to_string(),
+        id: None,
+        name: Some(text::plain(&planned.name)),
+        state: State::Failed,
+        code: Some("download".to_owned()),
+        detail: Some(format!("{error:#}")),
+        functions: 0,
+        pause_ns: None,
+        timeline: Vec::new(),
+    }
+}
+
+/// Sends waiting reports; if that can't be done they stay queued.
+pub fn send_reports(agent: &Agent, server: &Server) {
+    if let Err(error) = server.send_reports(agent) {
+        text::note(&format!("reports stay queued: {error:#}"));
+    }
+}

@@ -1,0 +1,438 @@
+//! The steps of an update against a stand-in for the kernel: a directory like
+//! `/sys/kernel/resplice`, and scripts in the place of `insmod` and `rmmod` that
+//! change it as the core would.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use crate::{
+    agent::Agent,
+    host::Host,
+    journal::{By, Entry, Journal, State},
+    kernel::Kernel,
+    state::{Enrolment, StateDir},
+};
+use resplice_package::{Manifest, Package, SecretKey, example, update_module_name};
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+const INSMOD: &str = r#"#!/bin/sh
+name=$(basename "$1" .ko)
+stat -c '%a' "$1" "$(dirname "$1")" >> DIR/modes
+echo "insmod $name $2" >> DIR/calls
+if [ "$name" = resplice ]; then mkdir -p DIR/sys/updates; echo 1 > DIR/sys/abi; exit 0; fi
+complain() { printf 'update: %s\n%s\n' "$name" "$1" > DIR/sys/report; echo "insmod: no" >&2; exit 1; }
+case "$(cat "$1")" in
+  mismatch) complain 'function: u .text f mismatch +0x3 expected 90 found cc (text)
+mismatch: 1 function does not match' ;;
+  silent) rm -f DIR/sys/report; echo "insmod: Key was rejected by service" >&2; exit 1 ;;
+esac
+if [ -s DIR/busy ]; then
+  tail -n +2 DIR/busy > DIR/busy.new; mv DIR/busy.new DIR/busy
+  complain 'busy: cat[7] is in f+0x12'
+fi
+mkdir -p DIR/sys/updates/"$name"
+cd DIR/sys/updates/"$name"
+if [ -n "$2" ]; then echo loaded > state; else echo applied > state; echo 1 > enabled; fi
+echo 41200 > pause_ns
+"#;
+
+const RMMOD: &str = r#"#!/bin/sh
+echo "rmmod $1" >> DIR/calls
+if [ "$1" = resplice ]; then rm -r DIR/sys; mkdir DIR/sys; else rm -r DIR/sys/updates/"$1"; fi
+"#;
+
+struct Rig {
+    dir: tempfile::TempDir,
+    state: StateDir,
+}
+
+impl Rig {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let state = StateDir::new(&dir.path().join("state"));
+        state.create().unwrap();
+        fs::create_dir(dir.path().join("sys")).unwrap();
+        for (name, text) in [("insmod", INSMOD), ("rmmod", RMMOD)] {
+            let path = dir.path().join(name);
+            fs::write(&path, text.replace("DIR", &dir.path().to_string_lossy())).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).unwrap();
+        }
+        Self { dir, state }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// The agent as it comes up in the boot `boot`, before it reconciles.
+    fn agent_in(&self, boot: &str) -> Agent {
+        Agent {
+            state: self.state.clone(),
+            enrolment: Enrolment {
+                server: None,
+                host_id: None,
+                name: "host".to_owned(),
+                target: "debian:6.1.0-50-cloud-amd64".to_owned(),
+                worker_keys: vec![worker().public()],
+            },
+            journal: Journal::open(&self.state.journal(), boot).unwrap(),
+            kernel: Kernel::fake(
+                self.path("sys"),
+                self.path("insmod"),
+                self.path("rmmod"),
+                self.state.load(),
+            ),
+            host: Host {
+                name: "host".to_owned(),
+                release: "6.1.0-50-cloud-amd64".to_owned(),
+                boot_id: boot.to_owned(),
+                uptime: Duration::from_secs(60),
+            },
+            busy_wait: Duration::from_millis(1),
+        }
+    }
+
+    fn agent(&self) -> Agent {
+        self.agent_in("boot-1")
+    }
+
+    fn calls(&self) -> Vec<String> {
+        let text = fs::read_to_string(self.path("calls")).unwrap_or_default();
+        text.lines().map(|line| line.trim().to_owned()).collect()
+    }
+
+    fn is_live(&self) -> bool {
+        let state = self.path("sys/updates").join(example::ID).join("state");
+        fs::read_to_string(state).is_ok_and(|state| state == "applied\n")
+    }
+}
+
+fn worker() -> SecretKey {
+    SecretKey::from_seed(&[42; 32])
+}
+
+fn package_bytes(module: &str, edit: impl FnOnce(&mut Manifest)) -> Vec<u8> {
+    let mut manifest = example::manifest();
+    edit(&mut manifest);
+    let mut members = example::members();
+    members.insert(update_module_name(&manifest.id), module.into());
+    Package::write(manifest, members, &worker()).unwrap()
+}
+
+fn package(module: &str) -> Package {
+    Package::open(&package_bytes(module, |_| ()), &[worker().public()]).unwrap()
+}
+
+fn states(path: &Path) -> Vec<State> {
+    Journal::view(path, "boot-1")
+        .unwrap()
+        .entries()
+        .iter()
+        .map(|entry| entry.state)
+        .collect()
+}
+
+#[test]
+fn an_update_is_applied_and_undone_and_nothing_is_left_behind() {
+    let rig = Rig::new();
+    let mut agent = rig.agent();
+    let outcome = agent
+        .apply(&package("good"), By::Operator, Vec::new())
+        .unwrap();
+    assert_eq!(
+        (outcome.state, outcome.pause_ns),
+        (State::Applied, Some(41_200))
+    );
+    assert!(rig.is_live());
+    assert_eq!(fs::read_dir(rig.state.load()).unwrap().count(), 0);
+    let modes = fs::read_to_string(rig.path("modes")).unwrap();
+    assert_eq!(modes, "600\n700\n".repeat(2));
+
+    let outcome = agent.undo(example::ID, By::Operator).unwrap();
+    assert_eq!(outcome.state, State::Undone);
+    assert!(!rig.is_live());
+    assert_eq!(
+        rig.calls(),
+        [
+            "insmod resplice",
+            &format!("insmod {}", example::ID),
+            &format!("rmmod {}", example::ID)
+        ]
+    );
+    let seen = states(&rig.state.journal());
+    assert_eq!(
+        seen,
+        [
+            State::Applying,
+            State::Applied,
+            State::Undoing,
+            State::Undone
+        ]
+    );
+}
+
+#[test]
+fn applying_again_changes_nothing() {
+    let rig = Rig::new();
+    let mut agent = rig.agent();
+    agent
+        .apply(&package("good"), By::Operator, Vec::new())
+        .unwrap();
+    let calls = rig.calls().len();
+    let outcome = agent
+        .apply(&package("good"), By::Server, Vec::new())
+        .unwrap();
+    assert_eq!(outcome.state, State::Applied);
+    assert_eq!(rig.calls().len(), calls);
+}
+
+#[test]
+fn a_kernel_that_does_not_match_is_a_refusal_with_the_cores_words() {
+    let rig = Rig::new();
+    let outcome = rig
+        .agent()
+        .apply(&package("mismatch"), By::Server, Vec::new())
+        .unwrap();
+    assert_eq!(
+        (outcome.state, outcome.code.as_deref()),
+        (State::Refused, Some("mismatch"))
+    );
+    assert!(outcome.detail.unwrap().contains("expected 90 found cc"));
+    assert!(!rig.is_live());
+}
+
+#[test]
+fn a_module_that_the_loader_rejects_is_a_failure_with_a_remedy() {
+    let rig = Rig::new();
+    let outcome = rig
+        .agent()
+        .apply(&package("silent"), By::Server, Vec::new())
+        .unwrap();
+    assert_eq!((outcome.state, outcome.code), (State::Failed, None));
+    assert!(outcome.detail.unwrap().contains("MOK"));
+}
+
+#[test]
+fn a_report_on_another_update_is_not_taken_for_this_one() {
+    let rig = Rig::new();
+    fs::write(
+        rig.path("sys/report"),
+        "update: rsp_other\nmismatch: something else\n",
+    )
+    .unwrap();
+    let bytes = package_bytes("silent", |_| ());
+    let script = fs::read_to_string(rig.path("insmod")).unwrap();
+    let script = script.replace(
+        &format!("rm -f {}/sys/report;", rig.dir.path().display()),
+        "",
+    );
+    fs::write(rig.path("insmod"), script).unwrap();
+    let package = Package::open(&bytes, &[worker().public()]).unwrap();
+    let outcome = rig.agent().apply(&package, By::Server, Vec::new()).unwrap();
+    assert_eq!((outcome.state, outcome.code), (State::Failed, None));
+}
+
+#[test]
+fn a_busy_update_is_tried_three_times_and_then_names_the_tasks() {
+    let rig = Rig::new();
+    fs::write(rig.path("busy"), "1\n2\n").unwrap();
+    let outcome = rig
+        .agent()
+        .apply(&package("good"), By::Server, Vec::new())
+        .unwrap();
+    assert_eq!(outcome.state, State::Applied);
+    assert_eq!(
+        outcome
+            .timeline
+            .iter()
+            .filter(|step| step.name == "apply")
+            .count(),
+        3
+    );
+
+    let rig = Rig::new();
+    fs::write(rig.path("busy"), "1\n2\n3\n").unwrap();
+    let outcome = rig
+        .agent()
+        .apply(&package("good"), By::Server, Vec::new())
+        .unwrap();
+    assert_eq!(
+        (outcome.state, outcome.code.as_deref()),
+        (State::Busy, Some("busy"))
+    );
+    assert!(outcome.detail.unwrap().contains("cat[7] is in f+0x12"));
+    assert!(!rig.is_live());
+}
+
+#[test]
+fn a_check_changes_nothing_and_takes_the_core_away_again() {
+    let rig = Rig::new();
+    let agent = rig.agent();
+    assert!(agent.check(&package("good")).unwrap().applies);
+    let result = agent.check(&package("mismatch")).unwrap();
+    assert!(!result.applies);
+    assert_eq!(result.code.as_deref(), Some("mismatch"));
+    assert!(!rig.is_live());
+    assert_eq!(rig.calls().last().unwrap(), "rmmod resplice");
+    assert_eq!(fs::read_dir(rig.path("sys")).unwrap().count(), 0);
+    assert!(agent.journal.entries().is_empty());
+}
+
+#[test]
+fn a_core_of_another_interface_is_refused() {
+    let rig = Rig::new();
+    fs::write(rig.path("sys/abi"), "9\n").unwrap();
+    let outcome = rig
+        .agent()
+        .apply(&package("good"), By::Server, Vec::new())
+        .unwrap();
+    assert_eq!(outcome.state, State::Failed);
+    assert!(outcome.detail.unwrap().contains("interface 9"));
+    assert!(rig.calls().is_empty());
+}
+
+#[test]
+fn what_is_not_for_this_host_is_refused_with_both_values() {
+    let rig = Rig::new();
+    let agent = rig.agent();
+    let refusal = |bytes: &[u8]| agent.verify(bytes, None).unwrap_err();
+    let other = package_bytes("good", |m| {
+        m.target.release = "6.1.0-47-cloud-amd64".to_owned()
+    });
+    let found = refusal(&other);
+    assert_eq!(found.code, "release");
+    assert!(found.sentence.contains("6.1.0-47-cloud-amd64"));
+    assert!(found.sentence.contains("6.1.0-50-cloud-amd64"));
+    let other = package_bytes("good", |m| m.target.id = "debian:other".to_owned());
+    assert_eq!(refusal(&other).code, "target");
+    let mut flipped = package_bytes("good", |_| ());
+    flipped[700] ^= 1;
+    assert_eq!(refusal(&flipped).code, "package");
+    let stranger = SecretKey::from_seed(&[1; 32]);
+    let foreign = Package::write(example::manifest(), example::members(), &stranger).unwrap();
+    assert!(refusal(&foreign).sentence.contains("not trusted"));
+}
+
+#[test]
+fn a_package_other_than_the_planned_one_is_refused() {
+    let rig = Rig::new();
+    let agent = rig.agent();
+    let bytes = package_bytes("good", |_| ());
+    let sha256 = resplice_package::sha256_hex(&bytes);
+    let update = example::manifest().update_id;
+    let expect = |update: &str, sha256: &str| {
+        let expected = crate::agent::Expected { update, sha256 };
+        agent
+            .verify(&bytes, Some(expected))
+            .map_err(|refusal| refusal.code)
+    };
+    assert!(expect(&update, &sha256).is_ok());
+    assert_eq!(expect(&update, &"0".repeat(64)).unwrap_err(), "digest");
+    assert_eq!(expect("another", &sha256).unwrap_err(), "update");
+}
+
+/// Every point at which the agent can die while applying, and what the kernel
+/// may hold then. The host stayed up.
+#[test]
+fn killed_at_any_step_the_agent_learns_what_happened() {
+    let id = example::ID;
+    let update = example::manifest().update_id;
+    let cases = [
+        // last entry, state in the kernel, settled state
+        (State::Downloaded, None, State::Downloaded),
+        (State::Verified, None, State::Verified),
+        (State::Applying, None, State::Failed),
+        (State::Applying, Some("loaded"), State::Failed),
+        (State::Applying, Some("applied"), State::Applied),
+        (State::Applied, Some("applied"), State::Applied),
+        (State::Undoing, Some("applied"), State::Applied),
+        (State::Undoing, Some("undone"), State::Undone),
+        (State::Undoing, None, State::Undone),
+        (State::Undone, None, State::Undone),
+    ];
+    for (last, in_kernel, settled) in cases {
+        let rig = Rig::new();
+        let mut agent = rig.agent();
+        let mut entry = Entry::new(&update, State::Verified, By::Server);
+        entry.info = Some(crate::agent::info(&package("good")));
+        agent.journal.append(entry).unwrap();
+        agent
+            .journal
+            .append(Entry::new(&update, last, By::Server))
+            .unwrap();
+        if let Some(state) = in_kernel {
+            let dir = rig.path("sys/updates").join(id);
+            fs::create_dir_all(&dir).unwrap();
+            fs::write(dir.join("state"), format!("{state}\n")).unwrap();
+        }
+        let mut agent = rig.agent();
+        agent.reconcile().unwrap();
+        let record = &agent.journal.records()[&update];
+        assert_eq!(record.last.state, settled, "{last:?} with {in_kernel:?}");
+        // Nothing is left loaded that is not in effect, and it is settled once.
+        assert_eq!(
+            rig.path("sys/updates").join(id).exists(),
+            settled == State::Applied
+        );
+        let entries = agent.journal.entries().len();
+        agent.reconcile().unwrap();
+        assert_eq!(agent.journal.entries().len(), entries);
+    }
+}
+
+#[test]
+fn an_update_that_took_the_host_down_is_quarantined() {
+    let rig = Rig::new();
+    let update = example::manifest().update_id;
+    let entry = Entry::new(&update, State::Applying, By::Server);
+    rig.agent_in("boot-1").journal.append(entry).unwrap();
+    let mut agent = rig.agent_in("boot-2");
+    agent.reconcile().unwrap();
+    let last = &agent.journal.records()[&update].last;
+    assert_eq!(
+        (last.state, last.code.as_deref()),
+        (State::Quarantined, Some("quarantined"))
+    );
+}
+
+#[test]
+fn a_restart_in_the_middle_of_an_undo_leaves_it_undone_by_whom_it_was() {
+    let rig = Rig::new();
+    let update = example::manifest().update_id;
+    let entry = Entry::new(&update, State::Undoing, By::Operator);
+    rig.agent_in("boot-1").journal.append(entry).unwrap();
+    let mut agent = rig.agent_in("boot-2");
+    agent.reconcile().unwrap();
+    let last = &agent.journal.records()[&update].last;
+    assert_eq!((last.state, last.by), (State::Undone, By::Operator));
+}
+
+#[test]
+fn packages_that_nothing_needs_any_more_are_removed() {
+    let rig = Rig::new();
+    let mut agent = rig.agent();
+    agent.store_package("needed", b"1", By::Server).unwrap();
+    agent.store_package("gone", b"2", By::Server).unwrap();
+    agent
+        .journal
+        .append(Entry::new("gone", State::Undone, By::Server))
+        .unwrap();
+    agent.prune_packages(&[]).unwrap();
+    let sha256 = resplice_package::sha256_hex(b"1");
+    assert_eq!(agent.cached_package(&sha256).unwrap().unwrap(), b"1");
+    assert_eq!(fs::read_dir(rig.state.packages()).unwrap().count(), 1);
+}
+
+#[test]
+fn a_damaged_cache_is_not_used() {
+    let rig = Rig::new();
+    let mut agent = rig.agent();
+    agent.store_package("u", b"1", By::Server).unwrap();
+    let sha256 = resplice_package::sha256_hex(b"1");
+    fs::write(rig.state.package(&sha256), b"2").unwrap();
+    assert!(agent.cached_package(&sha256).unwrap().is_none());
+    assert!(agent.cached_package("../../etc/passwd").is_err());
+}
