@@ -8,6 +8,7 @@ use std::str::FromStr;
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 use resplice_objdiff::elf::Object;
+use resplice_objdiff::filematch::{KernelFile, ModuleFile, Target, match_file};
 use resplice_objdiff::image::ImageBuilder;
 
 #[derive(Parser)]
@@ -31,6 +32,21 @@ enum Command {
         /// Where to write the image.
         #[arg(long, short)]
         out: PathBuf,
+        /// Reference objects, NAME=FILE or FILE.
+        #[arg(required = true)]
+        units: Vec<UnitArg>,
+    },
+    /// Match reference objects against the shipped kernel file.
+    Match {
+        /// The vmlinux out of the kernel's bzImage.
+        #[arg(long, required_unless_present = "module", conflicts_with = "module")]
+        vmlinux: Option<PathBuf>,
+        /// A module's .ko, uncompressed.
+        #[arg(long)]
+        module: Option<PathBuf>,
+        /// Machine-readable report.
+        #[arg(long)]
+        json: bool,
         /// Reference objects, NAME=FILE or FILE.
         #[arg(required = true)]
         units: Vec<UnitArg>,
@@ -90,6 +106,38 @@ pub fn run() -> Result<ExitCode> {
             fs::write(&out, &bytes).with_context(|| format!("write {}", out.display()))?;
             println!("{}: {} bytes", out.display(), bytes.len());
             Ok(ExitCode::SUCCESS)
+        }
+        Command::Match {
+            vmlinux,
+            module,
+            json,
+            units,
+        } => {
+            let file = vmlinux
+                .as_ref()
+                .or(module.as_ref())
+                .context("no file to match against")?;
+            let name = file
+                .file_stem()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .replace('-', "_");
+            let builder = builder(&name, &units)?;
+            let target: Box<dyn Target> = match vmlinux {
+                Some(_) => Box::new(KernelFile::parse(&read(file)?)?),
+                None => Box::new(ModuleFile::parse(&read(file)?)?),
+            };
+            let report = match_file(builder.image(), target.as_ref());
+            if json {
+                println!("{}", serde_json::to_string_pretty(&report)?);
+            } else {
+                print!("{report}");
+            }
+            Ok(if report.summary.is_clean() {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::FAILURE
+            })
         }
     }
 }

@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 pub mod elf;
+pub mod filematch;
 pub mod image;
 pub mod sites;
 #[cfg(test)]
