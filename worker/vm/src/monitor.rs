@@ -64,6 +64,28 @@ impl Monitor {
         }
     }
 
+    /// Waits until a state that was given with `-incoming` has been loaded.
+    /// Bytes sent to a serial line before that are overwritten by it.
+    pub fn await_running(&mut self, deadline: Instant) -> Result<()> {
+        loop {
+            let state = self.execute("query-status", &json!({}))?;
+            let status = state
+                .get("status")
+                .and_then(Value::as_str)
+                .unwrap_or("unknown");
+            if status == "running" {
+                return Ok(());
+            }
+            if Instant::now() > deadline {
+                return Err(Error::Monitor {
+                    command: "query-status".to_owned(),
+                    reason: format!("still {status} at the restore's deadline"),
+                });
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
     /// Writes the running machine's state through `uri`; the machine stays
     /// stopped afterwards.
     pub fn migrate(&mut self, uri: &str, deadline: Instant) -> Result<()> {

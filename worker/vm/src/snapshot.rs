@@ -60,7 +60,9 @@ impl SnapshotCache {
         let prepared = machine.prepare()?;
         let snapshot = self.get(&prepared)?;
         match prepared.resume(&snapshot.state) {
-            Err(error @ (Error::QemuExited { .. } | Error::NotReady { .. })) if !snapshot.fresh => {
+            Err(
+                error @ (Error::QemuExited { .. } | Error::NotReady { .. } | Error::Monitor { .. }),
+            ) if !snapshot.fresh => {
                 tracing::warn!(%error, key = snapshot.key, "snapshot is unusable, making another");
                 let _ = fs::remove_dir_all(self.dir.join(&snapshot.key));
                 prepared.resume(&self.get(&prepared)?.state)

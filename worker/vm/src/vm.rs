@@ -108,6 +108,11 @@ impl Vm {
 
     /// After a restore: shows that the guest answers, and corrects its clock.
     pub(crate) fn resumed(&self, timeout: Duration) -> Result<()> {
+        let running = lock(&self.monitor).await_running(Instant::now() + timeout);
+        if let Err(error) = running {
+            let gone = lock(&self.qemu).wait(Duration::from_secs(1)).is_some();
+            return Err(if gone { self.ended("restoring") } else { error });
+        }
         let now = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default()
