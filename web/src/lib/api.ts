@@ -130,8 +130,6 @@ export interface LogPiece {
 	bytes: Uint8Array;
 	/** Nothing will follow. */
 	complete: boolean;
-	/** The attempt that the bytes are of. */
-	attempt: number;
 }
 
 /** An answer that is not a success, in words for people. */
@@ -218,16 +216,15 @@ export class Api {
 		return (await this.send(`/updates/${encodeURIComponent(id)}/patch`)).text();
 	}
 
-	/** Bytes of a job's log from `offset`; waits some seconds for new ones. */
-	async log(job: string, offset: number, signal: AbortSignal): Promise<LogPiece> {
+	/** Bytes of the log of a job's attempt from `offset`; waits some seconds for new ones. */
+	async log(job: string, attempt: number, offset: number, signal: AbortSignal): Promise<LogPiece> {
 		const response = await this.send(
-			`/jobs/${encodeURIComponent(job)}/log?offset=${offset}&follow=1`,
+			`/jobs/${encodeURIComponent(job)}/log?attempt=${attempt}&offset=${offset}&follow=1`,
 			{ signal }
 		);
 		return {
 			bytes: new Uint8Array(await response.arrayBuffer()),
-			complete: response.headers.get('x-log-complete') === 'true',
-			attempt: Number(response.headers.get('x-log-attempt') ?? 0)
+			complete: response.headers.get('x-log-complete') === 'true'
 		};
 	}
 }

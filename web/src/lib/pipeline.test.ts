@@ -3,6 +3,7 @@ import type { Job, Step, Update } from './api';
 import { functionsIn, stagesOf } from './pipeline';
 
 const T = '2026-01-01T00:00:00Z';
+const NOW = Date.parse('2026-01-01T00:00:09Z');
 
 function step(name: string, millis = 10, exit_code: number | null = 0): Step {
 	return { name, millis, exit_code, started_at: T };
@@ -19,7 +20,7 @@ function job(over: Partial<Job>): Job {
 const update = { released: null } as Update;
 
 function states(over: Partial<Job>): Record<string, string> {
-	return Object.fromEntries(stagesOf(update, job(over)).map((stage) => [stage.key, stage.state]));
+	return Object.fromEntries(stagesOf(update, job(over), NOW).map((stage) => [stage.key, stage.state]));
 }
 
 describe('stagesOf', () => {
@@ -42,13 +43,23 @@ describe('stagesOf', () => {
 	});
 
 	it('adds up steps of one stage and gives an unknown step its own', () => {
-		const stages = stagesOf(update, job({ status: 'built', steps: [step('ref', 7), step('pre', 8), step('weigh', 3)] }));
+		const stages = stagesOf(update, job({ status: 'built', steps: [step('ref', 7), step('pre', 8), step('weigh', 3)] }), NOW);
 		expect(stages.find((stage) => stage.key === 'pre')?.millis).toBe(15);
 		expect(stages.map((stage) => stage.key).slice(2, 5)).toEqual(['pre', 'weigh', 'post']);
 	});
 
+	it('does not call it a failure when nothing changes', () => {
+		const steps = [step('pre'), step('post'), step('diff', 4, 1)];
+		expect(states({ status: 'nothing', steps })).toMatchObject({ diff: 'done', module: 'skipped' });
+	});
+
+	it('counts the time of the stage that runs', () => {
+		const running = stagesOf(update, job({}), NOW).find((stage) => stage.state === 'running');
+		expect(running?.millis).toBe(7000);
+	});
+
 	it('says how long a job waited', () => {
-		expect(stagesOf(update, job({}))[0]?.millis).toBe(2000);
+		expect(stagesOf(update, job({}), NOW)[0]?.millis).toBe(2000);
 	});
 });
 

@@ -41,7 +41,7 @@ function failed(step: Step): boolean {
 }
 
 /** The build's stages in order; a step nobody knows gets a stage of its own. */
-function buildStages(job: Job): Stage[] {
+function buildStages(job: Job, now: number): Stage[] {
 	const stages: Stage[] = BUILD.map(({ key, label, what }) => ({ key, label, what, state: 'waiting' }));
 	let latest = -1;
 	for (const step of job.steps) {
@@ -57,20 +57,33 @@ function buildStages(job: Job): Stage[] {
 		stage.state = failed(step) || stage.state === 'failed' ? 'failed' : 'done';
 		latest = Math.max(latest, at);
 	}
-	settle(stages, latest, job);
+	settle(stages, latest, job, now);
 	return stages;
 }
 
+/** When the step that runs now began: where the last one ended. */
+function endOfSteps(job: Job): number {
+	const ends = job.steps.map((step) => Date.parse(step.started_at) + step.millis);
+	return Math.max(Date.parse(job.started_at ?? job.created_at), ...ends);
+}
+
 /** Gives those stages a state that no step speaks for. */
-function settle(stages: Stage[], latest: number, job: Job): void {
+function settle(stages: Stage[], latest: number, job: Job, now: number): void {
 	for (let i = 0; i < latest; i++) {
 		const stage = stages[i];
 		if (stage?.state === 'waiting') stage.state = 'skipped';
 	}
 	const next = stages[latest + 1];
-	if (job.status === 'running' && next) next.state = 'running';
+	if (job.status === 'running' && next) {
+		next.state = 'running';
+		next.millis = Math.max(0, now - endOfSteps(job));
+	}
 	if (job.status === 'queued' || job.status === 'running') return;
 	const broken = job.status !== 'built' && job.status !== 'nothing';
+	if (job.status === 'nothing') {
+		// To find no change is an answer, not a failure.
+		for (const stage of stages) if (stage.state === 'failed') stage.state = 'done';
+	}
 	if (broken && !stages.some((stage) => stage.state === 'failed')) {
 		const last = stages[Math.max(latest, 0)];
 		if (last) last.state = 'failed';
@@ -78,8 +91,8 @@ function settle(stages: Stage[], latest: number, job: Job): void {
 	for (const stage of stages) if (stage.state === 'waiting') stage.state = 'skipped';
 }
 
-/** Every stage from upload to release. */
-export function stagesOf(update: Update, job: Job): Stage[] {
+/** Every stage from upload to release, as it stands at `now` (ms since 1970). */
+export function stagesOf(update: Update, job: Job, now: number): Stage[] {
 	const waited = job.started_at
 		? Math.max(0, Date.parse(job.started_at) - Date.parse(job.created_at))
 		: undefined;
@@ -97,7 +110,7 @@ export function stagesOf(update: Update, job: Job): Stage[] {
 		state: update.released ? 'done' : job.status === 'built' ? 'waiting' : 'skipped'
 	};
 	if (job.status === 'queued' || job.status === 'running') release.state = 'waiting';
-	return [upload, ...buildStages(job), release];
+	return [upload, ...buildStages(job, now), release];
 }
 
 /** A function that the update replaces. */
