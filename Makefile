@@ -1,0 +1,44 @@
+# make demo    a stock Debian kernel is fixed while it runs
+# make test    lint, unit tests, and the tests on real kernels in QEMU
+# make setup   installs what these need; both call it themselves
+SHELL := /bin/bash
+cache := $(or $(RESPLICE_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/resplice)
+# Outside of the checkout, so that a fresh clone does not build everything anew.
+export CARGO_TARGET_DIR ?= $(cache)/cargo-target
+export PATH := $(PATH):$(cache)/tools/bin:/usr/sbin:/sbin
+# A kernel that modules are checked against.
+TARGET ?= debian:oldest-cloud
+rooted := deploy/rooted
+
+.PHONY: setup setup-test demo test lint bench eval eval-match
+
+setup:
+	@deploy/setup
+
+setup-test:
+	@deploy/setup --test
+
+demo: setup
+	cargo build --quiet -p resplice-server -p resplice-worker -p resplice
+	@$(rooted) deploy/demo/run
+
+lint: setup-test
+	cargo fmt --all --check
+	cargo clippy --quiet --workspace --all-targets -- -D warnings
+	cargo deny --log-level error check licenses bans sources
+	npm --prefix web run --silent check
+	$(rooted) cargo run --quiet -p resplice-target --example kbuild -- $(TARGET) kmod lint
+
+# The summary of the Rust tests comes last.
+test: lint
+	npm --prefix web test --silent
+	$(rooted) cargo nextest run --workspace
+
+bench: setup-test
+	$(rooted) cargo bench --workspace
+
+# Share of functions that match the shipped kernel's file and its memory once booted.
+eval-match: setup-test
+	$(rooted) cargo run --quiet -p resplice-tests --bin eval-match
+
+eval: eval-match
