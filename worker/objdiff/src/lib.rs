@@ -8,9 +8,18 @@
 
 #![forbid(unsafe_code)]
 
+mod atoms;
+mod compare;
+mod correlate;
+pub mod delta;
+pub mod diff;
 pub mod elf;
+pub mod error;
 pub mod filematch;
 pub mod image;
+mod names;
+pub mod plan;
 pub mod sites;
+pub mod symvers;
 #[cfg(test)]
 mod testing;

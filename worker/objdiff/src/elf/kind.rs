@@ -286,7 +286,8 @@ fn data_by_name(name: &str) -> Option<SectionKind> {
     if name == ".data.once" || name.starts_with(".data.once.") {
         return Some(DataOnce);
     }
-    if name == ".ref.data" || under(".meminit.data") || under(".data") {
+    let vvar = name.starts_with(".vvar_");
+    if name == ".ref.data" || under(".meminit.data") || under(".data") || vvar {
         return Some(Data);
     }
     if name == ".ref.rodata" || under(".meminit.rodata") {

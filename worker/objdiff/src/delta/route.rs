@@ -1,0 +1,232 @@
+//! Who resolves a reference of the new code: the linker, the kernel's module
+//! loader, or the core once it has matched the running kernel.
+
+use crate::atoms::{Atom, AtomId, Entry, Link, Target};
+use crate::diff::{Role, State, role};
+use crate::elf::{Binding, Definition, SectionKind};
+use crate::plan::Refusal;
+
+use super::collect::Set;
+
+/// An atom of post: unit and atom.
+pub(super) type Ref = (usize, AtomId);
+
+/// The way of one reference.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Route {
+    /// To an atom in the delta.
+    Local(Ref),
+    /// To an export, which the module loader resolves.
+    Import(String),
+    /// To a symbol of a unit's reference object.
+    Late(usize, String),
+    /// To a symbol of another unit that nothing exports.
+    LateExternal(String),
+}
+
+impl Route {
+    pub fn is_late(&self) -> bool {
+        matches!(self, Self::Late(..) | Self::LateExternal(_))
+    }
+}
+
+/// Where a link stands.
+#[derive(Clone, Copy)]
+pub(super) struct Origin<'a> {
+    pub unit: usize,
+    pub atom: AtomId,
+    pub entry: Option<&'a Entry>,
+}
+
+impl Set<'_> {
+    /// The way of a link, or why it can't be carried over.
+    pub fn route(&self, origin: Origin<'_>, link: &Link) -> Result<Route, Refusal> {
+        let route = self.destination(origin, link)?;
+        if route.is_late() {
+            self.check_late(origin, link, &route)?;
+        }
+        Ok(route)
+    }
+
+    fn destination(&self, origin: Origin<'_>, link: &Link) -> Result<Route, Refusal> {
+        match link.target {
+            Target::Atom(target) => self.to_atom(origin, link, (origin.unit, target)),
+            Target::External(symbol) => {
+                let symbol = self.units[origin.unit].post.object.symbol(symbol);
+                self.to_symbol(
+                    origin,
+                    link,
+                    &symbol.name,
+                    symbol.binding,
+                    symbol.definition,
+                )
+            }
+        }
+    }
+
+    fn to_atom(&self, origin: Origin<'_>, link: &Link, to: Ref) -> Result<Route, Refusal> {
+        let diff = &self.units[to.0];
+        let label = diff.post.label(to.1);
+        let kind = diff.post.atoms[to.1].kind;
+        if diff.ambiguous.contains(&to.1) {
+            return Err(Refusal::new(
+                "ambiguous-static",
+                &label,
+                format!(
+                    "{label} may be one of several variables of that name in the running kernel"
+                ),
+            ));
+        }
+        match diff.states[to.1] {
+            State::Content => Ok(Route::Local(to)),
+            State::Added => match role(kind) {
+                Role::Code | Role::Data => Ok(Route::Local(to)),
+                _ => Err(self.unusable(origin, &label)),
+            },
+            State::Changed(was) if matches!(role(kind), Role::Code) => {
+                if self.reaches_new_code(origin, link, to) {
+                    return Ok(Route::Local(to));
+                }
+                self.late(to.0, was, &label)
+            }
+            State::Same(was) | State::Changed(was) => {
+                if kind.is_init() {
+                    return Err(self.unusable(origin, &label));
+                }
+                self.late(to.0, was, &label)
+            }
+        }
+    }
+
+    /// Calls and jumps go straight to a replacement, and so does what its own
+    /// parts and tables say about its inside. A function's address, however,
+    /// stays that of the running one: it compares equal to the address that
+    /// others hold, and does not dangle once the update is undone.
+    fn reaches_new_code(&self, origin: Origin<'_>, link: &Link, to: Ref) -> bool {
+        let post = &self.units[to.0].post;
+        let body = |id: AtomId| post.atoms[id].parent.unwrap_or(id);
+        let is_part = post.atoms[to.1].parent.is_some();
+        let inside = link.target_offset() != 0
+            && to.0 == origin.unit
+            && (body(origin.atom) == body(to.1) || post.atoms[origin.atom].is_content);
+        link.is_branch || origin.entry.is_some() || is_part || inside
+    }
+
+    fn late(&self, unit: usize, was: AtomId, label: &str) -> Result<Route, Refusal> {
+        self.units[unit]
+            .reference_name(was)
+            .map(|name| Route::Late(unit, name.to_owned()))
+            .ok_or_else(|| {
+                Refusal::new(
+                    "unmatched-reference",
+                    label,
+                    format!("{label} is not to be found in the object compiled as the kernel was"),
+                )
+            })
+    }
+
+    fn unusable(&self, origin: Origin<'_>, label: &str) -> Refusal {
+        let from = self.units[origin.unit].post.label(origin.atom);
+        Refusal::new(
+            "init-reference",
+            label,
+            format!(
+                "{from} refers to {label}, which the kernel has freed or reads only when it is loaded"
+            ),
+        )
+    }
+
+    fn to_symbol(
+        &self,
+        origin: Origin<'_>,
+        link: &Link,
+        name: &str,
+        binding: Binding,
+        definition: Definition,
+    ) -> Result<Route, Refusal> {
+        for (unit, diff) in self.units.iter().enumerate() {
+            if let Some(id) = diff.post.global(name) {
+                return self.to_atom(origin, link, (unit, id));
+            }
+        }
+        if self.symvers.is_importable(name) {
+            return Ok(Route::Import(name.to_owned()));
+        }
+        if definition == Definition::Absolute || binding == Binding::Weak {
+            return Err(Refusal::new(
+                "weak-reference",
+                name,
+                format!(
+                    "{name} may be undefined in the running kernel (a weak or absolute symbol)"
+                ),
+            ));
+        }
+        Ok(Route::LateExternal(name.to_owned()))
+    }
+
+    fn check_late(&self, origin: Origin<'_>, link: &Link, route: &Route) -> Result<(), Refusal> {
+        let (Route::Late(_, name) | Route::LateExternal(name)) = route else {
+            return Ok(());
+        };
+        let post = &self.units[origin.unit].post;
+        let atom = &post.atoms[origin.atom];
+        let refuse =
+            |code: &str, sentence: String| Err(Refusal::new(code, name.as_str(), sentence));
+        let from = post.label(origin.atom);
+        if let Some(entry) = origin.entry {
+            let key = match entry.kind {
+                SectionKind::JumpTable => 8,
+                SectionKind::StaticCallSites => 4,
+                _ => u64::MAX,
+            };
+            if link.offset != key {
+                let table = &post.object.section(entry.section).name;
+                return refuse(
+                    "late-in-table",
+                    format!(
+                        "an entry of {table} about {from} refers to {name}, which nothing exports"
+                    ),
+                );
+            }
+            return Ok(());
+        }
+        if atom.kind == SectionKind::AltinstrReplacement {
+            return refuse(
+                "late-in-alternative",
+                format!(
+                    "an alternative's replacement refers to {name}, which nothing exports; it is applied before the core can fill that in"
+                ),
+            );
+        }
+        if atom.kind == SectionKind::PerCpu {
+            return refuse(
+                "late-in-percpu",
+                format!(
+                    "the new per-CPU variable {from} refers to {name}, which nothing exports; its copies are made before the core can fill that in"
+                ),
+            );
+        }
+        if alternatives_at(atom, link.offset) > 0 {
+            return refuse(
+                "late-under-alternative",
+                format!(
+                    "{from} refers to {name}, which nothing exports, in an instruction that has alternatives"
+                ),
+            );
+        }
+        Ok(())
+    }
+}
+
+/// How many alternatives an instruction of an atom has.
+fn alternatives_at(atom: &Atom, offset: u64) -> usize {
+    atom.entries
+        .iter()
+        .filter(|e| e.kind == SectionKind::Altinstructions)
+        .filter(|e| {
+            let start = e.owner_offset();
+            let length = i64::from(e.bytes.get(10).copied().unwrap_or(0));
+            i64::try_from(offset).is_ok_and(|at| at >= start && at < start + length)
+        })
+        .count()
+}

@@ -1,0 +1,190 @@
+//! `struct resplice_update` and its tables, as kmod/include/resplice/format.h
+//! lays them out.
+
+use crate::error::DiffError;
+use crate::image::{ImageBuilder, UnitId};
+
+use super::assemble::Draft;
+use super::elf::{OutReloc, OutSection, OutSymbol, OutTarget, SHF_ALLOC};
+
+/// RESPLICE_UPDATE_MATCH_ONLY.
+pub(super) const MATCH_ONLY: u32 = 1;
+
+const UPDATE_MAGIC: u32 = 0x4c50_5352;
+const FORMAT: u32 = 1;
+const ID_LEN: usize = 64;
+const UPDATE_BYTES: usize = 120;
+pub(super) const LATE_BYTES: usize = 32;
+pub(super) const REPLACE_BYTES: usize = 16;
+const MAX_FUNCTIONS: u64 = 4096;
+const MAX_LATE: u64 = 4_194_304;
+const NONE: u32 = 0xffff_ffff;
+const R_X86_64_64: u32 = 1;
+
+pub(super) const UPDATE_SECTION: &str = ".init.resplice.update";
+pub(super) const MATCH_SECTION: &str = ".init.resplice.match";
+pub(super) const LATE_SECTION: &str = ".init.resplice.late";
+pub(super) const REPLACE_SECTION: &str = ".init.resplice.replace";
+
+/// The match image while late relocations collect their symbols.
+pub(super) struct ImageSymbols {
+    builder: ImageBuilder,
+    units: Vec<UnitId>,
+}
+
+impl ImageSymbols {
+    pub fn new(builder: ImageBuilder, units: Vec<UnitId>) -> Self {
+        Self { builder, units }
+    }
+
+    /// The index of a symbol of a unit.
+    pub fn symbol(&self, unit: usize, name: &str) -> Result<u32, DiffError> {
+        self.builder
+            .symbol(self.units[unit], name)
+            .ok_or_else(|| missing(name))
+    }
+
+    /// The index of a symbol that no unit defines.
+    pub fn external(&mut self, unit: usize, name: &str) -> u32 {
+        self.builder.external(self.units[unit], name)
+    }
+
+    /// The index of a function of a unit, by any of its names.
+    pub fn function<'n>(
+        &self,
+        unit: usize,
+        mut names: impl Iterator<Item = &'n str>,
+    ) -> Result<u32, DiffError> {
+        names
+            .find_map(|name| self.builder.function(self.units[unit], name))
+            .ok_or_else(|| missing("a replaced function"))
+    }
+
+    /// The names of all symbols, by index.
+    pub fn names(&self) -> Vec<String> {
+        let image = self.builder.image();
+        image
+            .symbols
+            .iter()
+            .map(|s| image.name(s.name).to_owned())
+            .collect()
+    }
+}
+
+fn missing(name: &str) -> DiffError {
+    DiffError::SelfCheck(format!("{name} is not in the match image"))
+}
+
+/// Refuses an id that the kernel would not take.
+pub(super) fn check_id(id: &str) -> Result<(), DiffError> {
+    let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
+    if id.is_empty() || id.len() >= ID_LEN || !id.bytes().all(allowed) {
+        return Err(DiffError::Id(id.chars().take(80).collect()));
+    }
+    Ok(())
+}
+
+fn limit(what: &'static str, count: usize, limit: u64) -> Result<u32, DiffError> {
+    let count = count as u64;
+    u32::try_from(count)
+        .ok()
+        .filter(|_| count <= limit)
+        .ok_or(DiffError::Limit { what, count, limit })
+}
+
+/// Adds the update's own sections and writes the file.
+pub(super) fn finish(
+    id: &str,
+    flags: u32,
+    mut draft: Draft,
+    image: ImageSymbols,
+    object: &str,
+) -> Result<Vec<u8>, DiffError> {
+    let nr_late = limit("late relocations", draft.late.len(), MAX_LATE)?;
+    let nr_replace = limit("replaced functions", draft.replace.len(), MAX_FUNCTIONS)?;
+    let image = image
+        .builder
+        .finish()
+        .map_err(|e| super::image_error(object, &e))?;
+    let match_size = image.len() as u64;
+
+    let late = late_section(&draft);
+    let replace = replace_section(&draft)?;
+    let first = draft.sections.len();
+    draft
+        .sections
+        .push(OutSection::new(MATCH_SECTION, SHF_ALLOC, 8, image));
+    draft.sections.push(late);
+    draft.sections.push(replace);
+
+    let mut bytes = Vec::with_capacity(UPDATE_BYTES);
+    for word in [UPDATE_MAGIC, FORMAT, UPDATE_BYTES as u32, flags] {
+        bytes.extend_from_slice(&word.to_le_bytes());
+    }
+    let mut name = [0; ID_LEN];
+    name[..id.len()].copy_from_slice(id.as_bytes());
+    bytes.extend_from_slice(&name);
+    let pointers = bytes.len() as u64;
+    bytes.extend_from_slice(&0_u64.to_le_bytes());
+    bytes.extend_from_slice(&match_size.to_le_bytes());
+    bytes.extend_from_slice(&[0; 16]);
+    bytes.extend_from_slice(&nr_late.to_le_bytes());
+    bytes.extend_from_slice(&nr_replace.to_le_bytes());
+    let mut update = OutSection::new(UPDATE_SECTION, SHF_ALLOC, 8, bytes);
+    for (field, section) in [(0, first), (16, first + 1), (24, first + 2)] {
+        update.relocs.push(pointer(pointers + field, section, 0));
+    }
+    draft.symbols.push(OutSymbol {
+        name: "resplice_update".to_owned(),
+        is_function: false,
+        is_global: true,
+        section: draft.sections.len(),
+        size: UPDATE_BYTES as u64,
+    });
+    draft.sections.push(update);
+    draft
+        .sections
+        .push(OutSection::new(".note.GNU-stack", 0, 1, Vec::new()));
+    super::elf::write(&draft.sections, &draft.symbols)
+}
+
+fn pointer(offset: u64, section: usize, addend: i64) -> OutReloc {
+    OutReloc {
+        offset,
+        kind: R_X86_64_64,
+        to: OutTarget::Section(section),
+        addend,
+    }
+}
+
+fn late_section(draft: &Draft) -> OutSection {
+    let mut out = OutSection::new(LATE_SECTION, SHF_ALLOC, 8, Vec::new());
+    for late in &draft.late {
+        let place = i64::try_from(late.offset).unwrap_or(i64::MAX);
+        out.relocs.push(pointer(out.size, late.section, place));
+        out.bytes.extend_from_slice(&0_u64.to_le_bytes());
+        out.bytes.extend_from_slice(&late.addend.to_le_bytes());
+        for word in [late.symbol, late.kind, NONE, 0] {
+            out.bytes.extend_from_slice(&word.to_le_bytes());
+        }
+        out.size = out.bytes.len() as u64;
+    }
+    out
+}
+
+fn replace_section(draft: &Draft) -> Result<OutSection, DiffError> {
+    let mut out = OutSection::new(REPLACE_SECTION, SHF_ALLOC, 8, Vec::new());
+    for replace in &draft.replace {
+        let size = u32::try_from(replace.size).map_err(|_| DiffError::Limit {
+            what: "bytes in one function",
+            count: replace.size,
+            limit: u64::from(u32::MAX),
+        })?;
+        out.relocs.push(pointer(out.size, replace.section, 0));
+        out.bytes.extend_from_slice(&0_u64.to_le_bytes());
+        out.bytes.extend_from_slice(&replace.old.to_le_bytes());
+        out.bytes.extend_from_slice(&size.to_le_bytes());
+        out.size = out.bytes.len() as u64;
+    }
+    Ok(out)
+}

@@ -1,0 +1,350 @@
+//! The structural self-check: the written file is read back and held against
+//! post.o itself, not against what was meant to be written.
+//!
+//! Every relocation of a kept atom and table entry must be there exactly once,
+//! as a relocation or a late one, with the target that post.o gives it; every
+//! late place must be empty; nothing else may be there.
+
+use std::collections::{BTreeMap, HashMap};
+
+use crate::atoms::{Link, Target};
+use crate::elf::{Object, Reloc, Section, SectionId};
+use crate::error::DiffError;
+
+use super::assemble::Draft;
+use super::collect::Set;
+use super::route::Ref;
+use super::update::{LATE_BYTES, LATE_SECTION, REPLACE_BYTES, REPLACE_SECTION};
+
+/// A late relocation as the core will read it.
+struct LateRecord {
+    addend: i64,
+    symbol: u32,
+    kind: u32,
+}
+
+struct Check<'a> {
+    set: &'a Set<'a>,
+    draft: &'a Draft,
+    names: &'a [String],
+    file: Object,
+    /// By section and offset of the place.
+    late: HashMap<(SectionId, u64), LateRecord>,
+    /// Fields seen so far.
+    seen: usize,
+}
+
+fn wrong(what: String) -> DiffError {
+    DiffError::SelfCheck(what)
+}
+
+/// Checks a written delta. `names` are those of the image's symbols before any
+/// of the file was written.
+pub(super) fn verify(
+    set: &Set<'_>,
+    draft: &Draft,
+    names: &[String],
+    bytes: &[u8],
+) -> Result<(), DiffError> {
+    let file = Object::parse(bytes).map_err(|e| wrong(format!("it can't be read back: {e}")))?;
+    let mut check = Check {
+        set,
+        draft,
+        names,
+        late: read_late(&file)?,
+        file,
+        seen: 0,
+    };
+    for at in &set.kept {
+        check.atom(*at)?;
+    }
+    check.nothing_else()?;
+    check.replacements()
+}
+
+fn read_late(file: &Object) -> Result<HashMap<(SectionId, u64), LateRecord>, DiffError> {
+    let section = file
+        .section_named(LATE_SECTION)
+        .ok_or_else(|| wrong("it has no late relocations' table".into()))?;
+    let mut late = HashMap::new();
+    for (index, record) in section.bytes.chunks(LATE_BYTES).enumerate() {
+        let word = |at: usize| -> Result<[u8; 4], DiffError> {
+            record
+                .get(at..at + 4)
+                .and_then(|b| b.try_into().ok())
+                .ok_or_else(|| wrong("a late relocation is cut off".into()))
+        };
+        let place = section
+            .reloc_at((index * LATE_BYTES) as u64)
+            .and_then(|r| file.reloc_place(r))
+            .ok_or_else(|| wrong("a late relocation has no place".into()))?;
+        let (low, high) = (u32::from_le_bytes(word(8)?), u32::from_le_bytes(word(12)?));
+        let record = LateRecord {
+            addend: (u64::from(low) | (u64::from(high) << 32)).cast_signed(),
+            symbol: u32::from_le_bytes(word(16)?),
+            kind: u32::from_le_bytes(word(20)?),
+        };
+        if late.insert((place.section, place.offset), record).is_some() {
+            return Err(wrong(format!(
+                "two late relocations at {:#x}",
+                place.offset
+            )));
+        }
+    }
+    Ok(late)
+}
+
+impl Check<'_> {
+    fn section(&self, index: usize) -> Result<&Section, DiffError> {
+        self.file
+            .sections
+            .get(index + 1)
+            .ok_or_else(|| wrong(format!("section {index} is missing")))
+    }
+
+    fn atom(&mut self, at: Ref) -> Result<(), DiffError> {
+        let post = &self.set.units[at.0].post;
+        let atom = &post.atoms[at.1];
+        let label = post.label(at.1);
+        let source = post.section_of(at.1);
+        let index = *self
+            .draft
+            .places
+            .get(&at)
+            .ok_or_else(|| wrong(format!("{label} is missing")))?;
+        let section = self.section(index)?;
+        if section.size != atom.size
+            || masked(&section.bytes, &atom.links) != masked(post.bytes_of(at.1), &atom.links)
+        {
+            return Err(wrong(format!("{label} has other contents")));
+        }
+        let relocs = source.relocs_in(atom.start, atom.end());
+        if relocs.len() != atom.links.len() {
+            return Err(wrong(format!("{label} lost a reference")));
+        }
+        let id = section.id;
+        for (reloc, link) in relocs.iter().zip(&atom.links) {
+            self.field(at, reloc, link, (id, reloc.offset - atom.start))?;
+        }
+        let placed = self.draft.entries.get(&at).cloned().unwrap_or_default();
+        if placed.len() != atom.entries.len() {
+            return Err(wrong(format!("{label} lost a table entry")));
+        }
+        for (entry, (table, start)) in atom.entries.iter().zip(placed) {
+            let source = post.object.section(entry.section);
+            let end = entry.start + entry.bytes.len() as u64;
+            let section = self.section(table)?;
+            let written = section
+                .bytes_in(start, start + entry.bytes.len() as u64)
+                .unwrap_or_default();
+            let original = source.bytes_in(entry.start, end).unwrap_or_default();
+            if section.name != source.name
+                || masked(written, &entry.links) != masked(original, &entry.links)
+            {
+                return Err(wrong(format!(
+                    "an entry of {} about {label} is different",
+                    source.name
+                )));
+            }
+            let id = section.id;
+            let relocs = source.relocs_in(entry.start, end);
+            if relocs.len() != entry.links.len() {
+                return Err(wrong(format!("an entry about {label} lost a reference")));
+            }
+            for (reloc, link) in relocs.iter().zip(&entry.links) {
+                self.field(at, reloc, link, (id, start + reloc.offset - entry.start))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// One field of post.o against the same field of the file.
+    fn field(
+        &mut self,
+        at: Ref,
+        reloc: &Reloc,
+        link: &Link,
+        place: (SectionId, u64),
+    ) -> Result<(), DiffError> {
+        self.seen += 1;
+        let section = self.file.section(place.0);
+        let fail = |what: &str| wrong(format!("{}+{:#x}: {what}", section.name, place.1));
+        let kept = section.reloc_at(place.1);
+        match (kept, self.late.get(&place)) {
+            (Some(kept), None) => {
+                if kept.kind != reloc.kind {
+                    return Err(fail("relocation of another type"));
+                }
+                self.kept_target(at, reloc, link, kept)
+                    .map_err(|what| fail(&what))
+            }
+            (None, Some(late)) => {
+                let end = place.1 + reloc.kind.width();
+                let empty = section.bytes_in(place.1, end);
+                if section.name == ".altinstr_replacement"
+                    || empty.is_none_or(|b| b.iter().any(|b| *b != 0))
+                {
+                    return Err(fail("a late place that is not empty"));
+                }
+                if late.kind != reloc.kind.elf() {
+                    return Err(fail("late relocation of another type"));
+                }
+                self.late_target(at, reloc, link, late)
+                    .map_err(|what| fail(&what))
+            }
+            (None, None) => Err(fail("a reference is gone")),
+            (Some(_), Some(_)) => Err(fail("a reference is there twice")),
+        }
+    }
+
+    fn kept_target(&self, at: Ref, reloc: &Reloc, link: &Link, kept: &Reloc) -> Result<(), String> {
+        let post = &self.set.units[at.0].post;
+        let symbol = post.object.symbol(reloc.symbol);
+        let written = self.file.symbol(kept.symbol);
+        let Some(section) = written.section() else {
+            let same = written.name == symbol.name && kept.addend == reloc.addend;
+            let foreign = symbol.section().is_none();
+            return if same && foreign && self.set.symvers.is_importable(&symbol.name) {
+                Ok(())
+            } else {
+                Err(format!("imports {} for {}", written.name, symbol.name))
+            };
+        };
+        // What post means, found again from its own symbol and addend.
+        let (unit, target) = match link.target {
+            Target::Atom(id) => (at.0, id),
+            Target::External(_) => self
+                .set
+                .units
+                .iter()
+                .enumerate()
+                .find_map(|(unit, d)| Some((unit, d.post.global(&symbol.name)?)))
+                .ok_or_else(|| format!("{} has become local", symbol.name))?,
+        };
+        let meant = self.draft.places.get(&(unit, target));
+        if meant.map(|index| *index as u32 + 1) != Some(section.0) {
+            return Err(format!("refers to another section for {}", symbol.name));
+        }
+        let atom = &self.set.units[unit].post.atoms[target];
+        let base = if symbol.section().is_some() {
+            symbol.value
+        } else {
+            atom.start
+        };
+        let distance = i128::from(base) + i128::from(reloc.addend) - i128::from(atom.start);
+        let written = i128::from(written.value) + i128::from(kept.addend);
+        if distance != written {
+            return Err(format!("another addend for {}", symbol.name));
+        }
+        Ok(())
+    }
+
+    fn late_target(
+        &self,
+        at: Ref,
+        reloc: &Reloc,
+        link: &Link,
+        late: &LateRecord,
+    ) -> Result<(), String> {
+        let diff = &self.set.units[at.0];
+        let name = self
+            .names
+            .get(late.symbol as usize)
+            .ok_or("late relocation against no symbol")?;
+        let symbol = diff.post.object.symbol(reloc.symbol);
+        let (ok, base) = match link.target {
+            Target::External(_) => (*name == symbol.name, 0),
+            Target::Atom(id) => {
+                let was = match diff.states[id] {
+                    crate::diff::State::Same(was) | crate::diff::State::Changed(was) => was,
+                    _ => {
+                        return Err(format!(
+                            "{} is not in the running kernel",
+                            diff.post.label(id)
+                        ));
+                    }
+                };
+                let known = diff.pre.symbols_of(was).any(|s| s.name == *name);
+                let start = i128::from(diff.post.atoms[id].start);
+                (known, i128::from(symbol.value) - start)
+            }
+        };
+        if !ok {
+            return Err(format!(
+                "late relocation against {name} for {}",
+                symbol.name
+            ));
+        }
+        if i128::from(late.addend) != base + i128::from(reloc.addend) {
+            return Err(format!("another addend for {name}"));
+        }
+        Ok(())
+    }
+
+    /// Relocations and late ones are those of the kept atoms, and no more.
+    fn nothing_else(&self) -> Result<(), DiffError> {
+        let own =
+            |s: &&Section| !s.name.starts_with(".init.resplice.") && s.name != ".orc_unwind_ip";
+        let kept: usize = self
+            .file
+            .sections
+            .iter()
+            .filter(own)
+            .map(|s| s.relocs.len())
+            .sum();
+        if kept + self.late.len() != self.seen {
+            return Err(wrong(format!(
+                "{kept} relocations and {} late ones for {} references",
+                self.late.len(),
+                self.seen
+            )));
+        }
+        Ok(())
+    }
+
+    /// Every changed function that has an entry of its own is replaced, once.
+    fn replacements(&self) -> Result<(), DiffError> {
+        let section = self
+            .file
+            .section_named(REPLACE_SECTION)
+            .ok_or_else(|| wrong("it has no table of replacements".into()))?;
+        let mut sizes: BTreeMap<u32, u32> = BTreeMap::new();
+        for (index, record) in section.bytes.chunks_exact(REPLACE_BYTES).enumerate() {
+            let place = section
+                .reloc_at((index * REPLACE_BYTES) as u64)
+                .and_then(|r| self.file.reloc_place(r))
+                .filter(|p| p.offset == 0)
+                .ok_or_else(|| wrong("a replacement has no code".into()))?;
+            let size = record
+                .get(12..16)
+                .and_then(|b| b.try_into().ok())
+                .map(u32::from_le_bytes);
+            sizes.insert(place.section.0, size.unwrap_or(0));
+        }
+        for (unit, diff) in self.set.units.iter().enumerate() {
+            for id in &diff.replaced {
+                let section = self.draft.places.get(&(unit, *id)).map(|i| *i as u32 + 1);
+                let size = section.and_then(|s| sizes.remove(&s));
+                if size.map(u64::from) != Some(diff.post.atoms[*id].size) {
+                    return Err(wrong(format!("{} is not replaced", diff.post.label(*id))));
+                }
+            }
+        }
+        if !sizes.is_empty() {
+            return Err(wrong("something is replaced that did not change".into()));
+        }
+        Ok(())
+    }
+}
+
+fn masked(bytes: &[u8], links: &[Link]) -> Vec<u8> {
+    let mut out = bytes.to_vec();
+    for link in links {
+        let at = usize::try_from(link.offset).unwrap_or(usize::MAX);
+        let end = at.saturating_add(link.kind.width() as usize);
+        if let Some(field) = out.get_mut(at..end) {
+            field.fill(0);
+        }
+    }
+    out
+}

@@ -1,0 +1,94 @@
+//! One translation unit: what changed, and whether it can be carried over.
+
+mod changes;
+mod reference;
+
+pub(crate) use changes::{Role, role};
+
+use crate::atoms::{AtomId, Unit};
+use crate::correlate::Correlation;
+use crate::elf::Object;
+use crate::error::DiffError;
+use crate::plan::UnitPlan;
+
+/// What became of an atom of post.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    /// As in pre: the running kernel has it.
+    Same(AtomId),
+    /// Something else than in pre.
+    Changed(AtomId),
+    /// Not in pre.
+    Added,
+    /// Only contents count: comes along with whatever refers to it.
+    Content,
+}
+
+/// A unit's objects and what is different between them.
+pub(crate) struct UnitDiff {
+    pub reference: Unit,
+    pub pre: Unit,
+    pub post: Unit,
+    /// Per atom of post.
+    pub states: Vec<State>,
+    /// Functions of post that replace their counterparts, cold parts not among them.
+    pub replaced: Vec<AtomId>,
+    /// Atoms of post that could be several of pre.
+    pub ambiguous: Vec<AtomId>,
+    pub plan: UnitPlan,
+}
+
+/// Compares pre and post of one unit and checks against the reference object
+/// that what changed can be replaced in the running kernel.
+pub fn diff_unit(
+    name: &str,
+    reference: &[u8],
+    pre: &[u8],
+    post: &[u8],
+) -> Result<UnitPlan, DiffError> {
+    UnitDiff::new(name, reference, pre, post).map(|diff| diff.plan)
+}
+
+impl UnitDiff {
+    pub fn new(name: &str, reference: &[u8], pre: &[u8], post: &[u8]) -> Result<Self, DiffError> {
+        let parse = |bytes: &[u8], which| {
+            Object::parse(bytes).map_err(|source| DiffError::Object {
+                unit: name.to_owned(),
+                which,
+                source,
+            })
+        };
+        let reference = Unit::new(parse(reference, "reference")?)?;
+        let pre = Unit::new(parse(pre, "pre")?)?;
+        let post = Unit::new(parse(post, "post")?)?;
+        let correlation = Correlation::new(&pre, &post);
+        let mut diff = Self {
+            reference,
+            states: changes::states(&pre, &post, &correlation),
+            ambiguous: correlation.ambiguous.iter().copied().collect(),
+            pre,
+            post,
+            replaced: Vec::new(),
+            plan: UnitPlan {
+                name: name.to_owned(),
+                ..UnitPlan::default()
+            },
+        };
+        diff.ambiguous.sort_unstable();
+        diff.describe(&correlation);
+        diff.check_reference();
+        let mut seen = std::collections::HashSet::new();
+        diff.plan
+            .refused
+            .retain(|r| seen.insert((r.code.clone(), r.object.clone())));
+        Ok(diff)
+    }
+
+    /// The name in the running kernel of an atom of pre.
+    pub fn reference_name(&self, pre: AtomId) -> Option<&str> {
+        self.pre
+            .symbols_of(pre)
+            .map(|s| s.name.as_str())
+            .find(|name| self.is_in_reference(pre, name))
+    }
+}

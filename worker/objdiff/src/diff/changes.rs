@@ -1,0 +1,187 @@
+//! From compared atoms to a plan.
+
+use std::collections::BTreeSet;
+
+use crate::atoms::{AtomId, Target, Unit};
+use crate::compare::Comparer;
+use crate::correlate::Correlation;
+use crate::elf::SectionKind;
+use crate::plan::{Refusal, Replaced};
+
+use super::{State, UnitDiff};
+
+/// What became of each atom of post. A function and its cold part change
+/// together.
+pub(super) fn states(pre: &Unit, post: &Unit, correlation: &Correlation) -> Vec<State> {
+    let comparer = Comparer::new(pre, post, correlation);
+    let mut states: Vec<State> = (0..post.atoms.len())
+        .map(|id| match correlation.pre_of(id) {
+            _ if post.atoms[id].is_content => State::Content,
+            None => State::Added,
+            Some(was) if comparer.difference(was, id).is_none() => State::Same(was),
+            Some(was) => State::Changed(was),
+        })
+        .collect();
+    let parts: Vec<(AtomId, AtomId)> = (0..post.atoms.len())
+        .filter_map(|id| Some((post.atoms[id].parent?, id)))
+        .collect();
+    for (parent, cold) in &parts {
+        if !matches!(states[*cold], State::Same(_))
+            && let State::Same(was) = states[*parent]
+        {
+            states[*parent] = State::Changed(was);
+        }
+    }
+    // A function whose cold part is gone.
+    for (was, atom) in pre.atoms.iter().enumerate() {
+        if let Some(parent) = atom.parent.and_then(|p| correlation.post_of(p))
+            && correlation.post_of(was).is_none()
+            && let State::Same(of) = states[parent]
+        {
+            states[parent] = State::Changed(of);
+        }
+    }
+    for (parent, cold) in parts {
+        if !matches!(states[parent], State::Same(_))
+            && let State::Same(was) = states[cold]
+        {
+            states[cold] = State::Changed(was);
+        }
+    }
+    states
+}
+
+impl UnitDiff {
+    /// Fills in the plan.
+    pub(super) fn describe(&mut self, correlation: &Correlation) {
+        let comparer = Comparer::new(&self.pre, &self.post, correlation);
+        let mut plan = std::mem::take(&mut self.plan);
+        let mut replaced = Vec::new();
+        for (id, state) in self.states.iter().enumerate() {
+            let atom = &self.post.atoms[id];
+            let label = self.post.label(id);
+            match (state, role(atom.kind)) {
+                (State::Same(_) | State::Content, _) => {}
+                (_, Role::Code) if atom.parent.is_some() => {}
+                (State::Changed(was), Role::Code) => {
+                    replaced.push(id);
+                    plan.replaced.push(Replaced {
+                        name: label,
+                        unit: plan.name.clone(),
+                        old_size: self.pre.atoms[*was].size,
+                        new_size: atom.size,
+                        reason: self.reason(&comparer, *was, id),
+                        callers: self.callers(id),
+                    });
+                }
+                (State::Added, Role::Code) => plan.added.push(label),
+                (_, Role::Exit) => plan.exit_changed.push(label),
+                (State::Changed(was), Role::Data) => {
+                    let what = comparer.difference(*was, id).unwrap_or("is different");
+                    plan.refused.push(changed_data(&label, what));
+                }
+                (State::Added, Role::Data) => {}
+                (_, Role::Init) => plan.refused.push(init_changed(&label)),
+                (State::Changed(_), Role::Other(code, what)) => {
+                    let sentence = format!("{what} {label} is different; {REVERT}");
+                    plan.refused.push(Refusal::new(code, label, sentence));
+                }
+                (State::Added, Role::Other(code, what)) => {
+                    let sentence = format!("{what} {label} is new; {REVERT}");
+                    plan.refused.push(Refusal::new(code, label, sentence));
+                }
+            }
+        }
+        for was in 0..self.pre.atoms.len() {
+            let atom = &self.pre.atoms[was];
+            if atom.is_content || correlation.post_of(was).is_some() {
+                continue;
+            }
+            let label = self.pre.label(was);
+            match role(atom.kind) {
+                Role::Code if atom.parent.is_none() => plan.removed.push(label),
+                Role::Code | Role::Data => {}
+                Role::Exit => plan.exit_changed.push(label),
+                Role::Init => plan.refused.push(init_changed(&label)),
+                Role::Other(code, what) => {
+                    let sentence = format!("{what} {label} is gone; {REVERT}");
+                    plan.refused.push(Refusal::new(code, label, sentence));
+                }
+            }
+        }
+        self.replaced = replaced;
+        self.plan = plan;
+    }
+
+    fn reason(&self, comparer: &Comparer<'_>, was: AtomId, id: AtomId) -> String {
+        if let Some(found) = comparer.difference(was, id) {
+            return format!("its code {found}");
+        }
+        "its cold part is different".to_owned()
+    }
+
+    /// Functions of the unit that refer to an atom of post.
+    fn callers(&self, id: AtomId) -> Vec<String> {
+        let mut callers = BTreeSet::new();
+        for (from, atom) in self.post.atoms.iter().enumerate() {
+            let refers = atom.links.iter().any(|l| l.target == Target::Atom(id));
+            if refers && from != id && atom.parent != Some(id) {
+                callers.insert(self.post.label(from));
+            }
+        }
+        callers.into_iter().collect()
+    }
+}
+
+const REVERT: &str = "the kernel reads it once, when the object is loaded";
+
+fn changed_data(name: &str, what: &str) -> Refusal {
+    Refusal::new(
+        "changed-data",
+        name,
+        format!(
+            "existing data {name} {what}; the running kernel keeps its own copy, so that needs custom code"
+        ),
+    )
+}
+
+fn init_changed(name: &str) -> Refusal {
+    Refusal::new(
+        "init-changed",
+        name,
+        format!(
+            "{name} is initialisation that ran long ago and is freed; doing it again needs custom code"
+        ),
+    )
+}
+
+/// What a change of an atom means.
+pub(crate) enum Role {
+    Code,
+    Data,
+    Init,
+    Exit,
+    /// A refusal's code, and what the thing is.
+    Other(&'static str, &'static str),
+}
+
+pub(crate) fn role(kind: SectionKind) -> Role {
+    use SectionKind::*;
+    match kind {
+        Text | AltinstrAux | AltinstrReplacement => Role::Code,
+        StaticCallText => Role::Other("new-static-call", "the static call's trampoline"),
+        InitText | InitData => Role::Init,
+        ExitText | ExitData => Role::Exit,
+        Ksymtab | KsymtabStrings | Kcrctab => Role::Other("changed-export", "the export"),
+        Modinfo => Role::Other("changed-modinfo", "the module information"),
+        Param => Role::Other("changed-parameter", "the module parameter"),
+        Tracepoints | FtraceEvents => Role::Other("changed-tracepoint", "the tracepoint record"),
+        SyscallsMetadata => Role::Other("changed-syscall", "the system call's description"),
+        ErrorInjection => Role::Other("changed-error-injection", "the error injection entry"),
+        PciFixup => Role::Other("changed-pci-fixup", "the PCI fix-up"),
+        SrcuPointers => Role::Other("changed-srcu", "the static SRCU structure"),
+        ThisModule => Role::Other("changed-module", "the module structure"),
+        BtfIds => Role::Other("changed-btf-ids", "the BTF id set"),
+        _ => Role::Data,
+    }
+}

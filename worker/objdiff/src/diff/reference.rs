@@ -1,0 +1,168 @@
+//! Checks against the reference object, which is what runs.
+
+use std::collections::BTreeSet;
+
+use crate::atoms::{AtomId, Target, Unit};
+use crate::elf::{Binding, SectionKind, Symbol, SymbolKind};
+use crate::names;
+use crate::plan::Refusal;
+use crate::sites;
+
+use super::{State, UnitDiff};
+
+/// Bytes of the jump that leads to a replacement.
+const JUMP_BYTES: u64 = 5;
+/// Bytes of the fentry slot, which stays in front of the jump.
+const FENTRY_BYTES: u64 = 5;
+
+/// Code that runs where a replacement must not: without a stack that can be
+/// checked, or while entry code has not set up the kernel's state.
+const UNTOUCHABLE: [&str; 4] = [
+    ".noinstr.text",
+    ".entry.text",
+    ".irqentry.text",
+    ".cpuidle.text",
+];
+
+impl UnitDiff {
+    /// The symbol of the reference object of that name, if it is what an atom
+    /// of pre stands for.
+    fn reference_symbol(&self, pre: AtomId, name: &str) -> Option<&Symbol> {
+        let mut found = self
+            .reference
+            .object
+            .symbols
+            .iter()
+            .filter(|s| s.name == name && s.section().is_some());
+        let (symbol, None) = (found.next()?, found.next()) else {
+            return None;
+        };
+        let own = self.pre.symbols_of(pre).find(|s| s.name == name)?;
+        let section = self.reference.object.section(symbol.section()?);
+        let fits = symbol.kind == own.kind
+            && symbol.binding == own.binding
+            && section.kind == self.pre.atoms[pre].kind
+            // Code may differ by the length of a jump between functions.
+            && (section.kind.is_code() || symbol.size == own.size)
+            && (!names::is_numbered(name) || self.same_referrers(pre, symbol));
+        fits.then_some(symbol)
+    }
+
+    pub(super) fn is_in_reference(&self, pre: AtomId, name: &str) -> bool {
+        self.reference_symbol(pre, name).is_some()
+    }
+
+    /// A counter alone identifies nothing, also between two compilations of
+    /// the same source: the same functions must refer to it.
+    fn same_referrers(&self, pre: AtomId, symbol: &Symbol) -> bool {
+        let ours = referrers(&self.pre, pre);
+        let theirs = self
+            .reference
+            .named(&symbol.name)
+            .map(|id| referrers(&self.reference, id));
+        // An object without size can't be told from what follows it.
+        symbol.size == 0 || symbol.kind == SymbolKind::Function || theirs == Some(ours)
+    }
+
+    /// Refuses replaced functions that no jump can be written into.
+    pub(super) fn check_reference(&mut self) {
+        let mut refused = Vec::new();
+        for id in &self.replaced {
+            let (State::Changed(was), name) = (self.states[*id], self.post.label(*id)) else {
+                continue;
+            };
+            let checked = self.check_function(was, &name);
+            if let Err(refusal) = checked {
+                refused.push(refusal);
+            }
+        }
+        self.plan.refused.append(&mut refused);
+    }
+
+    fn check_function(&self, was: AtomId, name: &str) -> Result<(), Refusal> {
+        let refuse = |code: &str, sentence: String| Err(Refusal::new(code, name, sentence));
+        let section_name = &self.pre.section_of(was).name;
+        if UNTOUCHABLE.iter().any(|s| section_name.starts_with(s)) {
+            return refuse(
+                "entry-code",
+                format!(
+                    "{name} lies in {section_name}, which runs where functions can't be replaced"
+                ),
+            );
+        }
+        let Some(symbol) = self
+            .pre
+            .symbols_of(was)
+            .find_map(|s| self.reference_symbol(was, &s.name))
+        else {
+            return refuse(
+                "not-in-reference",
+                format!("{name} is not to be found in the object compiled as the kernel was"),
+            );
+        };
+        if symbol.binding == Binding::Weak {
+            return refuse(
+                "weak-function",
+                format!("{name} is weak, so that another unit may have taken its place"),
+            );
+        }
+        self.check_jump(symbol, name)
+    }
+
+    /// The bytes after the fentry slot must be free for the jump.
+    fn check_jump(&self, symbol: &Symbol, name: &str) -> Result<(), Refusal> {
+        let refuse = |code: &str, sentence: String| Err(Refusal::new(code, name, sentence));
+        let entries = sites::read_all(&self.reference.object).map_err(|e| {
+            Refusal::new(
+                "not-in-reference",
+                name,
+                format!("the reference object's {e}"),
+            )
+        })?;
+        let at = |offset: u64| Some(offset).zip(symbol.section());
+        let is_fentry = entries.iter().any(|e| {
+            e.kind == SectionKind::McountLoc
+                && at(symbol.value) == Some((e.code.offset, e.code.section))
+        });
+        let start = symbol.value + if is_fentry { FENTRY_BYTES } else { 0 };
+        let end = start + JUMP_BYTES;
+        if end > symbol.value + symbol.size {
+            return refuse(
+                "too-small",
+                format!("{name} has {} bytes, too few for a jump", symbol.size),
+            );
+        }
+        for entry in &entries {
+            let what = match entry.kind {
+                SectionKind::JumpTable => "a jump label",
+                SectionKind::StaticCallSites => "a static call",
+                _ => continue,
+            };
+            let inside = Some(entry.code.section) == symbol.section()
+                && entry.code.offset < end
+                && entry.code.offset + 5 > start;
+            if inside {
+                return refuse(
+                    "site-at-entry",
+                    format!(
+                        "{what} lies where the jump into {name}'s replacement would go; the kernel rewrites it"
+                    ),
+                );
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Source functions that refer to an atom.
+fn referrers(unit: &Unit, id: AtomId) -> BTreeSet<&str> {
+    let refers = |from: &AtomId| {
+        let links = &unit.atoms[*from].links;
+        unit.atoms[*from].is_function() && links.iter().any(|l| l.target == Target::Atom(id))
+    };
+    (0..unit.atoms.len())
+        .filter(refers)
+        .filter_map(|from| unit.name_of(from))
+        .map(names::source_function)
+        .collect()
+}

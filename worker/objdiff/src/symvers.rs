@@ -1,0 +1,89 @@
+//! `Module.symvers`: which symbols the kernel exports.
+
+use std::collections::HashMap;
+
+/// Exported symbols of a kernel build.
+#[derive(Clone, Debug, Default)]
+pub struct Symvers {
+    exports: HashMap<String, Export>,
+}
+
+/// An export.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Export {
+    /// `vmlinux` or a module's path.
+    pub object: String,
+    /// The namespace a user has to import; empty for none.
+    pub namespace: String,
+}
+
+/// A line that is not `CRC symbol object kind [namespace]`, tab-separated.
+#[derive(Debug, thiserror::Error)]
+#[error("Module.symvers line {line}: not an export: {text:?}")]
+pub struct SymversError {
+    /// From 1.
+    pub line: usize,
+    /// Its beginning.
+    pub text: String,
+}
+
+impl Symvers {
+    /// Parses the file's text.
+    pub fn parse(text: &str) -> Result<Self, SymversError> {
+        let mut exports = HashMap::new();
+        for (index, line) in text.lines().enumerate() {
+            let fields: Vec<&str> = line.split('\t').collect();
+            let (Some(name), Some(object), true) = (
+                fields.get(1),
+                fields.get(2),
+                (4..=5).contains(&fields.len()),
+            ) else {
+                return Err(SymversError {
+                    line: index + 1,
+                    text: line.chars().take(80).collect(),
+                });
+            };
+            let export = Export {
+                object: (*object).to_owned(),
+                namespace: fields.get(4).copied().unwrap_or_default().to_owned(),
+            };
+            exports.insert((*name).to_owned(), export);
+        }
+        Ok(Self { exports })
+    }
+
+    /// An export by name.
+    pub fn get(&self, name: &str) -> Option<&Export> {
+        self.exports.get(name)
+    }
+
+    /// Whether any module may link against the symbol: vmlinux exports it,
+    /// outside any namespace.
+    pub fn is_importable(&self, name: &str) -> bool {
+        self.get(name)
+            .is_some_and(|e| e.object == "vmlinux" && e.namespace.is_empty())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn only_exports_of_vmlinux_without_namespace_are_importable() {
+        let text = "0x1\tkfree\tvmlinux\tEXPORT_SYMBOL\t\n\
+                    0x2\tnvme_wq\tdrivers/nvme/host/nvme-core\tEXPORT_SYMBOL_GPL\t\n\
+                    0x3\tdma_buf_put\tvmlinux\tEXPORT_SYMBOL_GPL\tDMA_BUF\n";
+        let symvers = Symvers::parse(text).unwrap();
+        assert!(symvers.is_importable("kfree"));
+        assert!(!symvers.is_importable("nvme_wq"));
+        assert!(!symvers.is_importable("dma_buf_put"));
+        assert!(!symvers.is_importable("seg6_init"));
+    }
+
+    #[test]
+    fn a_line_of_another_shape_is_refused() {
+        assert_eq!(Symvers::parse("a\tb\tc\td\nx y z\n").unwrap_err().line, 2);
+    }
+}
