@@ -197,6 +197,10 @@ impl Journal {
             .open(path)
             .with_context(|| format!("can't open the journal {}", path.display()))?;
         let mut journal = Self::empty(path, file, boot);
+        if let Some(dir) = path.parent() {
+            // A new file's name has to be on disk as well.
+            File::open(dir)?.sync_all()?;
+        }
         let torn = journal.load()?;
         if let Some(whole) = torn {
             journal.file.set_len(whole)?;

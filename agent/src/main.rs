@@ -21,6 +21,8 @@ mod kernel;
 mod policy;
 mod poll;
 mod server;
+#[cfg(test)]
+mod server_test;
 mod state;
 #[cfg(test)]
 mod steps_test;

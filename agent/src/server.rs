@@ -47,7 +47,7 @@ impl Server {
         };
         Ok(Some(Self {
             runtime: runtime()?,
-            client: Client::new(server, Some(agent.state.token()?))?,
+            client: Client::new(server, Some(agent.state.token()?)).map_err(words)?,
             host,
         }))
     }
@@ -62,7 +62,11 @@ impl Server {
             .as_ref()
             .map(|known| known.etag.as_str())
             .filter(|etag| !etag.is_empty());
-        match self.runtime.block_on(self.client.plan(self.host, etag))? {
+        match self
+            .runtime
+            .block_on(self.client.plan(self.host, etag))
+            .map_err(words)?
+        {
             PlanAnswer::Unchanged => Ok(known
                 .context("the server says that no plan is unchanged")?
                 .plan),
@@ -104,7 +108,7 @@ impl Server {
             ) {
                 fs::remove_file(&path)?;
             }
-            return Err(error.into());
+            return Err(words(error));
         }
         let bytes = crate::agent::read_package(&path)?;
         file.sync_all()?;
@@ -141,12 +145,17 @@ impl Server {
                 Err(error) if is_final(&error) => {
                     text::note(&format!("the server does not take a report: {error}"));
                 }
-                Err(error) => return Err(error.into()),
+                Err(error) => return Err(words(error)),
             }
             agent.state.store_sent(entry.seq)?;
         }
         Ok(sent)
     }
+}
+
+/// A client's error in its own words, which tell its causes already.
+pub fn words(error: Error) -> anyhow::Error {
+    anyhow::anyhow!("{error}")
 }
 
 /// The last plan that the server gave.

@@ -1,7 +1,12 @@
 //! `resplice enroll`
 
 use super::Context;
-use crate::{cli::Enroll, host::Host, server::runtime, state::Enrolment};
+use crate::{
+    cli::Enroll,
+    host::Host,
+    server::{runtime, words},
+    state::Enrolment,
+};
 use anyhow::{Context as _, Result, bail, ensure};
 use resplice_api::{Enrol, Token, client::Client};
 use resplice_package::{PublicKey, SecretKey};
@@ -32,14 +37,14 @@ pub fn run(context: &Context<'_>, arguments: &Enroll) -> Result<ExitCode> {
         worker_keys: pinned,
     };
     if let (Some(server), Some(token_file)) = (&arguments.server, &arguments.token_file) {
-        let client = Client::new(server, Some(Token::from_file(token_file)?))?;
+        let client = Client::new(server, Some(Token::from_file(token_file)?)).map_err(words)?;
         let enrol = Enrol {
             name: enrolment.name.clone(),
             public_key: key.public().to_string(),
             release: host.release.clone(),
             target: enrolment.target.clone(),
         };
-        let answer = runtime()?.block_on(client.enrol(&enrol))?;
+        let answer = runtime()?.block_on(client.enrol(&enrol)).map_err(words)?;
         if enrolment.worker_keys.is_empty() {
             enrolment.worker_keys = keys(&answer.worker_keys)
                 .context("the server sent a worker key that can't be used")?;

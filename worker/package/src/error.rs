@@ -110,14 +110,14 @@ pub enum Error {
         mode: u32,
     },
     /// A key file that can't be read or written.
-    #[error("can't {operation} the key file {path}: {source}")]
+    #[error("can't {operation} the key file {path}: {cause}")]
     KeyFile {
         /// What was tried.
         operation: &'static str,
         /// The file.
         path: PathBuf,
         /// The system's answer.
-        source: io::Error,
+        cause: io::Error,
     },
     /// The system's random generator failed.
     #[error("the system's random generator gave no bytes: {reason}")]

@@ -111,10 +111,10 @@ impl SecretKey {
     /// can't be written.
     pub fn generate_file(path: &Path) -> Result<Self, Error> {
         let failed = |operation| {
-            move |source| Error::KeyFile {
+            move |cause| Error::KeyFile {
                 operation,
                 path: path.to_owned(),
-                source,
+                cause,
             }
         };
         let key = Self::generate()?;
@@ -143,10 +143,10 @@ impl SecretKey {
     /// [`Error::KeyMode`] if group or others have any permission on it,
     /// [`Error::KeyFile`] if it can't be read, [`Error::Key`] if it is no key.
     pub fn load(path: &Path) -> Result<Self, Error> {
-        let failed = |source| Error::KeyFile {
+        let failed = |cause| Error::KeyFile {
             operation: "read",
             path: path.to_owned(),
-            source,
+            cause,
         };
         let file = File::open(path).map_err(failed)?;
         // Of the open file, so that nobody can swap it between check and use.
