@@ -97,12 +97,26 @@ export interface Update {
 	reports: HostReport[];
 }
 
+export interface CheckFile {
+	name: string;
+	/** Unix permission bits. */
+	mode: number;
+	base64: string;
+}
+
+/** Runs in a guest: exit code 0 means fixed, 1 vulnerable. Without a script the file `check` runs. */
+export interface Check {
+	script?: string;
+	files: CheckFile[];
+}
+
 export interface NewUpdate {
 	name: string;
 	patch: string;
 	targets: string[];
 	cves: string[];
 	notes: string;
+	check?: Check;
 }
 
 export interface Target {
