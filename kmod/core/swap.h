@@ -24,6 +24,7 @@ struct rs_swap_result {
 /*
  * Exchange all or none while no task is in the ranges. -EBUSY: one was, in
  * every attempt; -EILSEQ: some bytes have changed under us; -EINTR.
+ * The ranges must not lie on a stack: the scan would find them there.
  */
 int rs_swap_all(struct rs_swap *swaps, u32 count, const struct rs_range *ranges,
 		u32 nr_ranges, struct rs_swap_result *result);

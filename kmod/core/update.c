@@ -214,6 +214,17 @@ static void add_cold_ranges(struct rs_update *u, struct rs_match *m, u32 old)
 	}
 }
 
+static void find_own_text(struct rs_update *u)
+{
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 4, 0)
+	u->text.start = (unsigned long)u->mod->core_layout.base;
+	u->text.end = u->text.start + u->mod->core_layout.text_size;
+#else
+	u->text.start = (unsigned long)u->mod->mem[MOD_TEXT].base;
+	u->text.end = u->text.start + u->mod->mem[MOD_TEXT].size;
+#endif
+}
+
 static int allocate(struct rs_update *u, u32 functions, u32 ranges)
 {
 	size_t n = max(functions, 1u);
@@ -292,6 +303,7 @@ static int prepare(struct module *mod, unsigned long header)
 	if (!u)
 		return -ENOMEM;
 	u->mod = mod;
+	find_own_text(u);
 	err = find_target(&image, &u->target);
 	err = err ?: prepare_with(u, &image, head);
 	if (err) {
@@ -352,19 +364,6 @@ static void report_swap(struct rs_update *u, const char *what, int err)
 	}
 }
 
-struct rs_range rs_module_text(const struct module *mod)
-{
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 4, 0)
-	unsigned long base = (unsigned long)mod->core_layout.base;
-
-	return (struct rs_range){ base, base + mod->core_layout.text_size };
-#else
-	unsigned long base = (unsigned long)mod->mem[MOD_TEXT].base;
-
-	return (struct rs_range){ base, base + mod->mem[MOD_TEXT].size };
-#endif
-}
-
 static void turn_round(struct rs_update *u)
 {
 	u8 held[RS_JUMP_BYTES];
@@ -410,13 +409,12 @@ EXPORT_SYMBOL_GPL(resplice_apply);
 /* Called with rs_lock held. */
 int rs_update_undo(struct rs_update *u)
 {
-	struct rs_range text = rs_module_text(u->mod);
 	int err;
 
 	if (u->state != RS_APPLIED)
 		return -EINVAL;
 	rs_report_begin(u->mod->name);
-	err = rs_swap_all(u->swaps, u->nr_functions, &text, 1, &u->result);
+	err = rs_swap_all(u->swaps, u->nr_functions, &u->text, 1, &u->result);
 	report_swap(u, "undone", err);
 	if (err)
 		return err;

@@ -33,6 +33,7 @@ struct rs_update {
 	u32 nr_functions;
 	struct rs_range *ranges;	/* the old code */
 	u32 nr_ranges;
+	struct rs_range text;		/* the new code */
 	struct rs_swap_result result;	/* of the last apply or undo */
 	size_t bytes;			/* resident, beyond the module's own */
 };
@@ -45,9 +46,6 @@ void rs_updates_exit(void);
 
 /* Show a copy of running text as it was before our own jumps went in. */
 void rs_updates_hide_jumps(u8 *copy, unsigned long base, u32 size);
-
-/* Where a module's own code lies. */
-struct rs_range rs_module_text(const struct module *mod);
 
 /* sysfs.c */
 int rs_sysfs_init(void);
