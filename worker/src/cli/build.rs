@@ -1,0 +1,196 @@
+//! `resplice-worker build`: the pipeline without a server.
+
+use super::common::{Common, colour};
+use anyhow::Context;
+use clap::Args;
+use owo_colors::OwoColorize;
+use resplice_api::FinishStatus;
+use resplice_package::SecretKey;
+use resplice_worker::{
+    Error,
+    build::Build,
+    log::Log,
+    patch::Patch,
+    pipeline::{self, Built, Options, Request},
+    report::Report,
+    step::Steps,
+    verify::Check,
+};
+use serde_json::json;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+/// Build one update without a server: DIR gets ID.rspl (with --key), the
+/// modules, plan.json, report.json, steps.json and build.log.
+#[derive(Debug, Args)]
+pub struct BuildCommand {
+    #[command(flatten)]
+    common: Common,
+    /// The unified diff.
+    #[arg(long, value_name = "FILE")]
+    patch: PathBuf,
+    /// The kernel, such as debian:6.1.0-50-cloud-amd64.
+    #[arg(long)]
+    target: String,
+    /// Where the results go.
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Sign a package with this key (see keygen).
+    #[arg(long, value_name = "FILE")]
+    key: Option<PathBuf>,
+    /// One line for people [default: the patch file's name]
+    #[arg(long)]
+    name: Option<String>,
+    /// CVE ids that it fixes.
+    #[arg(long)]
+    cve: Vec<String>,
+    /// A script that says in the guest whether the fix is in force: exit 0 if
+    /// fixed, 1 if vulnerable.
+    #[arg(long, value_name = "FILE")]
+    check: Option<PathBuf>,
+    /// Files that lie beside the check; without --check, one named `check` is run.
+    #[arg(long, value_name = "FILE")]
+    check_file: Vec<PathBuf>,
+    /// QEMU's CPU models to verify on.
+    #[arg(long, default_value = "max", value_name = "MODEL")]
+    cpu: Vec<String>,
+    /// Do not try the update in a virtual machine.
+    #[arg(long)]
+    no_verify: bool,
+    /// Print the outcome as JSON, and no log.
+    #[arg(long)]
+    json: bool,
+}
+
+impl BuildCommand {
+    pub async fn run(self) -> anyhow::Result<ExitCode> {
+        fs::create_dir_all(&self.out).with_context(|| format!("make {}", self.out.display()))?;
+        let target = self.common.target(&self.target)?;
+        let key = self.key.as_deref().map(SecretKey::load).transpose()?;
+        let sandbox = self.common.sandbox().await?;
+        let options = Options {
+            cache: self.common.cache().root().to_owned(),
+            kmod: self.common.kmod()?,
+            cpus: if self.no_verify { Vec::new() } else { self.cpu.clone() },
+        };
+        let log = Log::create(&self.out.join("build.log"), !self.json)?;
+        let steps = Steps::default();
+        let mut report = Report::default();
+        let outcome = async {
+            let request = self.request()?;
+            let build = Build::new(&target, sandbox.as_ref(), &log, &steps, &self.common.work())?;
+            let built = pipeline::build(&build, &request, &options, &mut report).await?;
+            let package = match &key {
+                Some(key) => {
+                    let sign = async { pipeline::sign(&target, &request, &built, &report, key) };
+                    Some(build.stage("sign", sign).await?)
+                }
+                None => None,
+            };
+            Ok::<_, anyhow::Error>((built, package))
+        };
+        let outcome = outcome.await;
+        self.save("report.json", &serde_json::to_vec_pretty(&report)?)?;
+        self.save("steps.json", &serde_json::to_vec_pretty(&steps.all())?)?;
+        if let Some(plan) = &report.plan {
+            self.save("plan.json", &serde_json::to_vec_pretty(plan)?)?;
+        }
+        match outcome {
+            Ok((built, package)) => self.succeed(&built, package.as_deref(), &steps),
+            Err(error) => {
+                log.error(&format!("{error:#}"));
+                self.fail(&error)
+            }
+        }
+    }
+
+    fn request(&self) -> anyhow::Result<Request> {
+        let text = fs::read_to_string(&self.patch)
+            .with_context(|| format!("read the patch {}", self.patch.display()))?;
+        let name = self.name.clone().unwrap_or_else(|| file_name(&self.patch));
+        Ok(Request {
+            update_id: "local".to_owned(),
+            name,
+            cves: self.cve.clone(),
+            patch: Patch::parse(&text).map_err(Error::from)?,
+            check: self.check()?,
+        })
+    }
+
+    fn check(&self) -> anyhow::Result<Option<Check>> {
+        use base64::{Engine, engine::general_purpose::STANDARD};
+        if self.check.is_none() && self.check_file.is_empty() {
+            return Ok(None);
+        }
+        let read = |path: &Path| fs::read(path).with_context(|| format!("read {}", path.display()));
+        let script = self
+            .check
+            .as_deref()
+            .map(|path| fs::read_to_string(path).with_context(|| format!("read {}", path.display())))
+            .transpose()?;
+        let mut files = Vec::new();
+        for path in &self.check_file {
+            files.push(resplice_api::CheckFile {
+                name: file_name(path),
+                mode: 0o755,
+                base64: STANDARD.encode(read(path)?),
+            });
+        }
+        Ok(Some(Check::new(&resplice_api::Check { script, files })?))
+    }
+
+    fn succeed(&self, built: &Built, package: Option<&[u8]>, steps: &Steps) -> anyhow::Result<ExitCode> {
+        let update = format!("{}.ko", built.id);
+        self.save(&update, &built.update)?;
+        self.save("resplice.ko", &built.core)?;
+        let mut result = update;
+        if let Some(bytes) = package {
+            result = format!("{}.rspl", built.id);
+            self.save(&result, bytes)?;
+        }
+        let functions: Vec<&str> = built.plan.replaced().map(|f| f.name.as_str()).collect();
+        if self.json {
+            let text = json!({
+                "status": FinishStatus::Built, "id": built.id, "object": built.object,
+                "functions": functions, "result": self.out.join(&result), "steps": steps.all(),
+            });
+            println!("{text}");
+        } else {
+            let path = self.out.join(&result);
+            let word = if colour() { "built".green().to_string() } else { "built".to_owned() };
+            println!("{word} {} ({})", path.display(), functions.join(", "));
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn fail(&self, error: &anyhow::Error) -> anyhow::Result<ExitCode> {
+        let known = error.downcast_ref::<Error>();
+        let status = known.map_or(FinishStatus::Failed, Error::status);
+        if self.json {
+            let text = json!({
+                "status": status, "reason": format!("{error:#}"),
+                "exit_code": known.and_then(Error::exit_code),
+            });
+            println!("{text}");
+        }
+        // Told apart by scripts: 1 failed, 2 refused, 3 nothing to do, 4 needs code.
+        Ok(ExitCode::from(match status {
+            FinishStatus::Refused => 2,
+            FinishStatus::Nothing => 3,
+            FinishStatus::NeedsCode => 4,
+            _ => 1,
+        }))
+    }
+
+    fn save(&self, name: &str, bytes: &[u8]) -> anyhow::Result<()> {
+        let path = self.out.join(name);
+        fs::write(&path, bytes).with_context(|| format!("write {}", path.display()))
+    }
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}

@@ -1,0 +1,79 @@
+//! What several commands take.
+
+use anyhow::Context;
+use clap::{Args, ValueEnum};
+use resplice_target::{Cache, Target, TargetId};
+use resplice_worker::{
+    kmod::Kmod,
+    sandbox::{DEFAULT_IMAGE, Docker, Local, Sandbox},
+};
+use std::path::PathBuf;
+
+/// Where build steps run.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum SandboxKind {
+    /// bubblewrap on this machine.
+    Local,
+    /// A container engine.
+    Docker,
+}
+
+/// Options of everything that builds.
+#[derive(Debug, Args)]
+pub struct Common {
+    /// Where targets and snapshots are kept [default: $RESPLICE_CACHE, else ~/.cache/resplice]
+    #[arg(long, value_name = "DIR")]
+    cache: Option<PathBuf>,
+    /// Where build steps run.
+    #[arg(long, value_enum, default_value = "local")]
+    sandbox: SandboxKind,
+    /// Image for the docker sandbox.
+    #[arg(long, value_name = "NAME", default_value = DEFAULT_IMAGE)]
+    image: String,
+    /// Sources of the kernel module, instead of those in this binary.
+    #[arg(long, value_name = "DIR", env = "RESPLICE_KMOD")]
+    kmod: Option<PathBuf>,
+}
+
+impl Common {
+    /// The cache.
+    pub fn cache(&self) -> Cache {
+        self.cache.as_ref().map_or_else(Cache::from_env, Cache::new)
+    }
+
+    /// Where builds have their directories: on the cache's file system, but
+    /// not below what may be closed to the sandbox's user.
+    pub fn work(&self) -> PathBuf {
+        self.cache().root().join("work")
+    }
+
+    /// The kernel module's sources.
+    pub fn kmod(&self) -> anyhow::Result<Kmod> {
+        match &self.kmod {
+            Some(directory) => Ok(Kmod::from_directory(directory)?),
+            None => Ok(Kmod::embedded()?),
+        }
+    }
+
+    /// The sandbox, tried out.
+    pub async fn sandbox(&self) -> anyhow::Result<Box<dyn Sandbox>> {
+        let work = self.work();
+        std::fs::create_dir_all(&work).with_context(|| format!("make {}", work.display()))?;
+        Ok(match self.sandbox {
+            SandboxKind::Local => Box::new(Local::new(&work).await?),
+            SandboxKind::Docker => Box::new(Docker::new(&self.image).await?),
+        })
+    }
+
+    /// An imported target.
+    pub fn target(&self, id: &str) -> anyhow::Result<Target> {
+        let id: TargetId = id.parse()?;
+        Ok(Target::load(&self.cache(), &id)?)
+    }
+}
+
+/// Whether standard output shows colours.
+pub fn colour() -> bool {
+    use std::io::IsTerminal;
+    std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none()
+}

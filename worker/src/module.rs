@@ -1,0 +1,107 @@
+//! Building kernel modules: the core, and the update around its delta object.
+
+use crate::{Error, build::Build, kmod::Kmod};
+use sha2::{Digest, Sha256};
+use std::{
+    fs,
+    io::Write,
+    path::{Path, PathBuf},
+};
+
+/// Debug information would only make the package larger.
+const NO_DEBUG: &str = "CFLAGS_MODULE=-g0";
+
+/// The kernel core, built for a target.
+#[derive(Debug, Clone)]
+pub struct Core {
+    /// `resplice.ko`.
+    pub module: Vec<u8>,
+    /// `Module.symvers`: what it exports.
+    pub symbols: Vec<u8>,
+}
+
+/// Builds `resplice.ko`, or takes it from the cache: it depends only on the
+/// target and on the core's sources.
+///
+/// # Errors
+/// If it does not build.
+pub async fn core(build: &Build<'_>, kmod: &Kmod, cache: &Path) -> Result<Core, Error> {
+    let kept = cache_directory(cache, build, kmod);
+    if let (Ok(module), Ok(symbols)) = (
+        fs::read(kept.join("resplice.ko")),
+        fs::read(kept.join("Module.symvers")),
+    ) {
+        build.log.line("the kernel core is in the cache");
+        return Ok(Core { module, symbols });
+    }
+    prepare(build, kmod, "core")?;
+    make(build, "core", &[]).await?;
+    let core = Core {
+        module: build.workspace.read("module", "resplice.ko")?,
+        symbols: build.workspace.read("module", "Module.symvers")?,
+    };
+    keep(&kept, "resplice.ko", &core.module)?;
+    // Last: where it is, the module is too.
+    keep(&kept, "Module.symvers", &core.symbols)?;
+    Ok(core)
+}
+
+/// Builds the update module `id`.ko around a delta object.
+///
+/// # Errors
+/// If it does not build.
+pub async fn update(
+    build: &Build<'_>,
+    kmod: &Kmod,
+    core: &Core,
+    id: &str,
+    delta: &[u8],
+) -> Result<Vec<u8>, Error> {
+    prepare(build, kmod, "update")?;
+    build.workspace.write_owned("module/delta.o_shipped", delta)?;
+    build.workspace.write("include/resplice.symvers", &core.symbols)?;
+    let variables = [
+        format!("RESPLICE_ID={id}"),
+        format!("RESPLICE_INCLUDE={}", crate::workspace::INCLUDE),
+        format!("KBUILD_EXTRA_SYMBOLS={}/resplice.symvers", crate::workspace::INCLUDE),
+    ];
+    make(build, "module", &variables).await?;
+    build.workspace.read("module", &format!("{id}.ko"))
+}
+
+/// Puts the sources of a module, and nothing else, into `module/`.
+fn prepare(build: &Build<'_>, kmod: &Kmod, name: &str) -> Result<(), Error> {
+    build.workspace.clear("module")?;
+    for (file, bytes) in kmod.directory("include/resplice") {
+        build.workspace.write(&format!("include/resplice/{file}"), bytes)?;
+    }
+    for (file, bytes) in kmod.directory(name) {
+        build.workspace.write_owned(&format!("module/{file}"), bytes)?;
+    }
+    Ok(())
+}
+
+async fn make(build: &Build<'_>, step: &str, variables: &[String]) -> Result<(), Error> {
+    let directory = build.workspace.path("module");
+    let mut argv = build.target.module_build(&directory).argv;
+    argv.extend(["--no-print-directory".to_owned(), NO_DEBUG.to_owned()]);
+    argv.extend(variables.iter().cloned());
+    let step = build.workspace.module_step(step, argv);
+    build.run(&step, "the kernel module does not build").await
+}
+
+fn cache_directory(cache: &Path, build: &Build<'_>, kmod: &Kmod) -> PathBuf {
+    let what = format!("resplice-core-v1 {} {}", build.target.digest(), kmod.digest());
+    cache.join("core").join(hex::encode(Sha256::digest(what)))
+}
+
+/// Another worker may keep the same file at the same time.
+fn keep(directory: &Path, name: &str, bytes: &[u8]) -> Result<(), Error> {
+    fs::create_dir_all(directory).map_err(Error::file("make", directory))?;
+    let path = directory.join(name);
+    let mut file = tempfile::NamedTempFile::new_in(directory).map_err(Error::file("make", &path))?;
+    file.write_all(bytes).map_err(Error::file("write", &path))?;
+    file.persist(&path)
+        .map_err(|error| Error::file("write", &path)(error.error))?;
+    Ok(())
+}

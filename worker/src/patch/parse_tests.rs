@@ -1,0 +1,105 @@
+#![allow(clippy::unwrap_used, clippy::panic)]
+use super::*;
+
+fn diff(old: &str, new: &str) -> String {
+    format!("--- {old}\n+++ {new}\n@@ -1,2 +1,3 @@ int f(void)\n a\n+b\n c\n")
+}
+
+fn code(text: &str) -> &'static str {
+    match Patch::parse(text) {
+        Err(PatchError::Refused { code, .. }) => code,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_patch_names_its_files_whatever_stands_around_the_diffs() {
+    let text = format!(
+        "From: someone\n\nrename of nothing\n--- \nnew file mode in prose\n\n\
+         diff --git a/net/b.c b/net/b.c\nindex 1..2 100644\n{}-- \n2.39\n{}",
+        diff("a/net/b.c", "b/net/b.c"),
+        diff("a/mm/a.c\t2026-01-01", "b/mm/a.c\t2026-01-02"),
+    );
+    assert_eq!(Patch::parse(&text).unwrap().files(), ["mm/a.c", "net/b.c"]);
+}
+
+#[test]
+fn what_is_no_c_file_is_refused_by_name() {
+    for (path, expected) in [
+        ("include/linux/a.h", "header"),
+        ("arch/x86/entry/entry_64.S", "assembly"),
+        ("arch/arm/a.dts", "device-tree"),
+        ("net/Makefile", "build-system"),
+        ("net/Kconfig", "build-system"),
+        ("net/Kconfig.debug", "build-system"),
+        ("Kbuild", "build-system"),
+        ("Documentation/a.rst", "not-c"),
+        ("scripts/a.sh", "not-c"),
+    ] {
+        let text = diff(&format!("a/{path}"), &format!("b/{path}"));
+        assert_eq!(code(&text), expected, "{path}");
+    }
+}
+
+#[test]
+fn new_deleted_and_renamed_files_are_refused_by_name() {
+    assert_eq!(code(&diff("/dev/null", "b/net/a.c")), "new-file");
+    assert_eq!(code(&diff("a/net/a.c", "/dev/null")), "deleted-file");
+    assert_eq!(code(&diff("a/net/a.c", "b/net/b.c")), "renamed-file");
+    let git = |line: &str| format!("diff --git a/net/a.c b/net/a.c\n{line}\n");
+    assert_eq!(code(&git("new file mode 100644")), "new-file");
+    assert_eq!(code(&git("deleted file mode 100644")), "deleted-file");
+    assert_eq!(code(&git("rename from net/a.c")), "renamed-file");
+    assert_eq!(code(&git("copy from net/a.c")), "renamed-file");
+    assert_eq!(code(&git("old mode 100644")), "file-mode");
+    assert_eq!(code(&git("GIT binary patch")), "binary");
+}
+
+#[test]
+fn a_path_can_not_leave_the_source() {
+    for path in ["/etc/passwd.c", "a/../b.c", "a/./b.c", "a//b.c", "b.c", "a/.git/x.c", "a/b c.c"] {
+        assert!(
+            matches!(
+                Patch::parse(&diff(path, path)),
+                Err(PatchError::Path { .. })
+            ),
+            "{path}"
+        );
+    }
+}
+
+#[test]
+fn a_hunk_has_the_lines_that_its_header_says() {
+    let cut = "--- a/a.c\n+++ b/a.c\n@@ -1,2 +1,3 @@\n a\n+b\n";
+    assert!(matches!(
+        Patch::parse(cut),
+        Err(PatchError::Malformed { line: 5, .. })
+    ));
+    let junk = "--- a/a.c\n+++ b/a.c\n@@ -1,2 +1,3 @@\n a\nb\n c\n";
+    assert!(matches!(
+        Patch::parse(junk),
+        Err(PatchError::Malformed { line: 5, .. })
+    ));
+    let header = "--- a/a.c\n+++ b/a.c\n@@ hello @@\n";
+    assert!(matches!(
+        Patch::parse(header),
+        Err(PatchError::Malformed { line: 3, .. })
+    ));
+}
+
+#[test]
+fn a_removed_line_that_looks_like_a_header_is_a_line() {
+    let text = "--- a/a.c\n+++ b/a.c\n@@ -1,2 +1,2 @@\n--- a/evil.h\n+++ b/evil.h\n x\n";
+    assert_eq!(Patch::parse(text).unwrap().files(), ["a.c"]);
+}
+
+#[test]
+fn text_without_a_diff_and_too_much_text_are_turned_down() {
+    assert_eq!(Patch::parse("hello\n"), Err(PatchError::Empty));
+    assert_eq!(Patch::parse(""), Err(PatchError::Empty));
+    let long = "x".repeat(MAX_PATCH_BYTES + 1);
+    assert!(matches!(
+        Patch::parse(&long),
+        Err(PatchError::TooLarge { .. })
+    ));
+}

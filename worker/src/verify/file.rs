@@ -1,0 +1,142 @@
+//! Matching the reference objects against the files that the distribution shipped.
+
+use crate::{
+    Error,
+    compile::{KernelObject, Reference},
+};
+use resplice_objdiff::{
+    elf::Object,
+    filematch::{FunctionReport, KernelFile, MatchReport, ModuleFile, Status, Summary, match_file},
+    image::ImageBuilder,
+};
+use resplice_target::Target;
+use serde::Serialize;
+use std::fs;
+
+/// Most functions that a report lists.
+const MAX_LISTED: usize = 200;
+
+/// What came of matching reference objects against a shipped file.
+#[derive(Debug, Clone, Serialize)]
+pub struct FileMatch {
+    /// `vmlinux` or the module's name.
+    pub object: String,
+    /// Sums.
+    pub summary: Summary,
+    /// Functions that were not found at exactly one place, overridden weak and
+    /// init ones aside; at most 200.
+    pub exceptions: Vec<Exception>,
+}
+
+/// A function that was not found at exactly one place.
+#[derive(Debug, Clone, Serialize)]
+pub struct Exception {
+    /// Its unit.
+    pub unit: String,
+    /// What is known of it.
+    #[serde(flatten)]
+    pub function: FunctionReport,
+}
+
+impl FileMatch {
+    /// Whether what is there differs from what was compiled. Functions that
+    /// look alike are left for the running kernel to tell apart.
+    #[must_use]
+    pub fn differs(&self) -> bool {
+        self.summary.mismatch + self.summary.alone > 0
+    }
+
+    /// The sums in a sentence.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        let sum = &self.summary;
+        format!(
+            "{} of {} functions are exactly as in {}'s file ({} overridden, {} ambiguous, {} different)",
+            sum.exact,
+            sum.functions,
+            self.object,
+            sum.overridden_weak,
+            sum.ambiguous,
+            sum.mismatch + sum.alone,
+        )
+    }
+
+    /// The first function that differs, in words.
+    #[must_use]
+    pub fn first_difference(&self) -> Option<String> {
+        self.exceptions
+            .iter()
+            .find_map(|exception| match &exception.function.status {
+                Status::Mismatch { offset, expected, found } => Some(format!(
+                    "{} of {} is not what was compiled: at {}+{offset:#x}, {expected} was expected and {found} found",
+                    exception.function.name, exception.unit, exception.function.section
+                )),
+                _ => None,
+            })
+    }
+}
+
+/// Matches the reference objects of one kernel object against its file.
+///
+/// # Errors
+/// If the file or an object can't be read; not for a mismatch.
+pub fn against_file(
+    target: &Target,
+    object: &KernelObject,
+    references: &[&Reference],
+) -> Result<FileMatch, Error> {
+    let mut builder = ImageBuilder::new(object.name());
+    for reference in references {
+        let failed = |error: &dyn std::fmt::Display| {
+            Error::internal(format!("read the reference object of {}", reference.unit), error)
+        };
+        let parsed = Object::parse(&reference.object).map_err(|error| failed(&error))?;
+        builder
+            .add_unit(&reference.unit, &parsed)
+            .map_err(|error| failed(&error))?;
+    }
+    let path = match object {
+        KernelObject::Vmlinux => target.vmlinux(),
+        KernelObject::Module { path, .. } => {
+            target.modules_dir().join("kernel").join(format!("{path}.ko"))
+        }
+    };
+    let bytes = fs::read(&path).map_err(Error::file("read", &path))?;
+    let broken = |error: &dyn std::fmt::Display| {
+        Error::internal(format!("read the kernel object {}", path.display()), error)
+    };
+    let report = match object {
+        KernelObject::Vmlinux => {
+            let file = KernelFile::parse(&bytes).map_err(|error| broken(&error))?;
+            match_file(builder.image(), &file)
+        }
+        KernelObject::Module { .. } => {
+            let file = ModuleFile::parse(&bytes).map_err(|error| broken(&error))?;
+            match_file(builder.image(), &file)
+        }
+    };
+    Ok(summarise(report))
+}
+
+fn summarise(report: MatchReport) -> FileMatch {
+    let exceptions = report.units.into_iter().flat_map(|unit| {
+        let name = unit.name;
+        unit.functions.into_iter().map(move |function| Exception {
+            unit: name.clone(),
+            function,
+        })
+    });
+    FileMatch {
+        object: report.object,
+        summary: report.summary,
+        exceptions: exceptions
+            .filter(|exception| {
+                !matches!(
+                    exception.function.status,
+                    Status::Exact { .. } | Status::OverriddenWeak { .. } | Status::Init
+                )
+            })
+            .take(MAX_LISTED)
+            .collect(),
+    }
+}

@@ -1,0 +1,10 @@
+//! Trying an update before it is signed: against the shipped files, then in
+//! the stock kernel.
+
+mod check;
+mod file;
+mod guest;
+
+pub use check::{Check, CheckError};
+pub use file::{FileMatch, against_file};
+pub use guest::{GuestReport, Trial, in_guest};
