@@ -347,6 +347,7 @@ fn killed_at_any_step_the_agent_learns_what_happened() {
         (State::Applying, None, State::Failed),
         (State::Applying, Some("loaded"), State::Failed),
         (State::Applying, Some("applied"), State::Applied),
+        (State::Failed, Some("applied"), State::Applied),
         (State::Applied, Some("applied"), State::Applied),
         (State::Undoing, Some("applied"), State::Applied),
         (State::Undoing, Some("undone"), State::Undone),

@@ -3,23 +3,25 @@
 //! Modules are loaded by the system's own `insmod`, found in fixed directories.
 //! Why a load failed is never read from an errno but from the core's report.
 
+mod report;
+mod tools;
+
+pub use report::LoadReport;
+pub use tools::hint;
+
 use anyhow::{Context, Result, bail, ensure};
 use serde::Serialize;
 use std::{
     fs::{self, OpenOptions},
     io::{ErrorKind, Read, Write},
-    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
 };
+use tools::{ModuleFile, run, tool};
 
 /// The core's interface that this agent speaks.
 pub const ABI: &str = "1";
 /// Most bytes read from any one file of sysfs: the core's own limit on a report.
 const MAX_SYSFS_BYTES: u64 = 4 << 20;
-/// Most bytes of a tool's complaint that are kept.
-const MAX_STDERR_BYTES: usize = 2000;
-const TOOL_DIRS: [&str; 4] = ["/sbin", "/usr/sbin", "/bin", "/usr/bin"];
 
 /// Access to the running kernel.
 #[derive(Debug, Clone)]
@@ -56,49 +58,6 @@ impl LiveUpdate {
     #[must_use]
     pub fn is_applied(&self) -> bool {
         self.state == "applied"
-    }
-}
-
-/// The core's report on the last load.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct LoadReport {
-    /// The first complaint's code: `mismatch`, `busy`, …
-    pub code: Option<String>,
-    /// The complaints, as sentences.
-    pub sentences: Vec<String>,
-}
-
-impl LoadReport {
-    /// Sorts a report's lines: complaints have a code of their own, the rest is
-    /// progress. A function that does not match is told with its bytes.
-    #[must_use]
-    pub fn parse(text: &str) -> Self {
-        const PROGRESS: [&str; 4] = ["update", "matched", "applied", "undone"];
-        const SHOWN: usize = 8;
-        let mut report = Self::default();
-        for line in text.lines() {
-            let Some((code, sentence)) = line.split_once(": ") else {
-                continue;
-            };
-            let is_code = code
-                .bytes()
-                .all(|b| b.is_ascii_lowercase() || b == b'-' || b == b'_');
-            if !is_code || PROGRESS.contains(&code) {
-                continue;
-            }
-            let told = match code {
-                "function" => sentence.contains(" mismatch "),
-                "section" => true,
-                _ => {
-                    report.code.get_or_insert_with(|| code.to_owned());
-                    true
-                }
-            };
-            if told && report.sentences.len() < SHOWN {
-                report.sentences.push(line.to_owned());
-            }
-        }
-        report
     }
 }
 
@@ -336,98 +295,6 @@ impl Kernel {
     }
 }
 
-/// What to do about a tool's complaint.
-#[must_use]
-pub fn hint(stderr: &str) -> &'static str {
-    let has = |text: &str| stderr.to_ascii_lowercase().contains(text);
-    if has("key was rejected") || has("required key") {
-        " (this host only takes signed modules: enrol the signing key in its MOK list)"
-    } else if has("not permitted") || has("permission denied") {
-        " (run as root; on a host in lockdown the modules must be signed)"
-    } else {
-        ""
-    }
-}
-
-/// A module file that is removed again.
-struct ModuleFile {
-    path: PathBuf,
-}
-
-impl ModuleFile {
-    fn write(dir: &Path, name: &str, module: &[u8]) -> Result<Self> {
-        let path = dir.join(format!("{name}.ko"));
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() != ErrorKind::NotFound => {
-                return Err(error).with_context(|| format!("can't remove {}", path.display()));
-            }
-            _ => {}
-        }
-        let file = Self { path };
-        OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&file.path)
-            .and_then(|mut out| out.write_all(module))
-            .with_context(|| format!("can't write {}", file.path.display()))?;
-        Ok(file)
-    }
-}
-
-impl Drop for ModuleFile {
-    fn drop(&mut self) {
-        // A left-over is private, and replaced by the next load.
-        let _ = fs::remove_file(&self.path);
-    }
-}
-
-/// `insmod` or `rmmod`, or `kmod` in their place.
-fn tool(chosen: Option<&Path>, name: &str) -> Result<Command> {
-    let find = |name: &str| {
-        TOOL_DIRS
-            .iter()
-            .map(|dir| Path::new(dir).join(name))
-            .find(|p| p.is_file())
-    };
-    let mut command = if let Some(path) = chosen {
-        Command::new(path)
-    } else if let Some(path) = find(name) {
-        Command::new(path)
-    } else if let Some(path) = find("kmod") {
-        let mut command = Command::new(path);
-        command.arg(name);
-        command
-    } else {
-        bail!(
-            "there is no {name} in {}: install the package kmod",
-            TOOL_DIRS.join(", ")
-        );
-    };
-    command
-        .env_clear()
-        .env("PATH", TOOL_DIRS.join(":"))
-        .stdin(Stdio::null())
-        .stdout(Stdio::null());
-    Ok(command)
-}
-
-/// Runs a tool; whether it succeeded, and what it complained of.
-fn run(mut command: Command) -> Result<(bool, String)> {
-    let output = command
-        .stderr(Stdio::piped())
-        .output()
-        .with_context(|| format!("can't run {}", command.get_program().display()))?;
-    let text = String::from_utf8_lossy(&output.stderr);
-    let text: String = text.trim().chars().take(MAX_STDERR_BYTES).collect();
-    let text = match output.status.code() {
-        Some(_) if !text.is_empty() => text,
-        Some(code) => format!("it ended with exit code {code}"),
-        None => "it was killed".to_owned(),
-    };
-    Ok((output.status.success(), text))
-}
-
 /// A file's trimmed text; none if it is not there.
 fn read(path: &Path) -> Result<Option<String>> {
     let mut bytes = Vec::new();
@@ -452,21 +319,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_report_gives_its_code_and_its_sentences() {
-        let report = LoadReport::parse(
-            "update: rsp_1\n\
-             matched: net/ipv6/seg6.c .text, 100 bytes, 3 functions\n\
-             function: net/ipv6/seg6.c .text a matched\n\
-             function: net/ipv6/seg6.c .text b mismatch +0x12 expected 90 found cc (text)\n\
-             mismatch: 1 of 2 functions do not match what runs\n",
-        );
-        assert_eq!(report.code.as_deref(), Some("mismatch"));
-        assert_eq!(report.sentences.len(), 2);
-        assert!(report.sentences[0].contains("expected 90 found cc"));
-        assert_eq!(LoadReport::parse("update: rsp_1\n"), LoadReport::default());
-    }
-
-    #[test]
     fn an_update_id_is_no_path() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().to_owned();
@@ -477,12 +329,5 @@ mod tests {
         assert!(kernel.update("rsp_1").unwrap().is_none());
         assert!(kernel.updates().unwrap().is_empty());
         assert!(kernel.abi().unwrap().is_none());
-    }
-
-    #[test]
-    fn complaints_come_with_a_remedy() {
-        assert!(hint("insmod: Key was rejected by service").contains("MOK"));
-        assert!(hint("Operation not permitted").contains("root"));
-        assert_eq!(hint("Invalid module format"), "");
     }
 }
