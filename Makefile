@@ -6,8 +6,8 @@ cache := $(or $(RESPLICE_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/resplice)
 # Outside of the checkout, so that a fresh clone does not build everything anew.
 export CARGO_TARGET_DIR ?= $(cache)/cargo-target
 export PATH := $(PATH):$(cache)/tools/bin:/usr/sbin:/sbin
-# A kernel that modules are checked against.
-TARGET ?= debian:oldest-cloud
+# The kernel that tests and lint use.
+export RESPLICE_TEST_TARGET ?= debian:oldest-cloud
 rooted := deploy/rooted
 
 .PHONY: setup setup-test demo test lint bench eval eval-match
@@ -27,7 +27,7 @@ lint: setup-test
 	cargo clippy --quiet --workspace --all-targets -- -D warnings
 	cargo deny --log-level error check licenses bans sources
 	npm --prefix web run --silent check
-	$(rooted) cargo run --quiet -p resplice-target --example kbuild -- $(TARGET) kmod lint
+	$(rooted) cargo run --quiet -p resplice-target --example kbuild -- $(RESPLICE_TEST_TARGET) kmod lint
 
 # The summary of the Rust tests comes last.
 test: lint

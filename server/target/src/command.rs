@@ -1,7 +1,8 @@
 //! Running the system's own tools.
 
-use std::ffi::OsStr;
-use std::io::{self, Read};
+use std::env;
+use std::ffi::{OsStr, OsString};
+use std::io::Read;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread::JoinHandle;
 
@@ -14,14 +15,22 @@ const OUTPUT_MAX: u64 = 64 << 20;
 const MESSAGE_MAX: usize = 2000;
 
 /// A command in the C locale that also finds what lives in sbin, whoever runs it.
+///
+/// It dies with this process: an orphan would go on writing into a directory that the next import clears.
 pub(crate) fn command(program: &str) -> Command {
-    let mut command = Command::new(program);
-    let path = std::env::var("PATH").unwrap_or_default();
+    let mut command = Command::new("setpriv");
     command
-        .env("PATH", format!("{path}:/usr/sbin:/usr/bin:/sbin:/bin"))
+        .args(["--pdeathsig", "KILL", "--", program])
+        .env("PATH", search_path())
         .env("LC_ALL", "C")
         .stdin(Stdio::null());
     command
+}
+
+fn search_path() -> OsString {
+    let mut path = env::var_os("PATH").unwrap_or_default();
+    path.push(":/usr/sbin:/usr/bin:/sbin:/bin");
+    path
 }
 
 /// Runs a command to its end and returns its standard output, lossily decoded.
@@ -48,15 +57,13 @@ pub(crate) fn output(
 
 /// Starts a command; names the Debian package if the program is missing.
 pub(crate) fn spawn(command: &mut Command, package: &'static str) -> Result<Child, Error> {
-    let program = command.get_program().to_string_lossy().into_owned();
-    command.spawn().map_err(|source| match source.kind() {
-        io::ErrorKind::NotFound => Error::MissingProgram { program, package },
-        _ => Error::Io {
-            operation: "start",
-            path: program.into(),
-            source,
-        },
-    })
+    // setpriv is the program that starts, so it is not the spawning that would tell.
+    let program = command.get_args().nth(3).unwrap_or_default().to_owned();
+    if !env::split_paths(&search_path()).any(|directory| directory.join(&program).is_file()) {
+        let program = program.to_string_lossy().into_owned();
+        return Err(Error::MissingProgram { program, package });
+    }
+    command.spawn().context("start", program)
 }
 
 /// Collects a child's messages in the background, so that it never blocks on a full pipe.
@@ -109,4 +116,40 @@ pub(crate) fn version_line(
         package,
     )?;
     Ok(text.lines().next().unwrap_or_default().trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_missing_program_is_reported_with_its_package() {
+        let error = output(
+            "try",
+            &mut command("resplice-no-such-program"),
+            "some-package",
+        )
+        .unwrap_err();
+        assert!(
+            matches!(
+                error,
+                Error::MissingProgram {
+                    package: "some-package",
+                    ..
+                }
+            ),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_failing_command_is_reported_with_its_last_words() {
+        let script = "seq 100000 >&2; echo the end >&2; exit 3";
+        let error = output("count", command("sh").args(["-c", script]), "dash").unwrap_err();
+        let Error::Command { status, output, .. } = error else {
+            unreachable!("{error}")
+        };
+        assert!(status.contains('3') && output.ends_with("the end") && output.len() <= MESSAGE_MAX);
+    }
 }

@@ -1,17 +1,18 @@
-//! Imports real kernels. `cargo test -p resplice-target -- --ignored` fetches what is not cached yet.
+//! Imports a real kernel and builds against it. The first run downloads some 180 MB into the cache.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use resplice_target::{Bars, Cache, Quiet, Target, TargetId, base_system, list, resolve};
 
-/// `RESPLICE_TEST_TARGET` names another kernel than the newest cloud one.
+/// `RESPLICE_TEST_TARGET` names another kernel than the oldest cloud one.
 fn target_id() -> TargetId {
     let name =
-        std::env::var("RESPLICE_TEST_TARGET").unwrap_or_else(|_| "debian:latest-cloud".to_owned());
+        std::env::var("RESPLICE_TEST_TARGET").unwrap_or_else(|_| "debian:oldest-cloud".to_owned());
     resolve(&name.parse().unwrap()).unwrap()
 }
 
@@ -29,7 +30,6 @@ fn run(command: &mut Command) -> String {
 }
 
 #[test]
-#[ignore = "reads the distribution's archive"]
 fn the_archive_holds_kernels_that_can_be_imported() {
     let available = list().unwrap();
     assert!(available.iter().any(|entry| entry.missing.is_empty()));
@@ -37,7 +37,6 @@ fn the_archive_holds_kernels_that_can_be_imported() {
 }
 
 #[test]
-#[ignore = "downloads a kernel when it is not cached"]
 fn an_imported_target_is_whole_and_opens_in_milliseconds() {
     let target = import();
     for path in [
@@ -63,7 +62,6 @@ fn an_imported_target_is_whole_and_opens_in_milliseconds() {
 }
 
 #[test]
-#[ignore = "downloads a kernel when it is not cached"]
 fn a_module_builds_against_the_shared_tree_read_only() {
     let target = import();
     let directory = tempfile::tempdir().unwrap();
@@ -87,8 +85,11 @@ fn a_module_builds_against_the_shared_tree_read_only() {
 }
 
 #[test]
-#[ignore = "downloads a kernel when it is not cached, and mounts an overlay as root"]
 fn a_unit_compiles_in_an_overlay_and_nothing_else_is_rebuilt() {
+    if fs::metadata("/proc/self").unwrap().uid() != 0 {
+        eprintln!("skipped: mounting an overlay needs root");
+        return;
+    }
     let target = import();
     // An overlay's upper directory cannot lie on an overlay or tmpfs everywhere; the cache's disk serves.
     let job = tempfile::tempdir_in(Cache::from_env().root()).unwrap();
