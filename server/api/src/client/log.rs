@@ -2,9 +2,14 @@
 
 use super::{Client, Error, header_text, read, send};
 use crate::{JobId, JobStatus, LOG_ATTEMPT_HEADER, LOG_COMPLETE_HEADER};
+use std::time::Duration;
 
 /// Most bytes of a log in one answer.
 const MAX_PIECE_BYTES: usize = 8 << 20;
+
+/// How often in a row a log that is followed may be out of reach, and the pause in between.
+const MAX_FAILURES: u32 = 30;
+const FAILURE_PAUSE: Duration = Duration::from_secs(1);
 
 /// A piece of a log.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,7 +61,7 @@ impl Client {
     }
 
     /// Follows a job's log, attempt after attempt, until the job has ended, and
-    /// returns how it did.
+    /// returns how it did. A server that restarts meanwhile is waited for.
     ///
     /// # Errors
     /// See [`Error`].
@@ -67,8 +72,17 @@ impl Client {
     ) -> Result<JobStatus, Error> {
         let mut attempt = 1;
         let mut offset = 0;
+        let mut failures = 0;
         loop {
-            let piece = self.log(job, Some(attempt), offset, true).await?;
+            let piece = match self.log(job, Some(attempt), offset, true).await {
+                Err(error) if error.is_transient() && failures < MAX_FAILURES => {
+                    failures += 1;
+                    tokio::time::sleep(FAILURE_PAUSE).await;
+                    continue;
+                }
+                other => other?,
+            };
+            failures = 0;
             offset += piece.bytes.len() as u64;
             if !piece.bytes.is_empty() {
                 on_bytes(attempt, &piece.bytes);

@@ -2,7 +2,8 @@
 //!
 //! Every method names the request that it makes. Errors carry the server's own
 //! words ([`Problem::detail`]). Nothing is retried here, except that
-//! [`Client::append_log`] and [`Client::download_package`] go on where they were.
+//! [`Client::append_log`], [`Client::download_package`] and [`Client::follow_log`]
+//! go on where they were.
 
 mod download;
 mod error;

@@ -1,0 +1,96 @@
+//! What every handler can reach.
+
+use crate::{
+    auth::TokenFiles,
+    catalogue::Catalogue,
+    config::Config,
+    db::{self, Db},
+    error::Failure,
+    logs::Logs,
+    store::{Store, StoreError},
+};
+use anyhow::Context;
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+
+/// What every handler can reach. Clones share it.
+#[derive(Clone)]
+pub struct App(Arc<Parts>);
+
+/// The parts of an [`App`].
+pub struct Parts {
+    /// How the server is set up.
+    pub config: Config,
+    /// The database.
+    pub db: Db,
+    /// Content-addressed files.
+    pub store: Store,
+    /// Build logs.
+    pub logs: Logs,
+    /// Kernel targets.
+    pub catalogue: Arc<dyn Catalogue>,
+    /// Cancelled when the server is to stop.
+    pub shutdown: CancellationToken,
+}
+
+impl std::ops::Deref for App {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+impl App {
+    /// Opens or creates everything in the data directory, and the tokens.
+    ///
+    /// # Errors
+    /// If a part can't be opened, with its name.
+    pub async fn open(
+        config: Config,
+        catalogue: Arc<dyn Catalogue>,
+    ) -> anyhow::Result<(Self, TokenFiles)> {
+        create_private_directory(&config.data)?;
+        let db = db::open(&config.database()).await?;
+        let store = Store::open(&config.data)?;
+        let logs = Logs::open(&config.data)?;
+        let tokens = crate::auth::ensure_tokens(&db, &config.tokens()).await?;
+        let app = Self(Arc::new(Parts {
+            config,
+            db,
+            store,
+            logs,
+            catalogue,
+            shutdown: CancellationToken::new(),
+        }));
+        Ok((app, tokens))
+    }
+
+    /// Runs a call of the store on a blocking thread.
+    ///
+    /// # Errors
+    /// The store's, as a failure of `operation`.
+    pub async fn with_store<T: Send + 'static>(
+        &self,
+        operation: &'static str,
+        call: impl FnOnce(&Store) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, Failure> {
+        let store = self.store.clone();
+        tokio::task::spawn_blocking(move || call(&store))
+            .await
+            .map_err(Failure::internal(operation))?
+            .map_err(Failure::internal(operation))
+    }
+}
+
+/// Creates a directory that only its owner may enter.
+pub(crate) fn create_private_directory(path: &std::path::Path) -> anyhow::Result<()> {
+    use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+    let error = || format!("can't create the directory {}", path.display());
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .with_context(error)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o700)).with_context(error)
+}

@@ -1,0 +1,75 @@
+//! The command line.
+
+mod host;
+mod output;
+mod serve;
+mod target;
+mod update;
+mod watch;
+
+use clap::{Args, Parser, Subcommand};
+use resplice_api::{Token, client::Client};
+use std::{path::PathBuf, process::ExitCode};
+
+/// The Resplice server, and the commands that talk to it.
+#[derive(Parser)]
+#[command(version, about)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the server
+    Serve(serve::Serve),
+    /// Kernels to build for, in this machine's cache
+    #[command(subcommand)]
+    Target(target::Target),
+    /// Updates on a server
+    #[command(subcommand)]
+    Update(update::Update),
+    /// Hosts of a server
+    #[command(subcommand)]
+    Host(host::Host),
+}
+
+/// How to reach a server.
+#[derive(Args)]
+struct Connection {
+    /// Address of the server
+    #[arg(
+        long,
+        env = "RESPLICE_SERVER",
+        default_value = "http://127.0.0.1:8440",
+        value_name = "URL"
+    )]
+    server: String,
+    /// File with the token; mode 0600
+    #[arg(long, env = "RESPLICE_TOKEN_FILE", value_name = "FILE")]
+    token_file: PathBuf,
+}
+
+impl Connection {
+    fn client(&self) -> anyhow::Result<Client> {
+        let token = Token::from_file(&self.token_file)?;
+        Ok(Client::new(&self.server, Some(token))?)
+    }
+}
+
+/// Runs the command that the arguments name; 1 if it fails, 2 if they are wrong.
+pub async fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Serve(command) => command.run().await,
+        Command::Target(command) => command.run().await,
+        Command::Update(command) => command.run().await,
+        Command::Host(command) => command.run().await,
+    };
+    match result {
+        Ok(code) => code,
+        Err(error) => {
+            output::error(&error);
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! `resplice-server serve`.
+
+use super::output::{bold, dim};
+use crate::{App, Config, catalogue::Imported, serve};
+use anyhow::Context;
+use clap::Args;
+use resplice_target::Cache;
+use std::{net::SocketAddr, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
+use tokio::net::TcpListener;
+
+#[derive(Args)]
+pub(super) struct Serve {
+    /// Directory of everything that the server keeps
+    #[arg(long, env = "RESPLICE_DATA", value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Address and port to listen on; port 0 takes any free one
+    #[arg(
+        long,
+        env = "RESPLICE_LISTEN",
+        default_value = "127.0.0.1:8440",
+        value_name = "ADDR"
+    )]
+    listen: SocketAddr,
+    /// Cache with the imported targets
+    #[arg(long, env = "RESPLICE_CACHE", value_name = "DIR")]
+    cache: Option<PathBuf>,
+    /// Seconds that a worker has a job without a heartbeat
+    #[arg(long, default_value_t = 30, value_name = "N", value_parser = clap::value_parser!(u64).range(2..=3600))]
+    lease_seconds: u64,
+    /// Logs as JSON
+    #[arg(long)]
+    json_logs: bool,
+}
+
+impl Serve {
+    pub(super) async fn run(self) -> anyhow::Result<ExitCode> {
+        start_logs(self.json_logs);
+        let config = Config {
+            data: self.data.unwrap_or_else(default_data),
+            listen: self.listen,
+            lease: Duration::from_secs(self.lease_seconds),
+            max_attempts: Config::MAX_ATTEMPTS,
+        };
+        let cache = self.cache.map_or_else(Cache::from_env, Cache::new);
+        let listener = TcpListener::bind(config.listen)
+            .await
+            .with_context(|| format!("can't listen on {}", config.listen))?;
+        let address = listener.local_addr().context("can't tell the port")?;
+        let (app, tokens) = App::open(config, Arc::new(Imported(cache))).await?;
+        if !address.ip().is_loopback() {
+            tracing::warn!(%address, "plain HTTP on a network: put a TLS proxy in front, tokens go over it");
+        }
+        println!("listening on {}", bold(format!("http://{address}")));
+        for (role, file) in tokens.0 {
+            println!("{}", dim(format!("  {role:<9} {}", file.display())));
+        }
+        serve::serve(app, listener, serve::stop_signal()).await?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn start_logs(json: bool) {
+    use tracing_subscriber::EnvFilter;
+    let filter = EnvFilter::try_from_env("RESPLICE_LOG")
+        .unwrap_or_else(|_| EnvFilter::new("info,sqlx=warn,sea_orm_migration=warn"));
+    let logs = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(super::output::stderr_has_colour())
+        .with_writer(std::io::stderr);
+    if json {
+        logs.json().init();
+    } else {
+        logs.init();
+    }
+}
+
+/// `$XDG_DATA_HOME/resplice`, else `~/.local/share/resplice`.
+fn default_data() -> PathBuf {
+    let variable = |name| {
+        std::env::var_os(name)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+    };
+    variable("XDG_DATA_HOME")
+        .or_else(|| variable("HOME").map(|home| home.join(".local/share")))
+        .unwrap_or_else(|| PathBuf::from("/var/lib"))
+        .join("resplice")
+}

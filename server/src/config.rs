@@ -1,0 +1,29 @@
+//! How the server is set up.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+/// How the server is set up.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Directory of everything that the server keeps.
+    pub data: PathBuf,
+    /// Where it listens; port 0 takes any free one.
+    pub listen: SocketAddr,
+    /// How long a worker has a job without a heartbeat.
+    pub lease: Duration,
+    /// Attempts after which a job whose workers vanish has failed.
+    pub max_attempts: u32,
+}
+
+impl Config {
+    /// Attempts after which a job whose workers vanish has failed, by default.
+    pub const MAX_ATTEMPTS: u32 = 3;
+
+    pub(crate) fn database(&self) -> PathBuf {
+        self.data.join("resplice.db")
+    }
+
+    pub(crate) fn tokens(&self) -> PathBuf {
+        self.data.join("tokens")
+    }
+}

@@ -1,0 +1,142 @@
+//! Hosts.
+
+use super::{Error, execute, now, parse, row, rows, time};
+use resplice_api::{Enrol, Host, HostId, UpdateId};
+use sea_orm::{ConnectionTrait, FromQueryResult};
+use std::collections::HashMap;
+
+/// Polls closer together than this do not write when the host was seen.
+const SEEN_RESOLUTION_MICROS: i64 = 30_000_000;
+
+const COLUMNS: &str = "id, name, target, kernel_release, public_key, enrolled_at, last_seen_at";
+
+#[derive(FromQueryResult)]
+struct HostRow {
+    id: String,
+    name: String,
+    target: String,
+    kernel_release: String,
+    public_key: String,
+    enrolled_at: i64,
+    last_seen_at: i64,
+}
+
+impl HostRow {
+    fn read(self) -> Result<Host, Error> {
+        let operation = "read a host";
+        Ok(Host {
+            id: parse(operation, &self.id)?,
+            name: self.name,
+            target: self.target,
+            release: self.kernel_release,
+            public_key: self.public_key,
+            enrolled_at: time(operation, self.enrolled_at)?,
+            last_seen_at: time(operation, self.last_seen_at)?,
+            applied: Vec::new(),
+        })
+    }
+}
+
+/// Adds a host, or renews the one with the same key.
+///
+/// # Errors
+/// The database's.
+pub async fn enrol<C: ConnectionTrait>(db: &C, enrol: &Enrol) -> Result<HostId, Error> {
+    #[derive(FromQueryResult)]
+    struct Id {
+        id: String,
+    }
+    let operation = "enrol a host";
+    let id: Option<Id> = row(
+        db,
+        operation,
+        "INSERT INTO hosts (id, name, target, kernel_release, public_key, enrolled_at, last_seen_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $6)
+         ON CONFLICT (public_key) DO UPDATE SET name = excluded.name, target = excluded.target,
+             kernel_release = excluded.kernel_release, enrolled_at = excluded.enrolled_at,
+             last_seen_at = excluded.last_seen_at
+         RETURNING id",
+        vec![
+            HostId::new().to_string().into(),
+            enrol.name.as_str().into(),
+            enrol.target.as_str().into(),
+            enrol.release.as_str().into(),
+            enrol.public_key.as_str().into(),
+            now().into(),
+        ],
+    )
+    .await?;
+    let id = id.ok_or_else(|| super::unreadable(operation, "no id came back"))?;
+    parse(operation, &id.id)
+}
+
+/// Finds a host, without what it runs.
+///
+/// # Errors
+/// The database's.
+pub async fn find<C: ConnectionTrait>(db: &C, id: HostId) -> Result<Option<Host>, Error> {
+    let sql = format!("SELECT {COLUMNS} FROM hosts WHERE id = $1");
+    let values = vec![id.to_string().into()];
+    let found: Option<HostRow> = row(db, "look up a host", &sql, values).await?;
+    found.map(HostRow::read).transpose()
+}
+
+/// Notes that a host was heard of.
+///
+/// # Errors
+/// The database's.
+pub async fn seen<C: ConnectionTrait>(db: &C, host: &Host) -> Result<(), Error> {
+    let moment = now();
+    if moment - host.last_seen_at.as_microsecond() < SEEN_RESOLUTION_MICROS {
+        return Ok(());
+    }
+    execute(
+        db,
+        "note a host's poll",
+        "UPDATE hosts SET last_seen_at = $2 WHERE id = $1",
+        vec![host.id.to_string().into(), moment.into()],
+    )
+    .await
+    .map(drop)
+}
+
+/// All hosts with what they run, by name.
+///
+/// # Errors
+/// The database's.
+pub async fn list<C: ConnectionTrait>(db: &C) -> Result<Vec<Host>, Error> {
+    #[derive(FromQueryResult)]
+    struct Applied {
+        host_id: String,
+        update_id: String,
+    }
+    let operation = "list the hosts";
+    let sql = format!("SELECT {COLUMNS} FROM hosts ORDER BY name, id");
+    let hosts: Vec<HostRow> = rows(db, operation, &sql, vec![]).await?;
+    // The latest word of each host on each update; reports' ids sort by time.
+    let applied: Vec<Applied> = rows(
+        db,
+        operation,
+        "SELECT host_id, update_id FROM reports WHERE event = 'applied' AND id IN
+             (SELECT MAX(id) FROM reports WHERE event IN ('applied', 'undone')
+                 GROUP BY host_id, update_id)
+         ORDER BY id",
+        vec![],
+    )
+    .await?;
+    let mut by_host: HashMap<String, Vec<UpdateId>> = HashMap::new();
+    for row in applied {
+        let update = parse(operation, &row.update_id)?;
+        by_host.entry(row.host_id).or_default().push(update);
+    }
+    hosts
+        .into_iter()
+        .map(|row| {
+            let applied = by_host.remove(&row.id).unwrap_or_default();
+            Ok(Host {
+                applied,
+                ..row.read()?
+            })
+        })
+        .collect()
+}

@@ -1,0 +1,384 @@
+//! Jobs: the queue. A claim is one statement; every later write of a worker
+//! names its attempt and changes nothing if another one holds the job.
+
+use super::{
+    Db, Error, audit, begin, commit, execute, json, now, parse, row, rows, time, to_json, unsigned,
+};
+use resplice_api::{Finish, Job, JobId, JobStatus, PackageInfo, Step, UpdateId};
+use sea_orm::{ConnectionTrait, FromQueryResult, Value};
+use std::time::Duration;
+
+const COLUMNS: &str = "id, update_id, target, status, attempt, worker, created_at, started_at,
+    finished_at, exit_code, reason, report, steps, package_sha256, package_bytes, kernel_id, signer";
+
+#[derive(FromQueryResult)]
+struct JobRow {
+    id: String,
+    update_id: String,
+    target: String,
+    status: String,
+    attempt: i64,
+    worker: Option<String>,
+    created_at: i64,
+    started_at: Option<i64>,
+    finished_at: Option<i64>,
+    exit_code: Option<i64>,
+    reason: Option<String>,
+    report: Option<String>,
+    steps: String,
+    package_sha256: Option<String>,
+    package_bytes: Option<i64>,
+    kernel_id: Option<String>,
+    signer: Option<String>,
+}
+
+impl JobRow {
+    fn read(self) -> Result<Job, Error> {
+        let operation = "read a job";
+        let when = |micros: Option<i64>| micros.map(|m| time(operation, m)).transpose();
+        let package = match (self.package_sha256, self.package_bytes) {
+            (Some(sha256), Some(bytes)) => Some(PackageInfo {
+                sha256,
+                bytes: unsigned(bytes),
+                kernel_id: self.kernel_id.unwrap_or_default(),
+                signer: self.signer.unwrap_or_default(),
+            }),
+            _ => None,
+        };
+        Ok(Job {
+            id: parse(operation, &self.id)?,
+            update_id: parse(operation, &self.update_id)?,
+            target: self.target,
+            status: parse(operation, &self.status)?,
+            attempt: u32::try_from(self.attempt).unwrap_or_default(),
+            worker: self.worker,
+            created_at: time(operation, self.created_at)?,
+            started_at: when(self.started_at)?,
+            finished_at: when(self.finished_at)?,
+            exit_code: self.exit_code.and_then(|code| i32::try_from(code).ok()),
+            reason: self.reason,
+            report: self.report.map(|text| json(operation, &text)).transpose()?,
+            steps: json(operation, &self.steps)?,
+            package,
+            log_bytes: 0,
+        })
+    }
+}
+
+/// Queues a job for each target.
+///
+/// # Errors
+/// The database's.
+pub async fn queue<C: ConnectionTrait>(
+    db: &C,
+    update: UpdateId,
+    targets: &[String],
+) -> Result<(), Error> {
+    for target in targets {
+        execute(
+            db,
+            "queue a job",
+            "INSERT INTO jobs (id, update_id, target, status, attempt, created_at, steps)
+             VALUES ($1, $2, $3, 'queued', 0, $4, '[]')",
+            vec![
+                JobId::new().to_string().into(),
+                update.to_string().into(),
+                target.as_str().into(),
+                now().into(),
+            ],
+        )
+        .await?;
+    }
+    Ok(())
+}
+
+/// Finds a job.
+///
+/// # Errors
+/// The database's.
+pub async fn find<C: ConnectionTrait>(db: &C, id: JobId) -> Result<Option<Job>, Error> {
+    let sql = format!("SELECT {COLUMNS} FROM jobs WHERE id = $1");
+    let found: Option<JobRow> = row(db, "look up a job", &sql, vec![id.to_string().into()]).await?;
+    found.map(JobRow::read).transpose()
+}
+
+/// The jobs of an update, by target.
+///
+/// # Errors
+/// The database's.
+pub async fn of_update<C: ConnectionTrait>(db: &C, update: UpdateId) -> Result<Vec<Job>, Error> {
+    let sql = format!("SELECT {COLUMNS} FROM jobs WHERE update_id = $1 ORDER BY target");
+    let values = vec![update.to_string().into()];
+    let found: Vec<JobRow> = rows(db, "list the jobs", &sql, values).await?;
+    found.into_iter().map(JobRow::read).collect()
+}
+
+/// Who claims a job.
+#[derive(Debug, Clone, Copy)]
+pub struct Claim<'a> {
+    /// The worker's name.
+    pub worker: &'a str,
+    /// Name of its token.
+    pub actor: &'a str,
+    /// Public part of its token.
+    pub token: &'a str,
+    /// Targets that it has; none means any.
+    pub targets: &'a [String],
+    /// How long it has the job without a heartbeat.
+    pub lease: Duration,
+}
+
+/// Gives the oldest queued job to a worker, as a new attempt.
+///
+/// # Errors
+/// The database's.
+pub async fn claim(db: &Db, claim: &Claim<'_>) -> Result<Option<Job>, Error> {
+    let started = now();
+    let mut values: Vec<Value> = vec![
+        claim.worker.into(),
+        started.into(),
+        expiry(claim.lease).into(),
+    ];
+    let mut wanted = String::new();
+    if !claim.targets.is_empty() {
+        let places: Vec<String> = (0..claim.targets.len())
+            .map(|i| format!("${}", i + 4))
+            .collect();
+        wanted = format!(" AND target IN ({})", places.join(", "));
+        values.extend(claim.targets.iter().map(|target| target.as_str().into()));
+    }
+    let sql = format!(
+        "UPDATE jobs SET status = 'running', attempt = attempt + 1, worker = $1, started_at = $2,
+             lease_expires_at = $3, steps = '[]'
+         WHERE status = 'queued' AND id =
+             (SELECT id FROM jobs WHERE status = 'queued'{wanted} ORDER BY created_at, id LIMIT 1)
+         RETURNING {COLUMNS}"
+    );
+    let transaction = begin(db).await?;
+    let claimed: Option<JobRow> = row(&transaction, "claim a job", &sql, values).await?;
+    let Some(job) = claimed.map(JobRow::read).transpose()? else {
+        return Ok(None);
+    };
+    execute(
+        &transaction,
+        "record an attempt",
+        "INSERT INTO attempts (job_id, attempt, worker, token_id, started_at)
+         VALUES ($1, $2, $3, $4, $5)",
+        vec![
+            job.id.to_string().into(),
+            i64::from(job.attempt).into(),
+            claim.worker.into(),
+            claim.token.into(),
+            started.into(),
+        ],
+    )
+    .await?;
+    let entry = audit::Entry {
+        actor: claim.actor,
+        role: "worker",
+        action: "job.lease",
+        object: &format!("{}/attempts/{}", job.id, job.attempt),
+    };
+    audit::within(&transaction, &entry).await?;
+    commit(transaction).await?;
+    Ok(Some(job))
+}
+
+/// Whether the attempt holds the job.
+///
+/// # Errors
+/// The database's.
+pub async fn holds<C: ConnectionTrait>(db: &C, id: JobId, attempt: u32) -> Result<bool, Error> {
+    let job = find(db, id).await?;
+    Ok(job.is_some_and(|job| job.status == JobStatus::Running && job.attempt == attempt))
+}
+
+/// Extends the lease and records the steps so far; false if the attempt does not
+/// hold the job.
+///
+/// # Errors
+/// The database's.
+pub async fn heartbeat<C: ConnectionTrait>(
+    db: &C,
+    id: JobId,
+    attempt: u32,
+    lease: Duration,
+    steps: Option<&[Step]>,
+) -> Result<bool, Error> {
+    let steps = steps.map(|steps| to_json(&steps)).transpose()?;
+    let changed = execute(
+        db,
+        "keep a lease",
+        "UPDATE jobs SET lease_expires_at = $3, steps = COALESCE($4, steps)
+         WHERE id = $1 AND attempt = $2 AND status = 'running'",
+        vec![
+            id.to_string().into(),
+            i64::from(attempt).into(),
+            expiry(lease).into(),
+            steps.into(),
+        ],
+    )
+    .await?;
+    Ok(changed == 1)
+}
+
+/// Names the package that the attempt built; false if it does not hold the job.
+///
+/// # Errors
+/// The database's.
+pub async fn set_package<C: ConnectionTrait>(
+    db: &C,
+    id: JobId,
+    attempt: u32,
+    package: &PackageInfo,
+) -> Result<bool, Error> {
+    let bytes = i64::try_from(package.bytes).unwrap_or(i64::MAX);
+    let changed = execute(
+        db,
+        "record a package",
+        "UPDATE jobs SET package_sha256 = $3, package_bytes = $4, kernel_id = $5, signer = $6
+         WHERE id = $1 AND attempt = $2 AND status = 'running'",
+        vec![
+            id.to_string().into(),
+            i64::from(attempt).into(),
+            package.sha256.as_str().into(),
+            bytes.into(),
+            package.kernel_id.as_str().into(),
+            package.signer.as_str().into(),
+        ],
+    )
+    .await?;
+    Ok(changed == 1)
+}
+
+/// Ends the attempt and its job; false if it does not hold the job. A package
+/// stays only with a job that is built.
+///
+/// # Errors
+/// The database's.
+pub async fn finish(db: &Db, id: JobId, attempt: u32, finish: &Finish) -> Result<bool, Error> {
+    let status = JobStatus::from(finish.status);
+    let report = finish.report.as_ref().map(to_json).transpose()?;
+    let finished = now();
+    let transaction = begin(db).await?;
+    let changed = execute(
+        &transaction,
+        "finish a job",
+        "UPDATE jobs SET status = $3, finished_at = $4, exit_code = $5, reason = $6, report = $7,
+             steps = $8, lease_expires_at = NULL,
+             package_sha256 = CASE WHEN $3 = 'built' THEN package_sha256 END,
+             package_bytes = CASE WHEN $3 = 'built' THEN package_bytes END
+         WHERE id = $1 AND attempt = $2 AND status = 'running'",
+        vec![
+            id.to_string().into(),
+            i64::from(attempt).into(),
+            status.as_str().into(),
+            finished.into(),
+            finish.exit_code.map(i64::from).into(),
+            finish.reason.clone().into(),
+            report.into(),
+            to_json(&finish.steps)?.into(),
+        ],
+    )
+    .await?;
+    if changed == 0 {
+        return Ok(false);
+    }
+    end_attempt(
+        &transaction,
+        &id.to_string(),
+        attempt,
+        status.as_str(),
+        finished,
+    )
+    .await?;
+    commit(transaction).await?;
+    Ok(true)
+}
+
+/// Fails the attempt's job for a reason that the server found itself.
+///
+/// # Errors
+/// The database's.
+pub async fn fail(db: &Db, job: &Job, attempt: u32, reason: &str) -> Result<bool, Error> {
+    let end = Finish {
+        status: resplice_api::FinishStatus::Failed,
+        exit_code: None,
+        reason: Some(reason.to_owned()),
+        report: job.report.clone(),
+        steps: job.steps.clone(),
+    };
+    finish(db, job.id, attempt, &end).await
+}
+
+async fn end_attempt<C: ConnectionTrait>(
+    db: &C,
+    id: &str,
+    attempt: u32,
+    outcome: &str,
+    finished: i64,
+) -> Result<(), Error> {
+    execute(
+        db,
+        "end an attempt",
+        "UPDATE attempts SET finished_at = $3, outcome = $4 WHERE job_id = $1 AND attempt = $2",
+        vec![
+            id.into(),
+            i64::from(attempt).into(),
+            finished.into(),
+            outcome.into(),
+        ],
+    )
+    .await
+    .map(drop)
+}
+
+/// Takes jobs back whose leases ran out: they are queued again, or have failed
+/// once they had `max_attempts`. Returns them as they stand then.
+///
+/// # Errors
+/// The database's.
+pub async fn expire(db: &Db, max_attempts: u32) -> Result<Vec<Job>, Error> {
+    let moment = now();
+    // Most of the time nothing has expired: look before taking the write lock.
+    let sql = format!(
+        "SELECT {COLUMNS} FROM jobs WHERE status = 'running' AND lease_expires_at < $1 LIMIT 1"
+    );
+    let found: Option<JobRow> = row(db, "look for lost jobs", &sql, vec![moment.into()]).await?;
+    if found.is_none() {
+        return Ok(Vec::new());
+    }
+    let sql = format!(
+        "UPDATE jobs SET lease_expires_at = NULL, package_sha256 = NULL, package_bytes = NULL,
+             status = CASE WHEN attempt >= $2 THEN 'failed' ELSE 'queued' END,
+             finished_at = CASE WHEN attempt >= $2 THEN $1 END,
+             reason = CASE WHEN attempt >= $2
+                 THEN 'worker lost: ' || attempt || ' attempts ended without a word, the last on '
+                     || worker || '; look at that worker, then upload the patch again' END
+         WHERE status = 'running' AND lease_expires_at < $1
+         RETURNING {COLUMNS}"
+    );
+    let transaction = begin(db).await?;
+    let values = vec![moment.into(), i64::from(max_attempts).into()];
+    let lost: Vec<JobRow> = rows(&transaction, "take lost jobs back", &sql, values).await?;
+    let mut jobs = Vec::new();
+    for lost in lost {
+        let job = lost.read()?;
+        let id = job.id.to_string();
+        end_attempt(&transaction, &id, job.attempt, "lost", moment).await?;
+        let entry = audit::Entry {
+            actor: "server",
+            role: "server",
+            action: "job.lost",
+            object: &format!("{id}/attempts/{}", job.attempt),
+        };
+        audit::within(&transaction, &entry).await?;
+        jobs.push(job);
+    }
+    commit(transaction).await?;
+    Ok(jobs)
+}
+
+fn expiry(lease: Duration) -> i64 {
+    now().saturating_add(i64::try_from(lease.as_micros()).unwrap_or(i64::MAX))
+}

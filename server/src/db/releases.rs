@@ -1,0 +1,84 @@
+//! Releases: the second person's word.
+
+use super::{Error, execute, now, row};
+use resplice_api::UpdateId;
+use sea_orm::{ConnectionTrait, FromQueryResult};
+
+/// Why an update was not released.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is released now.
+    Released,
+    /// There is no such update.
+    Missing,
+    /// Whoever asks has uploaded it.
+    SamePerson,
+    /// It was released before.
+    Already,
+    /// Builds are still queued or running.
+    Unfinished,
+    /// No build came out with a package.
+    NothingBuilt,
+}
+
+#[derive(FromQueryResult)]
+struct Standing {
+    uploader_token: String,
+    released_at: Option<i64>,
+    open: i64,
+    built: i64,
+}
+
+/// Releases an update: one statement with all its conditions, and only when that
+/// changes nothing a look at which of them was not met.
+///
+/// # Errors
+/// The database's.
+pub async fn release<C: ConnectionTrait>(
+    db: &C,
+    id: UpdateId,
+    token: &str,
+    name: &str,
+    comment: &str,
+) -> Result<Outcome, Error> {
+    let changed = execute(
+        db,
+        "release an update",
+        "UPDATE updates SET released_at = $2, released_by = $3, release_comment = $4
+         WHERE id = $1 AND released_at IS NULL AND uploader_token <> $5
+           AND NOT EXISTS (SELECT 1 FROM jobs
+               WHERE update_id = $1 AND status IN ('queued', 'running'))
+           AND EXISTS (SELECT 1 FROM jobs WHERE update_id = $1 AND status = 'built')",
+        vec![
+            id.to_string().into(),
+            now().into(),
+            name.into(),
+            comment.into(),
+            token.into(),
+        ],
+    )
+    .await?;
+    if changed == 1 {
+        return Ok(Outcome::Released);
+    }
+    let standing: Option<Standing> = row(
+        db,
+        "look up an update",
+        "SELECT uploader_token, released_at,
+             (SELECT COUNT(*) FROM jobs
+                 WHERE update_id = $1 AND status IN ('queued', 'running')) AS open,
+             (SELECT COUNT(*) FROM jobs WHERE update_id = $1 AND status = 'built') AS built
+         FROM updates WHERE id = $1",
+        vec![id.to_string().into()],
+    )
+    .await?;
+    Ok(match standing {
+        None => Outcome::Missing,
+        Some(s) if s.uploader_token == token => Outcome::SamePerson,
+        Some(s) if s.released_at.is_some() => Outcome::Already,
+        Some(s) if s.open > 0 => Outcome::Unfinished,
+        Some(s) if s.built == 0 => Outcome::NothingBuilt,
+        // The last build ended between the two statements.
+        Some(_) => Outcome::Unfinished,
+    })
+}

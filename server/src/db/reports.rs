@@ -1,0 +1,106 @@
+//! What hosts said they did.
+
+use super::{Error, execute, json, now, parse, rows, time, to_json, unsigned};
+use resplice_api::{Host, HostReport, NewReport, ReportEvent, ReportId, UpdateId};
+use sea_orm::{ConnectionTrait, FromQueryResult};
+
+/// Most reports that an update is shown with: the latest.
+const MAX_SHOWN: i64 = 1000;
+
+#[derive(FromQueryResult)]
+struct ReportRow {
+    id: String,
+    host_id: String,
+    host_name: String,
+    update_id: String,
+    event: String,
+    detail: String,
+    pause_ns: Option<i64>,
+    timeline: String,
+    received_at: i64,
+}
+
+impl ReportRow {
+    fn read(self) -> Result<HostReport, Error> {
+        let operation = "read a report";
+        let event: ReportEvent = serde_json::from_value(self.event.into())
+            .map_err(|error| super::unreadable(operation, error))?;
+        Ok(HostReport {
+            id: parse(operation, &self.id)?,
+            host_id: parse(operation, &self.host_id)?,
+            host_name: self.host_name,
+            update_id: parse(operation, &self.update_id)?,
+            event,
+            detail: self.detail,
+            pause_ns: self.pause_ns.map(unsigned),
+            timeline: json(operation, &self.timeline)?,
+            received_at: time(operation, self.received_at)?,
+        })
+    }
+}
+
+/// Stores a report.
+///
+/// # Errors
+/// The database's.
+pub async fn add<C: ConnectionTrait>(
+    db: &C,
+    host: &Host,
+    report: &NewReport,
+) -> Result<HostReport, Error> {
+    let operation = "store a report";
+    let id = ReportId::new();
+    let received = now();
+    let pause = report
+        .pause_ns
+        .map(|ns| i64::try_from(ns).unwrap_or(i64::MAX));
+    execute(
+        db,
+        operation,
+        "INSERT INTO reports (id, host_id, update_id, event, detail, pause_ns, timeline, received_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        vec![
+            id.to_string().into(),
+            host.id.to_string().into(),
+            report.update_id.to_string().into(),
+            report.event.as_str().into(),
+            report.detail.as_str().into(),
+            pause.into(),
+            to_json(&report.timeline)?.into(),
+            received.into(),
+        ],
+    )
+    .await?;
+    Ok(HostReport {
+        id,
+        host_id: host.id,
+        host_name: host.name.clone(),
+        update_id: report.update_id,
+        event: report.event,
+        detail: report.detail.clone(),
+        pause_ns: report.pause_ns,
+        timeline: report.timeline.clone(),
+        received_at: time(operation, received)?,
+    })
+}
+
+/// The latest reports on an update, oldest first.
+///
+/// # Errors
+/// The database's.
+pub async fn of_update<C: ConnectionTrait>(
+    db: &C,
+    update: UpdateId,
+) -> Result<Vec<HostReport>, Error> {
+    let found: Vec<ReportRow> = rows(
+        db,
+        "list the reports",
+        "SELECT r.id, r.host_id, h.name AS host_name, r.update_id, r.event, r.detail, r.pause_ns,
+             r.timeline, r.received_at
+         FROM reports r JOIN hosts h ON h.id = r.host_id
+         WHERE r.update_id = $1 ORDER BY r.id DESC LIMIT $2",
+        vec![update.to_string().into(), MAX_SHOWN.into()],
+    )
+    .await?;
+    found.into_iter().rev().map(ReportRow::read).collect()
+}

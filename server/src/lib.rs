@@ -1,0 +1,43 @@
+//! The Resplice server: takes patches, queues their builds, keeps logs and
+//! packages, lets engineers release them and tells hosts what to run.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`config`] | where things are kept, and limits in time |
+//! | [`db`] | the SQL, by noun |
+//! | [`store`] | content-addressed files: patches, checks, packages |
+//! | [`logs`] | build logs: bytes appended at an offset |
+//! | [`patch`] | reads a unified diff and refuses what is none |
+//! | [`auth`] | tokens and roles |
+//! | [`catalogue`] | the kernels that can be built for |
+//! | [`queue`] | leases that run out |
+//! | [`routes`] | one table of all operations, and their handlers, by noun |
+//! | [`web`] | the embedded web interface |
+//! | [`cli`] | the command line |
+//!
+//! # Invariants
+//! - Every operation is a row of [`routes::operations`] that says who may call it
+//!   and how it is audited; there is no other way into the router.
+//! - A state change is written to the audit log before it happens, or in the same
+//!   transaction.
+//! - What a worker writes is accepted only for the attempt that holds the job.
+//! - Bytes live in files named by their digest; SQL holds the mutable pointers.
+#![forbid(unsafe_code)]
+
+pub mod app;
+pub mod auth;
+pub mod catalogue;
+pub mod cli;
+pub mod config;
+pub mod db;
+pub mod error;
+pub mod logs;
+pub mod patch;
+pub mod queue;
+pub mod routes;
+pub mod serve;
+pub mod store;
+pub mod web;
+
+pub use app::App;
+pub use config::Config;

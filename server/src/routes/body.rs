@@ -1,0 +1,87 @@
+//! Reading requests: bodies, and the limits of their fields.
+
+use crate::error::Failure;
+use axum::body::Bytes;
+use resplice_api::{Step, limits};
+use serde::de::DeserializeOwned;
+
+/// Reads a JSON body.
+pub(super) fn json<T: DeserializeOwned>(body: &Bytes) -> Result<T, Failure> {
+    serde_json::from_slice(body).map_err(|error| {
+        Failure::invalid(format!("the body is not the JSON that it must be: {error}"))
+    })
+}
+
+/// Reads a JSON body that may be left out.
+pub(super) fn json_or_default<T: DeserializeOwned + Default>(body: &Bytes) -> Result<T, Failure> {
+    if body.is_empty() {
+        return Ok(T::default());
+    }
+    json(body)
+}
+
+/// One line of 1 to [`limits::MAX_NAME_BYTES`] bytes that can't drive a terminal.
+pub(super) fn check_line(what: &str, text: &str) -> Result<(), Failure> {
+    let good = (1..=limits::MAX_NAME_BYTES).contains(&text.len())
+        && text.trim() == text
+        && !text.chars().any(is_unprintable);
+    if good {
+        return Ok(());
+    }
+    Err(Failure::invalid(format!(
+        "the {what} must be one line of 1 to {} printable bytes",
+        limits::MAX_NAME_BYTES
+    )))
+}
+
+/// Printable ASCII without spaces.
+pub(super) fn check_word(what: &str, text: &str) -> Result<(), Failure> {
+    check_line(what, text)?;
+    if text.bytes().all(|b| b.is_ascii_graphic()) {
+        return Ok(());
+    }
+    Err(Failure::invalid(format!(
+        "the {what} {text:?} must be ASCII without blanks"
+    )))
+}
+
+/// Control characters, and the marks that turn the direction of text around.
+fn is_unprintable(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Longer text.
+pub(super) fn check_text(what: &str, text: &str) -> Result<(), Failure> {
+    if text.len() <= limits::MAX_TEXT_BYTES {
+        return Ok(());
+    }
+    let limit = limits::MAX_TEXT_BYTES;
+    Err(Failure::invalid(format!(
+        "the {what} has more than {limit} bytes"
+    )))
+}
+
+/// A list's length.
+pub(super) fn check_count(what: &str, count: usize, limit: usize) -> Result<(), Failure> {
+    if count <= limit {
+        return Ok(());
+    }
+    Err(Failure::invalid(format!(
+        "there are {count} {what}, the limit is {limit}"
+    )))
+}
+
+/// Steps of a build or a host.
+pub(super) fn check_steps(steps: &[Step]) -> Result<(), Failure> {
+    check_count("steps", steps.len(), limits::MAX_STEPS)?;
+    steps
+        .iter()
+        .try_for_each(|step| check_line("name of a step", &step.name))
+}
+
+/// An ed25519 public key in hex.
+pub(super) fn check_key(text: &str) -> Result<resplice_package::PublicKey, Failure> {
+    text.parse()
+        .map_err(|error| Failure::invalid(format!("the public key can't be used: {error}")))
+}

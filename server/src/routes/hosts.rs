@@ -1,0 +1,105 @@
+//! Hosts: enrolment, plans, reports.
+
+use super::body::{check_key, check_steps, check_text, check_word, json};
+use crate::{App, auth, auth::Caller, db, error::Failure, store::sha256_hex};
+use axum::{
+    Extension, Json,
+    body::Bytes,
+    extract::{Path, State},
+    http::{HeaderMap, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use resplice_api::{Enrol, Enrolled, Host, HostId, HostReport, Hosts, NewReport, Role};
+
+/// Makes a host known. A host that comes again with the same key is the same
+/// host: it gets a new token, and its old one is void.
+pub(super) async fn enrol(State(app): State<App>, body: Bytes) -> Result<Json<Enrolled>, Failure> {
+    let enrol: Enrol = json(&body)?;
+    check_word("host's name", &enrol.name)?;
+    check_word("kernel release", &enrol.release)?;
+    check_word("target", &enrol.target)?;
+    check_key(&enrol.public_key)?;
+    let minted = auth::mint().map_err(Failure::internal("make a token"))?;
+    let transaction = db::begin(&app.db).await?;
+    let host_id = db::hosts::enrol(&transaction, &enrol).await?;
+    let (id, sha256) = (&minted.id, &minted.sha256);
+    db::tokens::replace(
+        &transaction,
+        id,
+        sha256,
+        Role::Host,
+        &enrol.name,
+        Some(host_id),
+    )
+    .await?;
+    db::commit(transaction).await?;
+    let workers = db::workers::list(&app.db).await?;
+    tracing::info!(host = %host_id, name = enrol.name, target = enrol.target, "enrolled");
+    Ok(Json(Enrolled {
+        host_id,
+        token: minted.token,
+        worker_keys: workers
+            .into_iter()
+            .map(|worker| worker.public_key)
+            .collect(),
+    }))
+}
+
+pub(super) async fn list(State(app): State<App>) -> Result<Json<Hosts>, Failure> {
+    let hosts = db::hosts::list(&app.db).await?;
+    Ok(Json(Hosts { hosts }))
+}
+
+pub(super) async fn plan(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<HostId>,
+    headers: HeaderMap,
+) -> Result<Response, Failure> {
+    let host = own(&app, &caller, id).await?;
+    db::hosts::seen(&app.db, &host).await?;
+    let plan = db::plans::for_target(&app.db, &host.target).await?;
+    let body = serde_json::to_vec(&plan).map_err(Failure::internal("write a plan"))?;
+    let etag = format!("\"{}\"", sha256_hex(&body));
+    let known = headers.get(header::IF_NONE_MATCH);
+    let tag = [
+        (header::ETAG, etag.clone()),
+        (header::CACHE_CONTROL, "no-cache".to_owned()),
+    ];
+    if known.is_some_and(|value| value == etag.as_str()) {
+        return Ok((StatusCode::NOT_MODIFIED, tag).into_response());
+    }
+    let json = [(header::CONTENT_TYPE, "application/json")];
+    Ok((tag, json, body).into_response())
+}
+
+pub(super) async fn report(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<HostId>,
+    body: Bytes,
+) -> Result<(StatusCode, Json<HostReport>), Failure> {
+    let host = own(&app, &caller, id).await?;
+    let report: NewReport = json(&body)?;
+    check_text("detail", &report.detail)?;
+    check_steps(&report.timeline)?;
+    let update = db::updates::find_row(&app.db, report.update_id).await?;
+    let known = update.map(db::updates::UpdateRow::read).transpose()?;
+    // What was never released is none of a host's business.
+    if known.is_none_or(|update| update.released.is_none()) {
+        return Err(Failure::not_found("update", report.update_id));
+    }
+    db::hosts::seen(&app.db, &host).await?;
+    let stored = db::reports::add(&app.db, &host, &report).await?;
+    tracing::info!(host = host.name, update = %report.update_id, event = report.event.as_str(), "report");
+    Ok((StatusCode::CREATED, Json(stored)))
+}
+
+/// The host, if it is the one that calls.
+async fn own(app: &App, caller: &Caller, id: HostId) -> Result<Host, Failure> {
+    if caller.host != Some(id) {
+        return Err(Failure::forbidden("this token belongs to another host"));
+    }
+    let host = db::hosts::find(&app.db, id).await?;
+    host.ok_or_else(|| Failure::not_found("host", id))
+}

@@ -1,0 +1,245 @@
+//! One table of all operations. A row says who may call, how it is audited, and
+//! how large a body may be; the router is made from the table and from nothing
+//! else, so an operation without a row does not exist.
+
+mod attempts;
+mod body;
+mod guard;
+mod hosts;
+mod jobs;
+mod packages;
+mod targets;
+mod text;
+mod updates;
+mod workers;
+
+use crate::{App, web};
+use axum::{
+    Router,
+    extract::DefaultBodyLimit,
+    http::{HeaderName, HeaderValue, Method, StatusCode, header},
+    middleware,
+    response::Response,
+    routing::{MethodRouter, get, post, put},
+};
+use resplice_api::{BASE_PATH, Role, limits};
+use std::time::Duration;
+use tower_http::{limit::RequestBodyLimitLayer, timeout::TimeoutLayer, trace::TraceLayer};
+
+/// Longest that a request may take until its answer begins.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// Who may call an operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Anyone, without a token.
+    Anyone,
+    /// Tokens of these roles.
+    Roles(&'static [Role]),
+}
+
+/// How an operation is audited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Audit {
+    /// It changes nothing.
+    Reads,
+    /// A row with this action is written before, and completed after.
+    Before(&'static str),
+    /// The row is written in the same transaction as the change.
+    Within,
+    /// It goes on with what an audited operation began.
+    Continues,
+}
+
+/// One operation of the API.
+pub struct Operation {
+    /// Its method.
+    pub method: Method,
+    /// Its path behind [`BASE_PATH`], with `{…}` for parameters.
+    pub path: &'static str,
+    /// Who may call it.
+    pub access: Access,
+    /// How it is audited.
+    pub audit: Audit,
+    /// Most bytes of its body.
+    pub body_bytes: usize,
+    handler: MethodRouter<App>,
+}
+
+const PEOPLE: &[Role] = &[Role::Team, Role::Engineer];
+/// Hosts and enrolment tokens see no patches, no logs, and no other hosts.
+const READERS: &[Role] = &[Role::Team, Role::Engineer, Role::Worker];
+const BUILDERS: &[Role] = &[Role::Worker];
+
+/// All operations.
+#[must_use]
+pub fn operations() -> Vec<Operation> {
+    use Access::{Anyone, Roles};
+    use Audit::{Before, Continues, Reads, Within};
+    let json = limits::MAX_JSON_BODY_BYTES;
+    let op = |method, path, access, audit, body_bytes, handler| Operation {
+        method,
+        path,
+        access,
+        audit,
+        body_bytes,
+        handler,
+    };
+    let read = |path, roles, handler| op(Method::GET, path, Roles(roles), Reads, 0, handler);
+    let write = |path, roles, audit, bytes, handler| {
+        op(Method::POST, path, Roles(roles), audit, bytes, handler)
+    };
+    let enrol = write(
+        "/hosts/enrol",
+        &[Role::Enrol],
+        Before("host.enrol"),
+        json,
+        post(hosts::enrol),
+    );
+    let report = write(
+        "/hosts/{id}/reports",
+        &[Role::Host],
+        Before("host.report"),
+        json,
+        post(hosts::report),
+    );
+    let upload = write(
+        "/updates",
+        &[Role::Team],
+        Before("update.upload"),
+        limits::MAX_UPDATE_BODY_BYTES,
+        post(updates::upload),
+    );
+    let release = write(
+        "/updates/{id}/release",
+        &[Role::Engineer],
+        Before("update.release"),
+        json,
+        post(updates::release),
+    );
+    let register = write(
+        "/workers",
+        BUILDERS,
+        Before("worker.register"),
+        json,
+        post(workers::register),
+    );
+    let package = op(
+        Method::PUT,
+        "/jobs/{id}/attempts/{attempt}/package",
+        Roles(BUILDERS),
+        Before("package.store"),
+        limits::MAX_PACKAGE_BYTES,
+        put(attempts::put_package),
+    );
+    let append = write(
+        "/jobs/{id}/attempts/{attempt}/log",
+        BUILDERS,
+        Continues,
+        limits::MAX_LOG_CHUNK_BYTES,
+        post(attempts::append_log),
+    );
+    let heartbeat = write(
+        "/jobs/{id}/attempts/{attempt}/heartbeat",
+        BUILDERS,
+        Continues,
+        json,
+        post(attempts::heartbeat),
+    );
+    let finish = write(
+        "/jobs/{id}/attempts/{attempt}/finish",
+        BUILDERS,
+        Before("job.finish"),
+        json,
+        post(attempts::finish),
+    );
+    vec![
+        op(Method::GET, "/healthz", Anyone, Reads, 0, get(health)),
+        read("/whoami", &Role::ALL, get(workers::whoami)),
+        read("/targets", READERS, get(targets::list)),
+        upload,
+        read("/updates", READERS, get(updates::list)),
+        read("/updates/{id}", READERS, get(updates::find)),
+        read("/updates/{id}/patch", READERS, get(updates::patch)),
+        release,
+        read("/jobs/{id}", READERS, get(jobs::find)),
+        read("/jobs/{id}/log", READERS, get(jobs::log)),
+        register,
+        read("/workers", READERS, get(workers::list)),
+        write("/leases", BUILDERS, Within, json, post(attempts::lease)),
+        heartbeat,
+        append,
+        package,
+        finish,
+        read(
+            "/packages/{sha256}",
+            &[Role::Team, Role::Engineer, Role::Worker, Role::Host],
+            get(packages::download),
+        ),
+        enrol,
+        read("/hosts", PEOPLE, get(hosts::list)),
+        read("/hosts/{id}/plan", &[Role::Host], get(hosts::plan)),
+        report,
+    ]
+}
+
+async fn health() -> &'static str {
+    "ok\n"
+}
+
+/// The whole service.
+pub fn router(app: App) -> Router {
+    let mut api = Router::new();
+    for operation in operations() {
+        let rule = guard::Rule {
+            access: operation.access,
+            audit: operation.audit,
+        };
+        let guarded = operation
+            .handler
+            .layer(DefaultBodyLimit::max(operation.body_bytes))
+            .route_layer(middleware::from_fn_with_state(
+                (app.clone(), rule),
+                guard::guard,
+            ));
+        api = api.route(operation.path, guarded);
+    }
+    let api = api
+        .fallback(text::no_such_operation)
+        .layer(middleware::from_fn(text::problems_only));
+    Router::new()
+        .nest(BASE_PATH, api)
+        .route("/healthz", get(health))
+        .fallback(web::asset)
+        .layer(RequestBodyLimitLayer::new(limits::MAX_PACKAGE_BYTES))
+        .layer(TimeoutLayer::with_status_code(
+            StatusCode::REQUEST_TIMEOUT,
+            REQUEST_TIMEOUT,
+        ))
+        .layer(middleware::map_response(security_headers))
+        .layer(TraceLayer::new_for_http())
+        .with_state(app)
+}
+
+async fn security_headers(mut response: Response) -> Response {
+    const HEADERS: [(HeaderName, HeaderValue); 3] = [
+        (
+            header::X_CONTENT_TYPE_OPTIONS,
+            HeaderValue::from_static("nosniff"),
+        ),
+        (
+            header::REFERRER_POLICY,
+            HeaderValue::from_static("no-referrer"),
+        ),
+        (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
+    ];
+    for (name, value) in HEADERS {
+        response.headers_mut().insert(name, value);
+    }
+    let headers = response.headers_mut();
+    if !headers.contains_key(header::CONTENT_SECURITY_POLICY) {
+        let nothing = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
+        headers.insert(header::CONTENT_SECURITY_POLICY, nothing);
+    }
+    response
+}

@@ -1,0 +1,62 @@
+//! Runs the service until it is told to stop.
+
+use crate::{App, queue, routes};
+use anyhow::Context;
+use std::{future::Future, time::Duration};
+use tokio::net::TcpListener;
+
+/// How long requests may still take once the server is to stop.
+const GRACE: Duration = Duration::from_secs(15);
+
+/// Serves on a listener until `stop` is ready; then no connection is accepted
+/// any more, and requests that run are given 15 seconds.
+///
+/// # Errors
+/// If the listener fails.
+pub async fn serve(
+    app: App,
+    listener: TcpListener,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> anyhow::Result<()> {
+    let sweeper = tokio::spawn(queue::run(app.clone()));
+    let shutdown = app.shutdown.clone();
+    let stopping = shutdown.clone();
+    let signal = async move {
+        stop.await;
+        stopping.cancel();
+    };
+    let router = routes::router(app.clone());
+    let server = axum::serve(listener, router).with_graceful_shutdown(signal);
+    let late = async {
+        shutdown.cancelled().await;
+        tokio::time::sleep(GRACE).await;
+    };
+    tokio::select! {
+        result = server => result.context("can't serve")?,
+        () = late => tracing::warn!("requests were cut off after {GRACE:?}"),
+    }
+    shutdown.cancel();
+    let _ = sweeper.await;
+    app.db
+        .clone()
+        .close()
+        .await
+        .context("can't close the database")
+}
+
+/// Ready when the process is asked to stop.
+pub async fn stop_signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let interrupt = tokio::signal::ctrl_c();
+    match signal(SignalKind::terminate()) {
+        Ok(mut terminate) => {
+            tokio::select! {
+                _ = interrupt => {}
+                _ = terminate.recv() => {}
+            }
+        }
+        Err(_) => {
+            let _ = interrupt.await;
+        }
+    }
+}
