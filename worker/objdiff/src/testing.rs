@@ -41,3 +41,23 @@ pub fn compile(source: &str, more: &[&str]) -> Vec<u8> {
     flags.extend_from_slice(more);
     build("c", source, &flags)
 }
+
+/// Links objects with `ld` and these flags.
+pub fn link(objects: &[&[u8]], flags: &[&str]) -> Vec<u8> {
+    let dir = tempfile::tempdir().unwrap();
+    let output = dir.path().join("linked");
+    let mut command = Command::new("ld");
+    command.args(flags).arg("-o").arg(&output);
+    for (index, object) in objects.iter().enumerate() {
+        let path = dir.path().join(format!("{index}.o"));
+        std::fs::write(&path, object).unwrap();
+        command.arg(path);
+    }
+    assert!(
+        command
+            .status()
+            .expect("ld (binutils) is needed by these tests")
+            .success()
+    );
+    std::fs::read(output).unwrap()
+}

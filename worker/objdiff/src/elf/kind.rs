@@ -102,6 +102,8 @@ pub enum SectionKind {
     Modinfo,
     /// `.gnu.linkonce.this_module`.
     ThisModule,
+    /// `__versions`: checksums of imported symbols in a finished module.
+    Versions,
     /// `.note*`.
     Note,
     /// `.discard.*`: for objtool; dropped by the linker.
@@ -231,7 +233,9 @@ fn by_name(name: &str) -> Option<SectionKind> {
         ".BTF_ids" => BtfIds,
         ".printk_index" => PrintkIndex,
         "___srcu_struct_ptrs" => SrcuPointers,
+        "__versions" => Versions,
         ".modinfo" => Modinfo,
+        ".BTF" | ".BTF.ext" => Debug,
         ".gnu.linkonce.this_module" => ThisModule,
         ".comment" | ".symtab" | ".strtab" | ".shstrtab" | ".symtab_shndx" | "" => Meta,
         _ if name.starts_with(".rela") && !name.starts_with(".relax") => Meta,

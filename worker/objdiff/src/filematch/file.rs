@@ -22,7 +22,7 @@ pub enum FileError {
     Kernel(String),
     /// Not a relocatable object.
     #[error("module is not usable: {0}")]
-    Module(#[from] ElfError),
+    Module(ElfError),
 }
 
 /// A run of bytes at an address.
@@ -171,7 +171,7 @@ impl ModuleFile {
     /// Reads a .ko (without compression).
     pub fn parse(data: &[u8]) -> Result<Self, FileError> {
         Ok(Self {
-            object: Object::parse(data)?,
+            object: Object::parse(data).map_err(FileError::Module)?,
         })
     }
 

@@ -278,6 +278,9 @@ fn function_status(
     }
 }
 
+/// Functions of one unit that the text names one by one.
+const LISTED: usize = 20;
+
 impl fmt::Display for MatchReport {
     /// The exceptions, one a line, and the sums.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -291,10 +294,18 @@ impl fmt::Display for MatchReport {
                     )?;
                 }
             }
-            for function in &unit.functions {
-                if !matches!(function.status, Status::Exact { .. } | Status::Init) {
-                    writeln!(f, "{} {}: {}", unit.name, function.name, function.status)?;
-                }
+            let told = unit.functions.iter().filter(|f| {
+                !matches!(
+                    f.status,
+                    Status::Exact { .. } | Status::Alone { .. } | Status::Init
+                )
+            });
+            let count = told.clone().count();
+            for function in told.take(LISTED) {
+                writeln!(f, "{} {}: {}", unit.name, function.name, function.status)?;
+            }
+            if count > LISTED {
+                writeln!(f, "{}: and {} more", unit.name, count - LISTED)?;
             }
         }
         let s = &self.summary;

@@ -67,7 +67,7 @@ pub fn candidates(
             let Some(start) = at.checked_sub(run.start) else {
                 continue;
             };
-            let address = region.address + start as u64;
+            let address = region.address.wrapping_add(start as u64);
             if start + contents.len() > region.bytes.len() || !address.is_multiple_of(align) {
                 continue;
             }

@@ -7,12 +7,12 @@ use crate::sites::SiteError;
 #[non_exhaustive]
 pub enum ImageError {
     /// A table of the object is broken.
-    #[error("unit {unit}: {source}")]
+    #[error("unit {unit}: {problem}")]
     Site {
         /// The unit.
         unit: String,
         /// What is wrong.
-        source: SiteError,
+        problem: SiteError,
     },
     /// Code that can't be described.
     #[error("unit {unit}: {section}+{offset:#x}: {problem}")]

@@ -66,3 +66,6 @@ impl Image {
             .unwrap_or(&[])
     }
 }
+
+#[cfg(test)]
+mod tests;

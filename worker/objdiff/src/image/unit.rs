@@ -36,9 +36,9 @@ pub(super) fn add(
     name: &str,
     object: &Object,
 ) -> Result<(), ImageError> {
-    let entries = crate::sites::read_all(object).map_err(|source| ImageError::Site {
+    let entries = crate::sites::read_all(object).map_err(|problem| ImageError::Site {
         unit: name.to_owned(),
-        source,
+        problem,
     })?;
     let mut unit = Unit {
         builder,
@@ -83,6 +83,7 @@ fn is_metadata(kind: SectionKind) -> bool {
             | Discard
             | Note
             | Modinfo
+            | Versions
             | Ksymtab
             | KsymtabStrings
             | Kcrctab
@@ -300,7 +301,7 @@ impl Unit<'_> {
             (offset, 0)
         };
         let (index, inside) = self.piece(section, offset, at)?;
-        Ok((index, addend + inside))
+        Ok((index, addend.wrapping_add(inside)))
     }
 
     /// The symbol of a mergeable piece, and how far into it the offset lies.
