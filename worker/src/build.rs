@@ -4,11 +4,14 @@ use crate::{
     Error,
     log::Log,
     sandbox::{Sandbox, Step},
-    step::Steps,
-    workspace::Workspace,
+    step::{Steps, parse_times},
+    workspace::{OUT, Workspace},
 };
 use resplice_target::Target;
 use std::path::Path;
+
+/// Where a step's shell leaves its CPU time, in `out/`.
+const TIMES: &str = "times";
 
 /// What every stage of a build works with.
 pub struct Build<'a> {
@@ -53,8 +56,10 @@ impl<'a> Build<'a> {
     pub async fn run(&self, step: &Step, failure: &str) -> Result<(), Error> {
         self.log.step(&step.name);
         let running = Steps::begin(&step.name);
-        let outcome = self.sandbox.run(step, self.log).await;
-        self.steps.end(running, outcome.as_ref().ok().copied());
+        let outcome = self.sandbox.run(&timed(step), self.log).await;
+        let times = self.workspace.read("out", TIMES).unwrap_or_default();
+        let cpu_millis = parse_times(&String::from_utf8_lossy(&times));
+        self.steps.end(running, outcome.as_ref().ok().copied(), cpu_millis);
         match outcome? {
             0 => Ok(()),
             exit_code => Err(Error::Command {
@@ -81,7 +86,16 @@ impl<'a> Build<'a> {
             Ok(_) => Some(0),
             Err(error) => error.exit_code().or(Some(1)),
         };
-        self.steps.end(running, exit_code);
+        self.steps.end(running, exit_code, None);
         outcome
     }
+}
+
+/// The step, with a shell around its command that writes down its CPU time.
+fn timed(step: &Step) -> Step {
+    let script = format!(r#"rm -f {OUT}/{TIMES}; "$@"; code=$?; times > {OUT}/{TIMES}; exit $code"#);
+    let mut timed = step.clone();
+    let shell = ["sh", "-c", &script, "sh"].map(str::to_owned);
+    timed.argv.splice(0..0, shell);
+    timed
 }

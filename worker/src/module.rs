@@ -59,6 +59,8 @@ pub async fn update(
 ) -> Result<Vec<u8>, Error> {
     prepare(build, kmod, "update")?;
     build.workspace.write_owned("module/delta.o_shipped", delta)?;
+    // modpost looks here for the sources of an object; this one has none.
+    build.workspace.write_owned("module/.delta.o.cmd", b"")?;
     build.workspace.write("include/resplice.symvers", &core.symbols)?;
     let variables = [
         format!("RESPLICE_ID={id}"),

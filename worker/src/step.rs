@@ -3,7 +3,6 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::{
-    fs,
     sync::{Arc, Mutex, PoisonError},
     time::Instant,
 };
@@ -17,9 +16,9 @@ pub struct StepRecord {
     pub started_at: Timestamp,
     /// How long it took by the wall clock, in milliseconds.
     pub millis: u64,
-    /// CPU time of its processes, in milliseconds; 0 where the worker can't
-    /// know (docker). Ticks of 10 ms.
-    pub cpu_millis: u64,
+    /// CPU time of the step's commands, in milliseconds, as they tell it
+    /// themselves; nothing if they were killed, or for the worker's own work.
+    pub cpu_millis: Option<u64>,
     /// The exit code, if a command decided; other than 0 means that it failed.
     pub exit_code: Option<i32>,
 }
@@ -45,7 +44,6 @@ pub struct Running {
     name: String,
     started_at: Timestamp,
     clock: Instant,
-    cpu_millis: u64,
 }
 
 impl Steps {
@@ -56,17 +54,16 @@ impl Steps {
             name: name.to_owned(),
             started_at: Timestamp::now(),
             clock: Instant::now(),
-            cpu_millis: cpu_millis(),
         }
     }
 
     /// Ends a step and records it.
-    pub fn end(&self, step: Running, exit_code: Option<i32>) {
+    pub fn end(&self, step: Running, exit_code: Option<i32>, cpu_millis: Option<u64>) {
         let record = StepRecord {
             name: step.name,
             started_at: step.started_at,
             millis: u64::try_from(step.clock.elapsed().as_millis()).unwrap_or(u64::MAX),
-            cpu_millis: cpu_millis().saturating_sub(step.cpu_millis),
+            cpu_millis,
             exit_code,
         };
         self.lock().push(record);
@@ -83,17 +80,31 @@ impl Steps {
     }
 }
 
-/// CPU time of this process and of the children that it has waited for.
-fn cpu_millis() -> u64 {
-    // proc(5): fields 14 to 17 after the command's closing parenthesis, in
-    // ticks of 1/100 s, which x86 Linux has fixed for user space.
-    let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let fields = stat.rsplit_once(") ").map_or("", |(_, fields)| fields);
-    let ticks: u64 = fields
-        .split(' ')
-        .skip(11)
-        .take(4)
-        .filter_map(|field| field.parse::<u64>().ok())
-        .sum();
-    ticks * 10
+/// Reads what the shell's `times` prints: a line for the shell, one for its
+/// children, each with user and system time such as `0m1.234s`. In milliseconds.
+#[must_use]
+pub fn parse_times(text: &str) -> Option<u64> {
+    let children = text.lines().nth(1)?;
+    let millis = |word: &str| {
+        let (minutes, seconds) = word.strip_suffix('s')?.split_once('m')?;
+        let (whole, part) = seconds.split_once('.').unwrap_or((seconds, "0"));
+        let part: u64 = format!("{part:0<3}").get(..3)?.parse().ok()?;
+        let minutes: u64 = minutes.parse().ok()?;
+        let whole: u64 = whole.parse().ok()?;
+        (minutes < 1 << 32 && whole < 1 << 32).then(|| (minutes * 60 + whole) * 1000 + part)
+    };
+    let mut words = children.split_whitespace();
+    Some(millis(words.next()?)? + millis(words.next()?)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_time_of_children_is_read() {
+        assert_eq!(parse_times("0m0.000s 0m0.000s\n1m1.250s 0m0.5s\n"), Some(61_750));
+        assert_eq!(parse_times("0m0.000s 0m0.000s\n"), None);
+        assert_eq!(parse_times("\n99999999999999999999m0s 0m0s\n"), None);
+    }
 }

@@ -98,11 +98,13 @@ impl Local {
                 Err(_) => add(&["--ro-bind-try", &path, &path]),
             }
         }
+        // Directories that bubblewrap makes by the way are for their owner only.
+        for path in ["/etc", "/resplice"] {
+            add(&["--perms", "0755", "--dir", path]);
+        }
         for path in ["/etc/alternatives", "/etc/ld.so.cache"] {
             add(&["--ro-bind-try", path, path]);
         }
-        // Directories that bubblewrap makes by the way are for their owner only.
-        add(&["--perms", "0755", "--dir", "/resplice"]);
         for Bind {
             host,
             guest,
