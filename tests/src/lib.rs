@@ -1,1 +1,31 @@
-//! TODO
+//! What the tests that cross components share: stock kernels, updates built by
+//! the real worker, and guests that run them.
+#![forbid(unsafe_code)]
+
+pub mod guest;
+pub mod modules;
+pub mod programs;
+pub mod updates;
+
+use anyhow::{Context, Result};
+use resplice_target::{Bars, Cache, Target};
+use std::path::{Path, PathBuf};
+
+/// The kernel that most tests use: the oldest one of the archive's cloud flavour.
+pub const CLOUD: &str = "debian:oldest-cloud";
+/// The same version, other flavour.
+pub const AMD64: &str = "debian:oldest-amd64";
+/// Another ABI of the same flavour.
+pub const OTHER_ABI: &str = "debian:latest-cloud";
+
+/// Imports a target into the cache, or opens it there.
+pub fn target(spec: &str) -> Result<Target> {
+    let spec = spec.parse().with_context(|| format!("read the target {spec}"))?;
+    let id = resplice_target::resolve(&spec)?;
+    Ok(Target::import(&Cache::from_env(), &id, &Bars::new())?)
+}
+
+/// A file of the repository.
+pub fn repository(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)
+}

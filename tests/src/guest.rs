@@ -1,0 +1,116 @@
+//! A stock kernel in QEMU with an update at hand.
+
+use crate::programs::compile;
+use crate::repository;
+use anyhow::{Context, Result, ensure};
+use resplice_package::Package;
+use resplice_target::{Cache, Target};
+use resplice_vm::{GuestFile, Machine, Output, SnapshotCache, Vm};
+use std::time::Duration;
+
+/// For a command of the tests.
+pub const LIMIT: Duration = Duration::from_secs(120);
+
+/// A machine for the target's stock kernel, as it came from the distribution.
+pub fn machine(target: &Target, cpu: &str) -> Machine {
+    Machine::new(target.bzimage())
+        .modules_dir(target.modules_dir())
+        .cpu(cpu)
+}
+
+/// A booted guest with `resplice.ko` loaded.
+pub struct Guest {
+    /// The machine.
+    pub vm: Vm,
+}
+
+impl Guest {
+    /// Restores a booted machine and loads the core that the package brings.
+    pub fn start(machine: &Machine, package: &Package) -> Result<Self> {
+        let guest = Self {
+            vm: machine.restore(&SnapshotCache::new(&Cache::from_env().root().join("vm")))?,
+        };
+        guest.vm.push(&[GuestFile::new(
+            "/root/resplice.ko",
+            0o600,
+            package.core_module()?,
+        )])?;
+        guest.ok("insmod /root/resplice.ko")?;
+        Ok(guest)
+    }
+
+    /// Brings an update's module into the guest, without loading it.
+    pub fn bring(&self, package: &Package) -> Result<()> {
+        let id = &package.manifest().id;
+        Ok(self.vm.push(&[GuestFile::new(
+            format!("/root/{id}.ko"),
+            0o600,
+            package.update_module()?,
+        )])?)
+    }
+
+    /// Brings the demo's reproducer of CVE-2026-72400.
+    pub fn bring_seg6_check(&self) -> Result<()> {
+        let work = tempfile::tempdir()?;
+        let program = work.path().join("seg6-check");
+        compile(&repository("deploy/demo/seg6-check.c"), &program)?;
+        Ok(self
+            .vm
+            .push(&[GuestFile::from_host(&program, "/root/seg6-check")?])?)
+    }
+
+    /// Runs a script.
+    pub fn run(&self, script: &str) -> Result<Output> {
+        Ok(self.vm.run(script, LIMIT)?)
+    }
+
+    /// Runs a script that must end well; returns its stdout.
+    pub fn ok(&self, script: &str) -> Result<String> {
+        Ok(self.vm.run_ok(script, LIMIT)?.text())
+    }
+
+    /// Loads an update that was brought; its report comes back in any case.
+    pub fn load(&self, package: &Package) -> Result<(bool, String)> {
+        let loaded = self
+            .run(&format!("insmod /root/{}.ko", package.manifest().id))?
+            .success();
+        Ok((loaded, self.report()?))
+    }
+
+    /// Loads an update that must go in.
+    pub fn apply(&self, package: &Package) -> Result<()> {
+        let (loaded, report) = self.load(package)?;
+        ensure!(loaded, "the update was not applied:\n{report}");
+        ensure!(self.state(package)? == "applied", "not applied:\n{report}");
+        Ok(())
+    }
+
+    /// Undoes an update and unloads it.
+    pub fn undo(&self, package: &Package) -> Result<()> {
+        let id = &package.manifest().id;
+        let undone = self.run(&format!("echo 0 > /sys/kernel/resplice/updates/{id}/enabled"))?;
+        ensure!(undone.success(), "not undone:\n{}", self.report()?);
+        ensure!(self.state(package)? == "undone", "its state says otherwise");
+        self.ok(&format!("rmmod {id}"))?;
+        Ok(())
+    }
+
+    /// What the core says of an update.
+    pub fn state(&self, package: &Package) -> Result<String> {
+        let id = &package.manifest().id;
+        self.ok(&format!("cat /sys/kernel/resplice/updates/{id}/state"))
+    }
+
+    /// The core's report of the last load or undo.
+    pub fn report(&self) -> Result<String> {
+        self.ok("cat /sys/kernel/resplice/report")
+            .context("read the core's report")
+    }
+
+    /// Fails if the kernel's log holds an oops, a WARN or the like.
+    pub fn log_is_clean(&self) -> Result<()> {
+        let problems = self.vm.kernel_problems();
+        ensure!(problems.is_empty(), "the kernel's log: {problems:#?}");
+        Ok(())
+    }
+}

@@ -1,0 +1,46 @@
+//! Tasks that sleep in what is to be replaced.
+
+use resplice_tests::guest::{Guest, machine};
+use resplice_tests::{CLOUD, target, updates};
+
+#[test]
+fn a_sleeper_is_named_and_when_it_leaves_the_update_goes_in() {
+    let target = target(CLOUD).unwrap();
+    let package = updates::build(&target, "tests/patches/pipe-read.patch")
+        .unwrap()
+        .open()
+        .unwrap();
+    let guest = Guest::start(&machine(&target, "max"), &package).unwrap();
+    guest.bring(&package).unwrap();
+    let pids = guest
+        .ok("mkfifo /f; sleep 1000 >/f & writer=$!; cat /f >/dev/null & echo $! $writer; sleep 1")
+        .unwrap();
+    let (reader, writer) = pids.split_once(' ').unwrap();
+
+    let (loaded, report) = guest.load(&package).unwrap();
+    assert!(!loaded, "{report}");
+    let busy = format!("busy: cat[{reader}] is in pipe_read+0x");
+    assert!(report.contains(&busy), "{report}");
+
+    guest.ok(&format!("kill {writer}; sleep 1")).unwrap();
+    guest.apply(&package).unwrap();
+    assert_eq!(guest.ok("echo through | cat").unwrap(), "through");
+
+    // Now a sleeper in the new code holds up undoing.
+    guest
+        .ok("sleep 1000 >/f & echo $! >/w; cat /f >/dev/null & sleep 1")
+        .unwrap();
+    let id = &package.manifest().id;
+    let undo = format!("echo 0 > /sys/kernel/resplice/updates/{id}/enabled");
+    assert!(!guest.run(&undo).unwrap().success());
+    let conflicts = guest
+        .ok(&format!("cat /sys/kernel/resplice/updates/{id}/conflicts"))
+        .unwrap();
+    assert!(conflicts.contains(" cat pipe_read+0x"), "{conflicts}");
+    assert_eq!(guest.state(&package).unwrap(), "applied");
+
+    guest.ok("kill $(cat /w); sleep 1").unwrap();
+    guest.undo(&package).unwrap();
+    assert_eq!(guest.ok("echo through | cat").unwrap(), "through");
+    guest.log_is_clean().unwrap();
+}

@@ -1,0 +1,61 @@
+//! The jump beside the kernel's own tracer.
+
+use crate::{FIXED, seg6_check, seg6_guest};
+use resplice_tests::guest::Guest;
+
+const TRACING: &str = "/sys/kernel/tracing";
+
+fn trace_on(guest: &Guest) {
+    guest
+        .ok(&format!(
+            "cd {TRACING}; echo > trace; echo seg6_validate_srh > set_ftrace_filter; \
+             echo function > current_tracer; echo 1 > tracing_on"
+        ))
+        .unwrap();
+}
+
+fn trace_off(guest: &Guest) {
+    guest
+        .ok(&format!("cd {TRACING}; echo nop > current_tracer; echo > set_ftrace_filter"))
+        .unwrap();
+}
+
+/// Whether a call of the function is recorded.
+fn is_recorded(guest: &Guest) -> bool {
+    guest.ok(&format!("echo > {TRACING}/trace")).unwrap();
+    seg6_check(guest);
+    guest
+        .ok(&format!("cat {TRACING}/trace"))
+        .unwrap()
+        .contains(": seg6_validate_srh <-")
+}
+
+#[test]
+fn traced_before_and_after_and_not_in_between() {
+    let (guest, package) = seg6_guest("max");
+    trace_on(&guest);
+    assert!(is_recorded(&guest));
+    guest.apply(&package).unwrap();
+    assert!(is_recorded(&guest), "tracing was lost by applying");
+    trace_off(&guest);
+    assert_eq!(seg6_check(&guest), FIXED);
+    trace_on(&guest);
+    assert!(is_recorded(&guest), "tracing cannot be turned on again");
+    assert_eq!(seg6_check(&guest), FIXED);
+    guest.undo(&package).unwrap();
+    assert!(is_recorded(&guest), "tracing was lost by undoing");
+    trace_off(&guest);
+    guest.log_is_clean().unwrap();
+}
+
+#[test]
+fn traced_only_after() {
+    let (guest, package) = seg6_guest("EPYC");
+    guest.apply(&package).unwrap();
+    trace_on(&guest);
+    assert!(is_recorded(&guest));
+    assert_eq!(seg6_check(&guest), FIXED);
+    guest.undo(&package).unwrap();
+    trace_off(&guest);
+    guest.log_is_clean().unwrap();
+}
