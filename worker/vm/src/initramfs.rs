@@ -1,4 +1,4 @@
-//! The guest's root: busybox, kmod, drivers, `/init`, and the caller's files.
+//! The guest's root: dash, busybox, kmod, drivers, `/init`, and the caller's files.
 
 use crate::cpio::Archive;
 use crate::error::{Error, Result};
@@ -58,6 +58,7 @@ pub(crate) fn build(contents: &Contents<'_>) -> Result<Vec<u8>> {
         check_path(&file.path)?;
         add(&mut archive, &file.path, file.mode, &file.contents);
     }
+    shell(&mut archive)?;
     kmod(&mut archive)?;
     busybox(&mut archive)?;
     modules(&mut archive, contents)?;
@@ -76,6 +77,19 @@ fn add(archive: &mut Archive, path: &str, mode: u32, contents: &[u8]) {
     if !archive.contains(path) {
         archive.file(path, mode, contents);
     }
+}
+
+/// Busybox's own shell runs its applets without asking PATH, so that neither
+/// kmod nor a caller's program would be found.
+fn shell(archive: &mut Archive) -> Result<()> {
+    let host = tools::find("dash", "dash")?;
+    for file in GuestFile::program(&host, "/bin/dash")? {
+        add(archive, &file.path, 0o755, &file.contents);
+    }
+    if !archive.contains("bin/sh") {
+        archive.symlink("bin/sh", "/bin/dash");
+    }
+    Ok(())
 }
 
 fn busybox(archive: &mut Archive) -> Result<()> {

@@ -185,6 +185,15 @@ impl Machine {
         cache.get(&self.prepare()?)
     }
 
+    /// The name that this machine's snapshot has in a cache: a digest of all
+    /// that its state depends on.
+    ///
+    /// # Errors
+    /// As for [`Self::snapshot`].
+    pub fn snapshot_key(&self) -> Result<String> {
+        self.prepare()?.snapshot_key()
+    }
+
     /// Checks the description and builds the initramfs.
     pub(crate) fn prepare(&self) -> Result<Prepared> {
         if self.cpus == 0 || self.cpus > 64 || !(64..=65536).contains(&self.memory_mib) {

@@ -40,7 +40,7 @@ pub(crate) struct Qemu {
     child: Child,
     pub console: Console,
     stderr: PathBuf,
-    exited: Option<ExitStatus>,
+    status: Option<ExitStatus>,
 }
 
 /// A started QEMU with its two connections.
@@ -89,7 +89,7 @@ impl Qemu {
             child,
             console,
             stderr: stderr_path,
-            exited: None,
+            status: None,
         };
         let deadline = Instant::now() + CONNECT_TIMEOUT;
         let command = qemu.accept(&command_listener, deadline)?;
@@ -109,9 +109,9 @@ impl Qemu {
     /// Waits up to `patience` for QEMU's own end.
     pub fn wait(&mut self, patience: Duration) -> Option<ExitStatus> {
         let deadline = Instant::now() + patience;
-        while self.exited.is_none() {
-            self.exited = self.child.try_wait().ok().flatten();
-            if self.exited.is_some() {
+        while self.status.is_none() {
+            self.status = self.child.try_wait().ok().flatten();
+            if self.status.is_some() {
                 self.console.join();
             } else if Instant::now() >= deadline {
                 break;
@@ -119,7 +119,7 @@ impl Qemu {
                 std::thread::sleep(Duration::from_millis(5));
             }
         }
-        self.exited
+        self.status
     }
 
     /// What QEMU and the guest said last.
@@ -133,6 +133,15 @@ impl Qemu {
         format!("{}\n{console}", tools::tail(&useful.join("\n"), 5))
             .trim()
             .to_owned()
+    }
+
+    /// The error for an end that nobody asked for.
+    pub fn exited(&self, during: &str, status: String) -> Error {
+        Error::QemuExited {
+            during: during.to_owned(),
+            status,
+            detail: self.last_words(),
+        }
     }
 
     fn accept(&mut self, listener: &UnixListener, deadline: Instant) -> Result<UnixStream> {
@@ -149,11 +158,8 @@ impl Qemu {
             }
             let status = self.wait(Duration::from_millis(2));
             if status.is_some() || Instant::now() > deadline {
-                return Err(Error::QemuExited {
-                    during: "starting".to_owned(),
-                    status: status.map_or("does not answer".to_owned(), |s| s.to_string()),
-                    detail: self.last_words(),
-                });
+                let status = status.map_or("does not answer".to_owned(), |s| s.to_string());
+                return Err(self.exited("starting", status));
             }
         }
     }
@@ -161,7 +167,7 @@ impl Qemu {
 
 impl Drop for Qemu {
     fn drop(&mut self) {
-        if self.exited.is_none() {
+        if self.status.is_none() {
             let _ = self.child.kill();
             let _ = self.child.wait();
         }

@@ -78,10 +78,20 @@ struct Line {
 impl Vm {
     pub(crate) fn assemble(scratch: Scratch, started: Started, disk: Disk) -> Result<Self> {
         let Started {
-            qemu,
+            mut qemu,
             command,
             monitor,
         } = started;
+        // QEMU connects before it looks at the kernel it was given.
+        let monitor = match Monitor::open(monitor) {
+            Ok(monitor) => monitor,
+            Err(error) => {
+                return Err(match qemu.wait(Duration::from_secs(1)) {
+                    Some(status) => qemu.exited("starting", status.to_string()),
+                    None => error,
+                });
+            }
+        };
         Ok(Self {
             line: Mutex::new(Line {
                 channel: Channel::new(command),
@@ -89,7 +99,7 @@ impl Vm {
                 dead: None,
             }),
             qemu: Mutex::new(qemu),
-            monitor: Mutex::new(Monitor::open(monitor)?),
+            monitor: Mutex::new(monitor),
             _scratch: scratch,
         })
     }
@@ -294,11 +304,8 @@ impl Vm {
                 lines: kernel_problems(&console),
             };
         }
-        Error::QemuExited {
-            during: during.to_owned(),
-            status: status.map_or("still running".to_owned(), |status| status.to_string()),
-            detail: qemu.last_words(),
-        }
+        let status = status.map_or("still running".to_owned(), |status| status.to_string());
+        qemu.exited(during, status)
     }
 
     fn not_ready(&self, during: &'static str, timeout: Duration) -> Error {

@@ -49,13 +49,14 @@ to_disk() {
 	dd if="$1" of=$disk bs=$block count="$half" seek="$2" conv=sync,notrunc oflag=direct 2>/dev/null
 }
 
+# Busybox's setsid would take its own shell for a plain `sh`.
 # run TOKEN LIMIT_S SCRIPT_BASE64
 run() {
 	out=$spool/$1.out err=$spool/$1.err late=$spool/$1.late script=$spool/$1.sh
 	echo "$3" | base64 -d >"$script"
-	setsid sh "$script" </dev/null >"$out" 2>"$err" 3>&- &
+	setsid /bin/sh "$script" </dev/null >"$out" 2>"$err" 3>&- &
 	pid=$!
-	setsid sh -c "sleep $2; : >$late; kill -KILL -$pid $pid" </dev/null >/dev/null 2>&1 3>&- &
+	setsid /bin/sh -c "sleep $2; : >$late; kill -KILL -$pid $pid" </dev/null >/dev/null 2>&1 3>&- &
 	watchdog=$!
 	wait $pid
 	code=$?
