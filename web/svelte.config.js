@@ -6,8 +6,8 @@ export default {
 		// One page for every address: the server answers what it does not know
 		// with index.html, and the router in the browser does the rest.
 		adapter: adapter({ fallback: 'index.html' }),
-		// The server sends such a policy as a header, too; in the page it holds
-		// wherever the page comes from, `npm run preview` included.
+		// The policy travels in the page, since only the build knows the hash of
+		// the script that starts it. The server sends the same as a header.
 		csp: {
 			mode: 'hash',
 			directives: {
