@@ -44,7 +44,7 @@ pub fn decide(situation: Situation<'_>) -> Decision {
     };
     let last = &record.last;
     let same_boot = last.boot == situation.boot;
-    let same_package = record
+    let same_package = last
         .package
         .as_deref()
         .is_none_or(|p| p == situation.package);
@@ -78,9 +78,10 @@ mod tests {
     fn record(state: State, by: By) -> Record {
         let mut last = Entry::new("u", state, by);
         last.boot = "b1".to_owned();
+        last.package = Some("p1".to_owned());
         Record {
             last,
-            package: Some("p1".to_owned()),
+            package: None,
             info: None,
             setbacks: 1,
         }

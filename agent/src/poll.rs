@@ -26,7 +26,7 @@ pub fn apply_planned(
 ) -> Result<Outcome> {
     let mut timeline = Vec::new();
     let bytes = timed(&mut timeline, "download", || {
-        server.package(agent, planned, by)
+        server.package(agent, planned, Some(by))
     })?;
     let update = planned.update_id.to_string();
     let expected = Expected {
@@ -52,7 +52,7 @@ pub fn fetch_to_check(
     server: &Server,
     planned: &PlannedUpdate,
 ) -> Result<Result<Package, crate::agent::Refusal>> {
-    let bytes = server.package(agent, planned, By::Operator)?;
+    let bytes = server.package(agent, planned, None)?;
     let update = planned.update_id.to_string();
     let expected = Expected {
         update: &update,

@@ -79,11 +79,16 @@ impl Server {
     }
 
     /// The planned package: from the cache, or downloaded into it. A download
-    /// that was cut off is completed.
+    /// that was cut off is completed. With `noted_by` it is noted in the journal.
     ///
     /// # Errors
     /// If it can't be downloaded or kept.
-    pub fn package(&self, agent: &mut Agent, planned: &PlannedUpdate, by: By) -> Result<Vec<u8>> {
+    pub fn package(
+        &self,
+        agent: &mut Agent,
+        planned: &PlannedUpdate,
+        noted_by: Option<By>,
+    ) -> Result<Vec<u8>> {
         let sha256 = &planned.package_sha256;
         if let Some(bytes) = agent.cached_package(sha256)? {
             return Ok(bytes);
@@ -114,9 +119,12 @@ impl Server {
         file.sync_all()?;
         fs::rename(&path, agent.state.package(sha256))?;
         File::open(agent.state.packages())?.sync_all()?;
-        let mut entry = Entry::new(&planned.update_id.to_string(), State::Downloaded, by);
-        entry.package = Some(sha256.clone());
-        agent.journal.append(entry)?;
+        if let Some(by) = noted_by {
+            let update = planned.update_id.to_string();
+            let mut entry = Entry::new(&update, State::Downloaded, by);
+            entry.package = Some(sha256.clone());
+            agent.journal.append(entry)?;
+        }
         Ok(bytes)
     }
 

@@ -36,6 +36,7 @@ impl Agent {
             self.journal.append(entry)?;
             let end = timed(&mut timeline, "apply", || self.load(package));
             let mut entry = Entry::new(update, State::Failed, by);
+            entry.package = Some(package.digest().to_owned());
             match end {
                 Ok(Load::Done) => {
                     let live = self.kernel.update(&info.id)?;

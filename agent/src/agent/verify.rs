@@ -90,6 +90,7 @@ impl Agent {
             }
             Err(refusal) => {
                 let mut entry = Entry::new(update, State::Refused, by);
+                entry.package = Some(resplice_package::sha256_hex(bytes));
                 entry.code = Some(refusal.code.to_owned());
                 entry.detail = Some(refusal.sentence);
                 Ok(Err(self.finish(entry, None)?))

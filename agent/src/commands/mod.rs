@@ -95,7 +95,11 @@ fn outcome_words(outcome: &Outcome) -> String {
         if outcome.pause_ns.is_some() {
             words.push_str(&format!(", pause {} µs", micros(outcome.pause_ns)));
         }
-    } else if let Some(code) = &outcome.code {
+    } else if let Some(code) = outcome
+        .code
+        .as_ref()
+        .filter(|code| *code != outcome.state.word())
+    {
         words.push_str(&format!(" ({})", plain(code)));
     }
     for line in outcome.detail.iter().flat_map(|detail| detail.lines()) {
@@ -198,6 +202,8 @@ mod tests {
         assert_eq!(words, "✓ rsp_1 a fix applied: 1 function, pause 41.2 µs");
         let words = outcome_words(&outcome(State::Refused, Some("mismatch")));
         assert_eq!(words, "✗ rsp_1 a fix refused (mismatch)");
+        let words = outcome_words(&outcome(State::Busy, Some("busy")));
+        assert_eq!(words, "… rsp_1 a fix busy");
     }
 
     #[test]

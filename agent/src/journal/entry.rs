@@ -145,7 +145,7 @@ impl Entry {
 /// What the journal says about one update: the newest of everything.
 #[derive(Debug, Clone, Serialize)]
 pub struct Record {
-    /// The newest entry.
+    /// The newest entry; `downloaded` and `verified` only if nothing else is known.
     pub last: Entry,
     /// The newest known package.
     pub package: Option<String>,

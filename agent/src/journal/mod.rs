@@ -119,7 +119,7 @@ impl Journal {
                 return true;
             };
             if entry.seq == record.last.seq {
-                entry.package.clone_from(&record.package);
+                entry.package = entry.package.take().or(record.package.clone());
                 entry.info.clone_from(&record.info);
                 return true;
             }
@@ -181,7 +181,13 @@ impl Journal {
                     info: None,
                     setbacks: 0,
                 });
-            record.last = entry.clone();
+            // A package that was merely fetched or looked at settles nothing: what
+            // was quarantined or undone stays so.
+            let preparing = matches!(entry.state, State::Downloaded | State::Verified);
+            let settled = !matches!(record.last.state, State::Downloaded | State::Verified);
+            if !(preparing && settled) {
+                record.last = entry.clone();
+            }
             record.package = entry.package.clone().or(record.package.take());
             record.info = entry.info.clone().or(record.info.take());
             record.setbacks = match entry.state {
@@ -255,6 +261,18 @@ mod tests {
         assert_eq!(journal.records()["a"].setbacks, 2);
         add(&mut journal, "a", State::Applied);
         assert_eq!(journal.records()["a"].setbacks, 0);
+    }
+
+    #[test]
+    fn fetching_a_package_again_does_not_wash_away_what_became_of_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut journal = open(&dir).unwrap();
+        for state in [State::Quarantined, State::Downloaded, State::Verified] {
+            add(&mut journal, "a", state);
+        }
+        assert_eq!(journal.records()["a"].last.state, State::Quarantined);
+        add(&mut journal, "a", State::Applying);
+        assert_eq!(journal.records()["a"].last.state, State::Applying);
     }
 
     #[test]
