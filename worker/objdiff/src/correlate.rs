@@ -10,7 +10,7 @@ mod group;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::atoms::{AtomId, Target, Unit};
-use crate::compare::masked;
+use crate::compare::{Comparer, masked};
 use crate::names;
 
 /// Pairs of atoms with an identity.
@@ -60,7 +60,28 @@ impl Correlation {
         for group in &groups {
             group.mark_ambiguous(&mut correlation);
         }
+        correlation.part_what_starts_afresh(pre, post);
         correlation
+    }
+
+    /// A message's state whose message changed is new state.
+    fn part_what_starts_afresh(&mut self, pre: &Unit, post: &Unit) {
+        let comparer = Comparer::new(pre, post, self);
+        let parted: Vec<(AtomId, AtomId)> = self
+            .to_post
+            .iter()
+            .filter(|(a, _)| !pre.atoms[**a].kind.is_code())
+            .filter(|(a, _)| {
+                let name = pre.name_of(**a).unwrap_or_default();
+                names::is_numbered(name) && names::may_start_afresh(name)
+            })
+            .filter(|(a, b)| comparer.difference(**a, **b).is_some())
+            .map(|(a, b)| (*a, *b))
+            .collect();
+        for (a, b) in parted {
+            self.to_post.remove(&a);
+            self.to_pre.remove(&b);
+        }
     }
 
     fn pair_by_name(&mut self, pre: &Unit, post: &Unit) {

@@ -92,3 +92,6 @@ impl UnitDiff {
             .find(|name| self.is_in_reference(pre, name))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -42,14 +42,21 @@ impl Unit {
             .filter(|offset| *offset <= self.object.section(target).size);
         match place {
             Some(offset) => Ok(Some((target, offset, tail))),
-            // A biased base of an array, such as `table - 8(,%rax,8)`.
-            None if symbol.kind != SymbolKind::Section => Ok(Some((target, symbol.value, tail))),
+            // A biased base of an array, such as `table - 8(,%rax,8)`: clear if
+            // the object is alone in its section or has a symbol of its own.
+            None if symbol.kind != SymbolKind::Section || self.is_alone(target) => {
+                Ok(Some((target, symbol.value, tail)))
+            }
             None => Err(bad(
                 section,
                 reloc.offset,
                 format!("refers to a byte outside {}", symbol.name),
             )),
         }
+    }
+
+    fn is_alone(&self, section: SectionId) -> bool {
+        self.by_section[section.0 as usize].len() == 1
     }
 
     fn link(

@@ -118,3 +118,6 @@ fn image_error(object: &str, problem: &dyn std::fmt::Display) -> DiffError {
         problem: problem.to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests;

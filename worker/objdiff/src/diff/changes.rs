@@ -66,7 +66,7 @@ impl UnitDiff {
                 (State::Changed(was), Role::Code) => {
                     replaced.push(id);
                     plan.replaced.push(Replaced {
-                        name: label,
+                        name: self.pre.label(*was),
                         unit: plan.name.clone(),
                         old_size: self.pre.atoms[*was].size,
                         new_size: atom.size,
@@ -125,7 +125,8 @@ impl UnitDiff {
         let mut callers = BTreeSet::new();
         for (from, atom) in self.post.atoms.iter().enumerate() {
             let refers = atom.links.iter().any(|l| l.target == Target::Atom(id));
-            if refers && from != id && atom.parent != Some(id) {
+            let is_export = atom.kind == SectionKind::Ksymtab;
+            if refers && !is_export && from != id && atom.parent != Some(id) {
                 callers.insert(self.post.label(from));
             }
         }

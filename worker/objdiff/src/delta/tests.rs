@@ -1,0 +1,366 @@
+//! What deltas of small units contain.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use super::{Delta, UnitInput, write_delta, write_match_only};
+use crate::elf::{Object, RelocKind, Section};
+use crate::plan::Outcome;
+use crate::symvers::Symvers;
+use crate::testing::compile;
+
+const FLAGS: [&str; 3] = ["-pg", "-mfentry", "-mrecord-mcount"];
+const SPLIT: [&str; 5] = [
+    "-ffunction-sections",
+    "-fdata-sections",
+    "-pg",
+    "-mfentry",
+    "-mrecord-mcount",
+];
+const HEAD: &str = "#define noinline __attribute__((noinline))\n\
+    extern int sink(const void *); extern int take(int); extern int hidden(int);\n";
+
+fn symvers() -> Symvers {
+    Symvers::parse(
+        "0x1\t__fentry__\tvmlinux\tEXPORT_SYMBOL\t\n0x1\ttake\tvmlinux\tEXPORT_SYMBOL\t\n\
+         0x1\tsink\tvmlinux\tEXPORT_SYMBOL_GPL\t\n0x1\tg\tvmlinux\tEXPORT_SYMBOL\t\n",
+    )
+    .unwrap()
+}
+
+fn delta_of(units: &[(&str, &str)]) -> Delta {
+    let objects: Vec<_> = units
+        .iter()
+        .enumerate()
+        .map(|(index, (pre, post))| {
+            let (pre, post) = (format!("{HEAD}{pre}"), format!("{HEAD}{post}"));
+            (
+                format!("unit{index}.c"),
+                compile(&pre, &FLAGS),
+                compile(&pre, &SPLIT),
+                compile(&post, &SPLIT),
+            )
+        })
+        .collect();
+    let inputs: Vec<_> = objects
+        .iter()
+        .map(|(name, reference, pre, post)| UnitInput {
+            name,
+            reference,
+            pre,
+            post,
+        })
+        .collect();
+    write_delta("rsp_test", "vmlinux", &inputs, &symvers()).unwrap()
+}
+
+/// A delta read back, with its late relocations by the image's names.
+struct Read {
+    file: Object,
+    names: Vec<String>,
+}
+
+fn read(delta: &Delta) -> Read {
+    assert_eq!(delta.plan.outcome(), Outcome::Replace, "{:?}", delta.plan);
+    let file = Object::parse(delta.bytes.as_ref().unwrap()).unwrap();
+    let image = file
+        .section_named(".init.resplice.match")
+        .unwrap()
+        .bytes
+        .clone();
+    let word = |at: usize| u32::from_le_bytes(image[at..at + 4].try_into().unwrap()) as usize;
+    // struct resplice_match: 16 bytes, then tables of (offset, count).
+    let table = |index: usize| (word(16 + 8 * index), word(20 + 8 * index));
+    let (symbols, count) = table(2);
+    let (strings, _) = table(7);
+    let name = |at: usize| {
+        let bytes = &image[strings + at..];
+        let end = bytes.iter().position(|b| *b == 0).unwrap();
+        String::from_utf8(bytes[..end].to_vec()).unwrap()
+    };
+    let names = (0..count).map(|i| name(word(symbols + 24 * i))).collect();
+    Read { file, names }
+}
+
+impl Read {
+    /// Names of late relocations whose place lies in sections of that name.
+    fn late_in(&self, section: &str) -> Vec<&str> {
+        let late = self.file.section_named(".init.resplice.late").unwrap();
+        (0..late.bytes.len() / 32)
+            .filter(|i| {
+                let place = self
+                    .file
+                    .reloc_place(late.reloc_at(32 * *i as u64).unwrap())
+                    .unwrap();
+                self.file.section(place.section).name == section
+            })
+            .map(|i| {
+                let at = 32 * i + 16;
+                let symbol = u32::from_le_bytes(late.bytes[at..at + 4].try_into().unwrap());
+                self.names[symbol as usize].as_str()
+            })
+            .collect()
+    }
+
+    fn function(&self, name: &str) -> &Section {
+        let symbol = self.file.symbols.iter().find(|s| s.name == name).unwrap();
+        self.file.section(symbol.section().unwrap())
+    }
+
+    /// Names of what a function's kept relocations refer to.
+    fn refers(&self, name: &str) -> Vec<&str> {
+        self.function(name)
+            .relocs
+            .iter()
+            .map(|r| {
+                let symbol = self.file.symbol(r.symbol);
+                let section = symbol.section();
+                let named = section.and_then(|s| self.file.symbols_in(s).next());
+                named.map_or(symbol.name.as_str(), |s| s.name.as_str())
+            })
+            .collect()
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.file
+            .symbols
+            .iter()
+            .any(|s| s.name == name && s.section().is_some())
+    }
+}
+
+fn codes(delta: &Delta) -> Vec<(&str, &str)> {
+    delta
+        .plan
+        .refused()
+        .map(|r| (r.code.as_str(), r.object.as_str()))
+        .collect()
+}
+
+#[test]
+fn exports_are_imported_and_the_rest_is_late() {
+    let delta = delta_of(&[(
+        "static int count; noinline int same(int a) { return take(a); } \
+         int f(int a) { return take(a) + hidden(a) + same(a) + count; } int s(void) { return count++; }",
+        "static int count; noinline int same(int a) { return take(a); } \
+         int f(int a) { return take(a) + hidden(a) + same(a) + count + 1; } int s(void) { return count++; }",
+    )]);
+    let read = read(&delta);
+    assert_eq!(read.refers("f"), ["__fentry__", "take"]);
+    let mut late = read.late_in(".text");
+    late.sort_unstable();
+    assert_eq!(late, ["count", "hidden", "same"]);
+    assert!(!read.has("count") && !read.has("same"));
+}
+
+#[test]
+fn replaced_functions_call_each_other_directly() {
+    let delta = delta_of(&[(
+        "noinline int g(int a) { return take(a); } int f(int a) { return g(a) + 1; }",
+        "noinline int g(int a) { return take(a + 1); } int f(int a) { return g(a) + 2; }",
+    )]);
+    let read = read(&delta);
+    assert_eq!(read.refers("f"), ["__fentry__", "g"]);
+    assert!(read.late_in(".text").is_empty());
+}
+
+#[test]
+fn the_address_of_a_replaced_function_is_the_running_one() {
+    let delta = delta_of(&[(
+        "noinline int g(int a) { return take(a); } int f(int a) { return sink(g) + a; }",
+        "noinline int g(int a) { return take(a + 1); } int f(int a) { return sink(g) - a; }",
+    )]);
+    let read = read(&delta);
+    assert_eq!(read.refers("f"), ["__fentry__", "sink"]);
+    assert_eq!(read.late_in(".text"), ["g"]);
+}
+
+#[test]
+fn new_data_points_to_running_and_added_functions() {
+    let delta = delta_of(&[(
+        "noinline int g(int a) { return take(a); } int f(int a) { return take(a); }",
+        "noinline int g(int a) { return take(a + 1); } static int added(int a) { return take(a * 5); } \
+         static int (*const ops[])(int) = { g, added }; \
+         int f(int a) { return sink(ops); }",
+    )]);
+    let read = read(&delta);
+    assert_eq!(read.late_in(".rodata"), ["g"]);
+    assert!(read.has("added") && read.has("ops"));
+    let names: Vec<_> = delta.plan.units[0]
+        .data_added
+        .iter()
+        .map(|d| d.name.as_str())
+        .collect();
+    assert_eq!(names, ["ops"]);
+}
+
+#[test]
+fn new_strings_and_variables_come_along() {
+    let delta = delta_of(&[(
+        "int f(int a) { return take(a); }",
+        "static int seen; static int table[4] = { 1, 2, 3, 4 }; \
+         int f(int a) { seen++; table[a & 3]++; return sink(\"hello\") + sink(&seen); }",
+    )]);
+    let read = read(&delta);
+    assert!(read.has("seen") && read.has("table"));
+    assert!(
+        read.file
+            .sections
+            .iter()
+            .any(|s| s.name == ".rodata" && s.bytes == b"hello\0")
+    );
+    let bss = read.function("seen");
+    assert_eq!(
+        (bss.name.as_str(), bss.size, bss.bytes.len()),
+        (".bss", 4, 0)
+    );
+    assert!(read.late_in(".text").is_empty());
+}
+
+#[test]
+fn a_static_local_is_the_running_one() {
+    let delta = delta_of(&[(
+        "int e(int a) { return take(a); } int f(int a) { static int n; return take(n += a); }",
+        "int e(int a) { static int n; return take(n -= a); } int f(int a) { static int n; return take(n += a) + 1; }",
+    )]);
+    let read = read(&delta);
+    assert_eq!(read.late_in(".text"), ["n.0", "n.0"]);
+    let added: Vec<_> = delta.plan.units[0]
+        .data_added
+        .iter()
+        .map(|d| d.size)
+        .collect();
+    assert_eq!(added, [4]);
+}
+
+#[test]
+fn a_static_local_that_may_be_one_of_two_is_refused() {
+    let delta = delta_of(&[(
+        "int f(int a) { if (a) { static int n; return take(n++); } return 1; }",
+        "int f(int a) { if (a) { static int n; return take(n++); } else { static int n; return take(n--); } }",
+    )]);
+    let found: Vec<_> = codes(&delta).into_iter().map(|(code, _)| code).collect();
+    assert!(found.contains(&"ambiguous-static"), "{found:?}");
+    assert!(delta.bytes.is_none());
+}
+
+#[test]
+fn a_cold_part_goes_with_its_function() {
+    let body = |n: i32| {
+        format!(
+            "extern void oops(int) __attribute__((cold)); \
+             int f(int a, int b) {{ if (a > 3) {{ oops({n}); take(b); oops({n}); return -1; }} return take(a); }}"
+        )
+    };
+    let delta = delta_of(&[(&body(1), &body(2))]);
+    let read = read(&delta);
+    assert_eq!(read.function("f.cold").name, ".text.unlikely");
+    assert_eq!(delta.plan.replaced().count(), 1);
+    assert!(read.refers("f").contains(&"f.cold"));
+}
+
+#[test]
+fn tables_keep_only_entries_about_kept_code() {
+    let delta = delta_of(&[(
+        "int f(int a) { return take(a); } int g(int a) { return take(a) + 1; } int h(int a) { return take(-a); }",
+        "int f(int a) { return take(a); } int g(int a) { return take(a) + 2; } int h(int a) { return take(-a); }",
+    )]);
+    let read = read(&delta);
+    let mcount = read.file.section_named("__mcount_loc").unwrap();
+    assert_eq!((mcount.size, mcount.relocs.len()), (8, 1));
+    assert_eq!(mcount.relocs[0].kind, RelocKind::Abs64);
+    assert!(!read.has("f") && !read.has("h"));
+}
+
+#[test]
+fn a_replaced_function_of_another_unit_is_called_directly() {
+    let delta = delta_of(&[
+        (
+            "int g(int a) { return take(a); }",
+            "int fresh(int a) { return take(a * 3); } int g(int a) { return take(a + 1); }",
+        ),
+        (
+            "extern int g(int); int f(int a) { return g(a); } int k(int a) { return take(a); }",
+            "extern int g(int), fresh(int); int f(int a) { return g(a) + 1; } int k(int a) { return fresh(a); }",
+        ),
+    ]);
+    let read = read(&delta);
+    assert_eq!(read.refers("f"), ["__fentry__", "g"]);
+    assert_eq!(read.refers("k"), ["__fentry__", "fresh"]);
+    assert!(read.late_in(".text").is_empty());
+    assert_eq!(delta.plan.replaced().count(), 3);
+}
+
+#[test]
+fn an_unchanged_function_of_another_unit_is_late() {
+    let delta = delta_of(&[
+        (
+            "int g(int a) { return take(a); }",
+            "int g(int a) { return take(a); }",
+        ),
+        (
+            "extern int g(int); int f(int a) { return g(a) * 2; }",
+            "extern int g(int); int f(int a) { return g(a) * 2 + 1; }",
+        ),
+    ]);
+    assert_eq!(read(&delta).late_in(".text"), ["g"]);
+}
+
+#[test]
+fn late_places_are_empty() {
+    let delta = delta_of(&[(
+        "int f(int a) { return hidden(a); }",
+        "int f(int a) { return hidden(a) + 1; }",
+    )]);
+    let read = read(&delta);
+    let late = read.file.section_named(".init.resplice.late").unwrap();
+    let place = read.file.reloc_place(late.reloc_at(0).unwrap()).unwrap();
+    let bytes = read
+        .file
+        .section(place.section)
+        .bytes_in(place.offset, place.offset + 4);
+    assert_eq!(bytes, Some(&[0; 4][..]));
+    assert_eq!(late.bytes.len(), 32);
+}
+
+#[test]
+fn the_same_inputs_give_the_same_bytes() {
+    let units = [(
+        "int f(int a) { return hidden(a) + sink(\"a\"); }",
+        "int f(int a) { return hidden(a) + sink(\"b\") + 1; }",
+    )];
+    assert_eq!(delta_of(&units).bytes, delta_of(&units).bytes);
+}
+
+#[test]
+fn nothing_and_refused_give_no_object() {
+    let same = "int f(int a) { return take(a); }";
+    let nothing = delta_of(&[(same, same)]);
+    assert_eq!(
+        (nothing.plan.outcome(), nothing.bytes),
+        (Outcome::Nothing, None)
+    );
+    let refused = delta_of(&[("int x = 1;", "int x = 2;")]);
+    assert_eq!(
+        (refused.plan.outcome(), refused.bytes),
+        (Outcome::Refused, None)
+    );
+}
+
+#[test]
+fn an_id_that_the_kernel_would_not_take_is_refused() {
+    for id in ["", "a/b", "A", &"a".repeat(64)] {
+        let error = write_delta(id, "vmlinux", &[], &symvers()).unwrap_err();
+        assert!(error.to_string().contains("update id"), "{error}");
+    }
+}
+
+#[test]
+fn a_match_only_update_has_no_code() {
+    let object = compile(&format!("{HEAD}int f(int a) {{ return take(a); }}"), &FLAGS);
+    let bytes = write_match_only("rsp_match", "vmlinux", &[("a.c", &object)]).unwrap();
+    let file = Object::parse(&bytes).unwrap();
+    let update = file.section_named(".init.resplice.update").unwrap();
+    assert_eq!(update.bytes.len(), 120);
+    assert_eq!(&update.bytes[12..16], &1_u32.to_le_bytes());
+    assert_eq!(&update.bytes[16..26], b"rsp_match\0");
+    assert!(!file.sections.iter().any(|s| s.kind.is_code()));
+}
