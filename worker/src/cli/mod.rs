@@ -3,6 +3,8 @@
 mod build;
 mod common;
 mod keygen;
+mod r#match;
+mod run;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -19,8 +21,12 @@ pub struct Cli {
 enum Command {
     /// Make a signing key.
     Keygen(keygen::Keygen),
+    /// Build for a server.
+    Run(run::Run),
     /// Build one update without a server.
     Build(build::BuildCommand),
+    /// Match units against a kernel's files.
+    Match(r#match::MatchCommand),
 }
 
 impl Cli {
@@ -31,7 +37,9 @@ impl Cli {
     pub async fn run(self) -> anyhow::Result<ExitCode> {
         match self.command {
             Command::Keygen(command) => command.run(),
+            Command::Run(command) => command.run().await,
             Command::Build(command) => command.run().await,
+            Command::Match(command) => command.run().await,
         }
     }
 }

@@ -1,0 +1,78 @@
+//! Matching whole units: how much of a kernel's code is what was compiled.
+//!
+//! For the evaluation: the same reference objects and the same matcher as for
+//! an update, but no patch, and an update module that changes nothing.
+
+use crate::{
+    Error,
+    build::Build,
+    compile::{self, KernelObject, Reference},
+    kmod::Kmod,
+    module,
+    verify::{FileMatch, against_file},
+};
+use resplice_objdiff::delta::write_match_only;
+use serde::Serialize;
+use std::{collections::BTreeMap, path::Path};
+
+/// What came of matching the units of one kernel object.
+#[derive(Debug, Clone, Serialize)]
+pub struct Matched {
+    /// `vmlinux` or the module's name.
+    pub object: String,
+    /// The units.
+    pub units: Vec<String>,
+    /// Against the shipped file.
+    pub file: FileMatch,
+    /// The id of `update` in the kernel.
+    pub id: String,
+    /// A module that only matches when it is loaded; its report is in
+    /// `/sys/kernel/resplice/report`.
+    #[serde(skip)]
+    pub update: Vec<u8>,
+    /// `resplice.ko`, which has to be loaded first.
+    #[serde(skip)]
+    pub core: Vec<u8>,
+}
+
+/// Compiles units as the kernel was shipped, matches them against its files,
+/// and makes a module per kernel object that matches them against its memory.
+///
+/// # Errors
+/// If a unit does not compile or can't be read; not for a mismatch.
+pub async fn match_units(
+    build: &Build<'_>,
+    units: &[String],
+    kmod: &Kmod,
+    cache: &Path,
+) -> Result<Vec<Matched>, Error> {
+    let references = compile::reference(build, units).await?;
+    let core = module::core(build, kmod, cache).await?;
+    let mut objects: BTreeMap<&KernelObject, Vec<&Reference>> = BTreeMap::new();
+    for reference in &references {
+        objects.entry(&reference.kernel_object).or_default().push(reference);
+    }
+    let mut matched = Vec::new();
+    for (object, references) in objects {
+        let compare = async { tokio::task::block_in_place(|| against_file(build.target, object, &references)) };
+        let file = build.stage("match", compare).await?;
+        build.log.line(&file.sentence());
+        let id = format!("rsp_match_{}", object.name());
+        let inputs: Vec<(&str, &[u8])> = references
+            .iter()
+            .map(|reference| (reference.unit.as_str(), reference.object.as_slice()))
+            .collect();
+        let delta = write_match_only(&id, object.name(), &inputs)
+            .map_err(|error| Error::internal(format!("write the match image of {}", object.name()), error))?;
+        let update = module::update(build, kmod, &core, &id, &delta).await?;
+        matched.push(Matched {
+            object: object.name().to_owned(),
+            units: references.iter().map(|reference| reference.unit.clone()).collect(),
+            file,
+            id,
+            update,
+            core: core.module.clone(),
+        });
+    }
+    Ok(matched)
+}
