@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Job, Step, Update } from './api';
-import { functionsIn, stagesOf } from './pipeline';
+import { stagesOf } from './pipeline';
 
 const T = '2026-01-01T00:00:00Z';
 const NOW = Date.parse('2026-01-01T00:00:09Z');
@@ -60,19 +60,5 @@ describe('stagesOf', () => {
 
 	it('says how long a job waited', () => {
 		expect(stagesOf(update, job({}), NOW)[0]?.millis).toBe(2000);
-	});
-});
-
-describe('functionsIn', () => {
-	it('reads what a report replaces', () => {
-		expect(functionsIn({ functions: [{ name: 'f', unit: 'a.c', old_size: 10, new_size: 12 }] })).toEqual([
-			{ name: 'f', unit: 'a.c', oldSize: 10, newSize: 12 }
-		]);
-	});
-
-	it('takes any other report as saying nothing', () => {
-		for (const report of [null, 3, 'x', [], {}, { functions: 'no' }, { functions: [1, null] }]) {
-			expect(functionsIn(report)).toEqual([]);
-		}
 	});
 });

@@ -21,13 +21,13 @@ interface Known {
 }
 
 const BUILD: Known[] = [
-	{ key: 'prepare', label: 'Prepare', what: 'sandbox, source and patch', steps: ['sandbox', 'patch', 'lease', 'units'] },
-	{ key: 'pre', label: 'Pre', what: 'compile as it was shipped', steps: ['ref', 'ref/pre'] },
+	{ key: 'prepare', label: 'Prepare', what: 'sandbox, source and patch', steps: ['patch'] },
+	{ key: 'pre', label: 'Pre', what: 'compile as it was shipped', steps: ['ref'] },
 	{ key: 'post', label: 'Post', what: 'compile with the patch', steps: [] },
-	{ key: 'diff', label: 'Diff', what: 'compare object code', steps: ['image', 'plan', 'objdiff'] },
-	{ key: 'module', label: 'Module', what: 'build the update module', steps: ['kbuild', 'core', 'build'] },
-	{ key: 'verify', label: 'Verify', what: 'match the stock kernel, apply and undo in a VM', steps: ['match', 'vm', 'check'] },
-	{ key: 'sign', label: 'Sign', what: 'package and sign', steps: ['package', 'upload-package'] }
+	{ key: 'diff', label: 'Diff', what: 'compare object code', steps: [] },
+	{ key: 'module', label: 'Module', what: 'build the update module', steps: ['core'] },
+	{ key: 'verify', label: 'Verify', what: 'match the stock kernel, apply and undo in a VM', steps: ['match'] },
+	{ key: 'sign', label: 'Sign', what: 'package and sign', steps: ['package'] }
 ];
 
 function stageOf(step: Step): string {
@@ -111,32 +111,4 @@ export function stagesOf(update: Update, job: Job, now: number): Stage[] {
 	};
 	if (job.status === 'queued' || job.status === 'running') release.state = 'waiting';
 	return [upload, ...buildStages(job, now), release];
-}
-
-/** A function that the update replaces. */
-export interface ReplacedFunction {
-	name: string;
-	unit: string;
-	oldSize?: number;
-	newSize?: number;
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-	return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-function numberOf(value: unknown): number | undefined {
-	return typeof value === 'number' && Number.isFinite(value) ? value : undefined;
-}
-
-/** What a build's report says it replaces; a report may hold anything. */
-export function functionsIn(report: unknown): ReplacedFunction[] {
-	if (!isRecord(report)) return [];
-	const list = [report.functions, report.replaced].find(Array.isArray) ?? [];
-	return (list as unknown[]).filter(isRecord).map((entry) => ({
-		name: String(entry.name ?? ''),
-		unit: String(entry.unit ?? ''),
-		oldSize: numberOf(entry.old_size),
-		newSize: numberOf(entry.new_size)
-	}));
 }

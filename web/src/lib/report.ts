@@ -1,0 +1,112 @@
+/**
+ * What a build found out: the worker's report (worker/src/report.rs), read with
+ * care, since the server passes on any JSON that a worker gives it.
+ */
+
+export interface ReplacedFunction {
+	name: string;
+	unit: string;
+	/** Bytes; absent where the report does not say. */
+	oldSize?: number;
+	newSize?: number;
+	/** What is different, in words. */
+	reason: string;
+}
+
+export interface Refusal {
+	code: string;
+	object: string;
+	sentence: string;
+}
+
+/** What the stock kernel made of the update on one CPU model. */
+export interface Guest {
+	cpu: string;
+	/** Exit codes of the check: before, with the update, after undo. */
+	checks: number[];
+	pauseNs?: number;
+}
+
+export interface BuildReport {
+	/** `vmlinux` or a module's name. */
+	object?: string;
+	replaced: ReplacedFunction[];
+	/** Names of functions and data that the update brings along or leaves behind. */
+	added: string[];
+	removed: string[];
+	dataAdded: string[];
+	refused: Refusal[];
+	/** Functions of the compiled units, and how many are exactly as shipped. */
+	match?: { functions: number; exact: number };
+	guests: Guest[];
+}
+
+type Json = Record<string, unknown>;
+
+function record(value: unknown): Json {
+	return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Json) : {};
+}
+
+function records(value: unknown): Json[] {
+	if (!Array.isArray(value)) return [];
+	return value.map(record).filter((entry) => Object.keys(entry).length > 0);
+}
+
+function text(value: unknown): string {
+	return typeof value === 'string' ? value : '';
+}
+
+function texts(value: unknown): string[] {
+	return Array.isArray(value) ? value.filter((entry) => typeof entry === 'string') : [];
+}
+
+function count(value: unknown): number | undefined {
+	return typeof value === 'number' && Number.isFinite(value) ? value : undefined;
+}
+
+function replaced(entry: Json): ReplacedFunction {
+	return {
+		name: text(entry.name),
+		unit: text(entry.unit),
+		oldSize: count(entry.old_size),
+		newSize: count(entry.new_size),
+		reason: text(entry.reason)
+	};
+}
+
+function refusal(entry: Json): Refusal {
+	return { code: text(entry.code), object: text(entry.object), sentence: text(entry.sentence) };
+}
+
+function guest(entry: Json): Guest {
+	const checks = Array.isArray(entry.checks) ? entry.checks : [];
+	return {
+		cpu: text(entry.cpu),
+		checks: checks.filter((code) => typeof code === 'number'),
+		pauseNs: count(record(entry.numbers).pause_ns)
+	};
+}
+
+/** Reads a report; what it does not say, or says in another way, is left out. */
+export function readReport(report: unknown): BuildReport {
+	const plan = record(record(report).plan);
+	const units = records(plan.units);
+	const summary = record(record(record(report).file_match).summary);
+	const functions = count(summary.functions);
+	const exact = count(summary.exact);
+	return {
+		object: text(plan.object) || undefined,
+		replaced: units.flatMap((unit) => records(unit.replaced).map(replaced)),
+		added: units.flatMap((unit) => texts(unit.added)),
+		removed: units.flatMap((unit) => texts(unit.removed)),
+		dataAdded: units.flatMap((unit) => records(unit.data_added).map(({ name }) => text(name))),
+		refused: units.flatMap((unit) => records(unit.refused).map(refusal)),
+		match: functions === undefined || exact === undefined ? undefined : { functions, exact },
+		guests: records(record(report).guests).map(guest)
+	};
+}
+
+/** What an exit code of a check says. */
+export function verdict(code: number): string {
+	return code === 0 ? 'fixed' : code === 1 ? 'vulnerable' : `unknown (${code})`;
+}
