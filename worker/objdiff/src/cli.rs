@@ -1,5 +1,7 @@
 //! Commands of `resplice-objdiff`.
 
+mod diff;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -36,6 +38,10 @@ enum Command {
         #[arg(required = true)]
         units: Vec<UnitArg>,
     },
+    /// Compare a unit before and after a change: what is replaced, added, refused.
+    Diff(diff::DiffArgs),
+    /// Write the delta object of one kernel object, for an update module.
+    Delta(diff::DeltaArgs),
     /// Match reference objects against the shipped kernel file.
     Match {
         /// The vmlinux out of the kernel's bzImage.
@@ -89,6 +95,8 @@ fn builder(object: &str, units: &[UnitArg]) -> Result<ImageBuilder> {
 /// Runs the command line.
 pub fn run() -> Result<ExitCode> {
     match Cli::parse().command {
+        Command::Diff(args) => diff::diff(&args),
+        Command::Delta(args) => diff::delta(&args),
         Command::Image { object, out, units } => {
             let builder = builder(&object, &units)?;
             let image = builder.image();

@@ -61,7 +61,7 @@ impl UnitDiff {
             let atom = &self.post.atoms[id];
             let label = self.post.label(id);
             match (state, role(atom.kind)) {
-                (State::Same(_) | State::Content, _) => {}
+                (State::Same(_) | State::Content, _) | (_, Role::Follows) => {}
                 (_, Role::Code) if atom.parent.is_some() => {}
                 (State::Changed(was), Role::Code) => {
                     replaced.push(id);
@@ -83,12 +83,10 @@ impl UnitDiff {
                 (State::Added, Role::Data) => {}
                 (_, Role::Init) => plan.refused.push(init_changed(&label)),
                 (State::Changed(_), Role::Other(code, what)) => {
-                    let sentence = format!("{what} {label} is different; {REVERT}");
-                    plan.refused.push(Refusal::new(code, label, sentence));
+                    plan.refused.push(record(code, what, &label, "different"));
                 }
                 (State::Added, Role::Other(code, what)) => {
-                    let sentence = format!("{what} {label} is new; {REVERT}");
-                    plan.refused.push(Refusal::new(code, label, sentence));
+                    plan.refused.push(record(code, what, &label, "new"));
                 }
             }
         }
@@ -100,13 +98,10 @@ impl UnitDiff {
             let label = self.pre.label(was);
             match role(atom.kind) {
                 Role::Code if atom.parent.is_none() => plan.removed.push(label),
-                Role::Code | Role::Data => {}
+                Role::Code | Role::Data | Role::Follows => {}
                 Role::Exit => plan.exit_changed.push(label),
                 Role::Init => plan.refused.push(init_changed(&label)),
-                Role::Other(code, what) => {
-                    let sentence = format!("{what} {label} is gone; {REVERT}");
-                    plan.refused.push(Refusal::new(code, label, sentence));
-                }
+                Role::Other(code, what) => plan.refused.push(record(code, what, &label, "gone")),
             }
         }
         self.replaced = replaced;
@@ -134,7 +129,13 @@ impl UnitDiff {
     }
 }
 
-const REVERT: &str = "the kernel reads it once, when the object is loaded";
+/// A change of what the kernel reads once, when it loads the object.
+fn record(code: &str, what: &str, label: &str, how: &str) -> Refusal {
+    let name = label.strip_prefix("__ksymtab_").unwrap_or(label);
+    let sentence =
+        format!("{what} {name} is {how}; the kernel reads that once, when the object is loaded");
+    Refusal::new(code, name, sentence)
+}
 
 fn changed_data(name: &str, what: &str) -> Refusal {
     Refusal::new(
@@ -162,6 +163,8 @@ pub(crate) enum Role {
     Data,
     Init,
     Exit,
+    /// Says nothing by itself.
+    Follows,
     /// A refusal's code, and what the thing is.
     Other(&'static str, &'static str),
 }
@@ -173,7 +176,9 @@ pub(crate) fn role(kind: SectionKind) -> Role {
         StaticCallText => Role::Other("new-static-call", "the static call's trampoline"),
         InitText | InitData => Role::Init,
         ExitText | ExitData => Role::Exit,
-        Ksymtab | KsymtabStrings | Kcrctab => Role::Other("changed-export", "the export"),
+        Ksymtab => Role::Other("changed-export", "the export"),
+        // What belongs to an export comes and goes with it.
+        KsymtabStrings | Kcrctab => Role::Follows,
         Modinfo => Role::Other("changed-modinfo", "the module information"),
         Param => Role::Other("changed-parameter", "the module parameter"),
         Tracepoints | FtraceEvents => Role::Other("changed-tracepoint", "the tracepoint record"),

@@ -55,13 +55,16 @@ impl UnitDiff {
     /// A counter alone identifies nothing, also between two compilations of
     /// the same source: the same functions must refer to it.
     fn same_referrers(&self, pre: AtomId, symbol: &Symbol) -> bool {
-        let ours = referrers(&self.pre, pre);
-        let theirs = self
-            .reference
-            .named(&symbol.name)
-            .map(|id| referrers(&self.reference, id));
         // An object without size can't be told from what follows it.
-        symbol.size == 0 || symbol.kind == SymbolKind::Function || theirs == Some(ours)
+        if symbol.size == 0 || symbol.kind == SymbolKind::Function {
+            return true;
+        }
+        let Some(id) = self.reference.named(&symbol.name) else {
+            return false;
+        };
+        let (ours, theirs) = (referrers(&self.pre, pre), referrers(&self.reference, id));
+        let has_lodger = self.reference.symbols_of(id).any(|s| s.size == 0);
+        ours == theirs || (has_lodger && ours.is_subset(&theirs))
     }
 
     /// Refuses replaced functions that no jump can be written into.
