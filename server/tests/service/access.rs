@@ -1,0 +1,167 @@
+//! Every operation, every role. The table of operations is the router's own, so
+//! a new one is tested here as soon as it exists.
+
+use crate::support::{Service, TARGET, problem};
+use reqwest::StatusCode;
+use resplice_api::{HostId, JobId, Role};
+use resplice_server::routes::{Access, Audit, Operation, operations};
+use sea_orm::{ConnectionTrait, Statement};
+
+fn address(service: &Service, operation: &Operation, host: HostId) -> String {
+    let id = if operation.path.starts_with("/hosts/") {
+        host.to_string()
+    } else {
+        JobId::new().to_string()
+    };
+    let path = operation
+        .path
+        .replace("{id}", &id)
+        .replace("{attempt}", "1")
+        .replace("{sha256}", &"0".repeat(64));
+    format!("{}/api/v1{path}?offset=0", service.url)
+}
+
+async fn call(operation: &Operation, address: &str, token: Option<&str>) -> reqwest::Response {
+    let request = reqwest::Client::new().request(operation.method.clone(), address);
+    let request = match token {
+        Some(token) => request.bearer_auth(token),
+        None => request,
+    };
+    request.body("{}").send().await.unwrap()
+}
+
+#[tokio::test]
+async fn every_operation_is_for_its_roles_only() {
+    let service = Service::start().await;
+    let (_, enrolled) = service.enrol("web-1", TARGET).await;
+    for operation in operations() {
+        let address = address(&service, &operation, enrolled.host_id);
+        let what = format!("{} {}", operation.method, operation.path);
+        let Access::Roles(allowed) = operation.access else {
+            assert_eq!(operation.path, "/healthz", "only this one is open");
+            continue;
+        };
+        for bad in [None, Some("rsp-0000000000000000-00"), Some("x")] {
+            let answer = call(&operation, &address, bad).await;
+            assert_eq!(answer.status(), StatusCode::UNAUTHORIZED, "{what}");
+            let content_type = answer.headers()["content-type"].to_str().unwrap();
+            assert_eq!(content_type, "application/problem+json", "{what}");
+        }
+        for role in Role::ALL {
+            let token = match role {
+                Role::Host => enrolled.token.clone(),
+                other => service.token(other),
+            };
+            let status = call(&operation, &address, Some(token.secret()))
+                .await
+                .status();
+            if allowed.contains(&role) {
+                assert_ne!(status, StatusCode::UNAUTHORIZED, "{what} as {role}");
+                assert_ne!(status, StatusCode::FORBIDDEN, "{what} as {role}");
+                assert!(!status.is_server_error(), "{what} as {role}: {status}");
+            } else {
+                assert_eq!(status, StatusCode::FORBIDDEN, "{what} as {role}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_change_is_audited_and_no_refused_call_is() {
+    let service = Service::start().await;
+    let (_, enrolled) = service.enrol("web-1", TARGET).await;
+    let mut expected = count(&service).await;
+    for operation in operations() {
+        let what = format!("{} {}", operation.method, operation.path);
+        let reads = operation.method == reqwest::Method::GET;
+        assert_eq!(reads, operation.audit == Audit::Reads, "{what}");
+        if !matches!(operation.audit, Audit::Before(_)) {
+            continue;
+        }
+        let Access::Roles(&[role]) = operation.access else {
+            panic!("{what} is for one role");
+        };
+        let address = address(&service, &operation, enrolled.host_id);
+        call(&operation, &address, None).await;
+        assert_eq!(count(&service).await, expected, "{what} without a token");
+        let token = match role {
+            Role::Host => enrolled.token.clone(),
+            other => service.token(other),
+        };
+        call(&operation, &address, Some(token.secret())).await;
+        expected += 1;
+        assert_eq!(count(&service).await, expected, "{what}");
+    }
+}
+
+/// Completed entries of the audit log.
+async fn count(service: &Service) -> i64 {
+    let db = &service.app.db;
+    let sql = "SELECT COUNT(*) AS n FROM audit WHERE completed_at IS NOT NULL";
+    let statement = Statement::from_string(db.get_database_backend(), sql);
+    let row = db.query_one_raw(statement).await.unwrap().unwrap();
+    row.try_get("", "n").unwrap()
+}
+
+#[tokio::test]
+async fn a_host_can_not_act_as_another_one() {
+    let service = Service::start().await;
+    let (host, _) = service.enrol("web-1", TARGET).await;
+    let (_, other) = service.enrol("web-2", TARGET).await;
+    assert_eq!(problem(host.plan(other.host_id, None).await).0, 403);
+}
+
+#[tokio::test]
+async fn a_host_that_enrols_again_is_the_same_host_with_a_new_token() {
+    let service = Service::start().await;
+    let key = resplice_package::SecretKey::generate().unwrap().public();
+    let enrol = resplice_api::Enrol {
+        name: "web-1".to_owned(),
+        public_key: key.to_string(),
+        release: "6.1.0-50-cloud-amd64".to_owned(),
+        target: TARGET.to_owned(),
+    };
+    let client = service.client(Role::Enrol);
+    let first = client.enrol(&enrol).await.unwrap();
+    let second = client.enrol(&enrol).await.unwrap();
+    assert_eq!(first.host_id, second.host_id);
+    let old = client.with_token(first.token);
+    assert_eq!(problem(old.plan(first.host_id, None).await).0, 401);
+    let new = client.with_token(second.token);
+    new.plan(first.host_id, None).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_no_operation_is_a_problem_and_pages_have_a_strict_policy() {
+    let service = Service::start().await;
+    let http = reqwest::Client::new();
+    let answer = http
+        .get(format!("{}/api/v1/nope", service.url))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(answer.status(), 404);
+    assert_eq!(answer.headers()["content-type"], "application/problem+json");
+    for path in ["/", "/updates/x", "/api/v1/healthz"] {
+        let answer = http
+            .get(format!("{}{path}", service.url))
+            .send()
+            .await
+            .unwrap();
+        let policy = answer.headers()["content-security-policy"]
+            .to_str()
+            .unwrap();
+        assert!(policy.starts_with("default-src 'none'"), "{path}: {policy}");
+        assert!(
+            policy.contains("frame-ancestors 'none'"),
+            "{path}: {policy}"
+        );
+        assert_eq!(answer.headers()["x-content-type-options"], "nosniff");
+    }
+    let answer = http
+        .get(format!("{}/missing.js", service.url))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(answer.status(), 404);
+}

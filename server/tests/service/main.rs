@@ -1,0 +1,14 @@
+//! The real router on a loopback port, with a data directory of its own, and the
+//! real client.
+#![forbid(unsafe_code)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod access;
+mod bad_input;
+mod fencing;
+mod lifecycle;
+mod log;
+mod packages;
+mod releases;
+mod restart;
+mod support;

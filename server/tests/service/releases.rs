@@ -1,0 +1,42 @@
+use crate::support::{Service, finish, problem};
+use resplice_api::{FinishStatus, Role, UpdateId};
+use resplice_server::db::releases::{Outcome, release};
+
+#[tokio::test]
+async fn whoever_uploaded_an_update_can_not_release_it() {
+    let service = Service::start().await;
+    let (update, _) = service.built().await;
+    // By role …
+    assert_eq!(
+        problem(service.client(Role::Team).release(update.id, "").await).0,
+        403
+    );
+    // … and by the token's identity, whatever its role may be one day.
+    let token = service.token(Role::Team);
+    let uploader = token.secret().split('-').nth(1).unwrap();
+    let outcome = release(&service.app.db, update.id, uploader, "team", "")
+        .await
+        .unwrap();
+    assert_eq!(outcome, Outcome::SamePerson);
+    let shown = service.client(Role::Team).update(update.id).await.unwrap();
+    assert_eq!(shown.released, None);
+}
+
+#[tokio::test]
+async fn only_what_is_built_can_be_released_and_only_once() {
+    let service = Service::start().await;
+    let engineer = service.client(Role::Engineer);
+    let code = async |id| problem(engineer.release(id, "").await);
+    assert_eq!(code(UpdateId::new()).await.0, 404);
+    let update = service.upload().await;
+    assert_eq!(code(update.id).await.1, "unfinished");
+    let worker = service.worker("w").await;
+    let lease = worker.lease(&[]).await.unwrap();
+    assert_eq!(code(update.id).await.1, "unfinished");
+    let failed = finish(FinishStatus::Failed);
+    worker.client.finish(lease.job, 1, &failed).await.unwrap();
+    assert_eq!(code(update.id).await.1, "nothing-built");
+    let (built, _) = service.built().await;
+    engineer.release(built.id, "").await.unwrap();
+    assert_eq!(code(built.id).await.1, "already-released");
+}

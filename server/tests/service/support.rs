@@ -1,0 +1,228 @@
+//! A service to test, and a worker that builds nothing.
+
+use resplice_api::{
+    Enrol, Enrolled, Finish, FinishStatus, Lease, LeaseRequest, NewUpdate, NewWorker, Role, Target,
+    Token, Update, client::Client,
+};
+use resplice_package::{Package, PublicKey, SecretKey, example};
+use resplice_server::{App, Config, catalogue::Catalogue, serve};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
+
+pub const TARGET: &str = "debian:6.1.0-50-cloud-amd64";
+pub const OTHER_TARGET: &str = "debian:6.1.0-50-amd64";
+pub const PATCH: &str = "\
+--- a/net/ipv6/seg6.c
++++ b/net/ipv6/seg6.c
+@@ -1,2 +1,2 @@
+ a
+-b
++c
+";
+
+struct Fixed;
+
+impl Catalogue for Fixed {
+    fn list(&self) -> Result<Vec<Target>, Box<dyn std::error::Error + Send + Sync>> {
+        let target = |id: &str| Target {
+            id: id.to_owned(),
+            release: id.trim_start_matches("debian:").to_owned(),
+            package_version: "6.1.176-1".to_owned(),
+            flavour: "cloud".to_owned(),
+            arch: "amd64".to_owned(),
+            digest: "11".repeat(32),
+        };
+        Ok(vec![target(OTHER_TARGET), target(TARGET)])
+    }
+}
+
+/// A running service. Its directory goes with it.
+pub struct Service {
+    pub url: String,
+    pub app: App,
+    dir: Arc<tempfile::TempDir>,
+    lease: Duration,
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<anyhow::Result<()>>,
+}
+
+impl Service {
+    pub async fn start() -> Self {
+        Self::with_lease(Duration::from_secs(60)).await
+    }
+
+    pub async fn with_lease(lease: Duration) -> Self {
+        Self::run(Arc::new(tempfile::tempdir().unwrap()), lease).await
+    }
+
+    async fn run(dir: Arc<tempfile::TempDir>, lease: Duration) -> Self {
+        let config = Config {
+            data: dir.path().join("data"),
+            listen: "127.0.0.1:0".parse().unwrap(),
+            lease,
+            max_attempts: Config::MAX_ATTEMPTS,
+        };
+        let listener = TcpListener::bind(config.listen).await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let (app, _) = App::open(config, Arc::new(Fixed)).await.unwrap();
+        // Sets up TLS for the tests' own reqwest clients as well.
+        Client::new(&url, None).unwrap();
+        let (stop, stopped) = oneshot::channel();
+        let task = tokio::spawn(serve::serve(app.clone(), listener, async {
+            let _ = stopped.await;
+        }));
+        Self {
+            url,
+            app,
+            dir,
+            lease,
+            stop,
+            task,
+        }
+    }
+
+    /// Stops the service and starts another one on the same directory.
+    pub async fn restart(self) -> Self {
+        let Self {
+            dir,
+            lease,
+            stop,
+            task,
+            ..
+        } = self;
+        stop.send(()).unwrap();
+        task.await.unwrap().unwrap();
+        Self::run(dir, lease).await
+    }
+
+    pub fn data(&self) -> &Path {
+        &self.app.config.data
+    }
+
+    pub fn token_file(&self, role: Role) -> PathBuf {
+        self.data().join("tokens").join(format!("{role}.token"))
+    }
+
+    pub fn token(&self, role: Role) -> Token {
+        Token::from_file(&self.token_file(role)).unwrap()
+    }
+
+    pub fn client(&self, role: Role) -> Client {
+        Client::new(&self.url, Some(self.token(role))).unwrap()
+    }
+
+    pub async fn upload(&self) -> Update {
+        let update = new_update(&[TARGET]);
+        self.client(Role::Team).upload(&update).await.unwrap()
+    }
+
+    pub async fn worker(&self, name: &str) -> Worker {
+        let worker = Worker {
+            name: name.to_owned(),
+            key: SecretKey::generate().unwrap(),
+            client: self.client(Role::Worker),
+        };
+        let new = NewWorker {
+            name: name.to_owned(),
+            public_key: worker.key.public().to_string(),
+        };
+        worker.client.register_worker(&new).await.unwrap();
+        worker
+    }
+
+    pub async fn enrol(&self, name: &str, target: &str) -> (Client, Enrolled) {
+        let key: PublicKey = SecretKey::generate().unwrap().public();
+        let enrol = Enrol {
+            name: name.to_owned(),
+            public_key: key.to_string(),
+            release: "6.1.0-50-cloud-amd64".to_owned(),
+            target: target.to_owned(),
+        };
+        let enrolled = self.client(Role::Enrol).enrol(&enrol).await.unwrap();
+        let client = Client::new(&self.url, Some(enrolled.token.clone())).unwrap();
+        (client, enrolled)
+    }
+
+    /// An update that is built, and its package's bytes.
+    pub async fn built(&self) -> (Update, Vec<u8>) {
+        let update = self.upload().await;
+        let name = format!("w-{}", update.id);
+        let worker = self.worker(&name).await;
+        let lease = worker.lease(&[]).await.unwrap();
+        assert_eq!(lease.update.id, update.id, "another job was queued before");
+        let package = worker.package(&lease);
+        let client = &worker.client;
+        client
+            .put_package(lease.job, lease.attempt, package.clone())
+            .await
+            .unwrap();
+        client
+            .finish(lease.job, lease.attempt, &finish(FinishStatus::Built))
+            .await
+            .unwrap();
+        let update = self.client(Role::Team).update(update.id).await.unwrap();
+        (update, package)
+    }
+}
+
+/// A worker that builds nothing.
+pub struct Worker {
+    pub name: String,
+    pub key: SecretKey,
+    pub client: Client,
+}
+
+impl Worker {
+    pub async fn lease(&self, targets: &[&str]) -> Option<Lease> {
+        let request = LeaseRequest {
+            worker: self.name.clone(),
+            targets: targets.iter().map(|&target| target.to_owned()).collect(),
+        };
+        self.client.lease(&request).await.unwrap()
+    }
+
+    pub fn package(&self, lease: &Lease) -> Vec<u8> {
+        let mut manifest = example::manifest();
+        manifest.update_id = lease.update.id.to_string();
+        manifest.target.id = lease.target.clone();
+        Package::write(manifest, example::members(), &self.key).unwrap()
+    }
+}
+
+pub fn new_update(targets: &[&str]) -> NewUpdate {
+    NewUpdate {
+        name: "ipv6: check the routing header's length".to_owned(),
+        patch: PATCH.to_owned(),
+        targets: targets.iter().map(|&target| target.to_owned()).collect(),
+        cves: vec!["CVE-2026-72400".to_owned()],
+        notes: String::new(),
+        check: None,
+    }
+}
+
+pub fn finish(status: FinishStatus) -> Finish {
+    Finish {
+        status,
+        exit_code: Some(0),
+        reason: Some("as the test says".to_owned()),
+        report: None,
+        steps: Vec::new(),
+    }
+}
+
+/// The status and code of the problem that a call failed with.
+pub fn problem<T: std::fmt::Debug>(
+    result: Result<T, resplice_api::client::Error>,
+) -> (u16, String) {
+    let error = result.expect_err("the call must be refused");
+    let problem = error.problem().expect("the server must say why");
+    (problem.status, problem.code().to_owned())
+}
+
+pub fn stale() -> (u16, String) {
+    (409, "stale-attempt".to_owned())
+}
