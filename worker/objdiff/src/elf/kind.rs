@@ -268,6 +268,12 @@ fn text_by_name(name: &str) -> Option<SectionKind> {
     ];
     // Memory hotplug keeps .meminit and .memexit text (MEM_KEEP in vmlinux.lds.h).
     const KEPT: [&str; 3] = [".meminit.text", ".memexit.text", ".entry.text"];
+    // INIT_TEXT and EXIT_TEXT in vmlinux.lds.h take these two along.
+    match name {
+        ".text.startup" => return Some(InitText),
+        ".text.exit" => return Some(ExitText),
+        _ => {}
+    }
     if RESIDENT.contains(&name) || KEPT.contains(&name) || name.starts_with(".text.") {
         return Some(Text);
     }
@@ -290,9 +296,13 @@ fn data_by_name(name: &str) -> Option<SectionKind> {
     if name == ".data.once" || name.starts_with(".data.once.") {
         return Some(DataOnce);
     }
-    let vvar = name.starts_with(".vvar_");
-    if name == ".ref.data" || under(".meminit.data") || under(".data") || vvar {
+    let class = name.starts_with("__") && name.ends_with("_sched_class");
+    let placed = name.starts_with(".vvar_") || class || name == ".kunit_test_suites";
+    if name == ".ref.data" || under(".meminit.data") || under(".data") || placed {
         return Some(Data);
+    }
+    if name == ".builtin_fw" || name == ".tracedata" {
+        return Some(Rodata);
     }
     if name == ".ref.rodata" || under(".meminit.rodata") {
         return Some(Rodata);
@@ -307,7 +317,10 @@ fn data_by_name(name: &str) -> Option<SectionKind> {
         ".lsm_info.",
         ".early_lsm_info.",
     ];
+    let probe = ["_of_table", "_acpi_probe_table", "_thermal_table"];
     let tables = [
+        ".x86_intel_mid_dev.init",
+        ".dtb.init.rodata",
         ".x86_cpu_dev.init",
         ".apicdrivers",
         ".iommu_table",
@@ -315,7 +328,7 @@ fn data_by_name(name: &str) -> Option<SectionKind> {
     ];
     if init.iter().any(|p| name.starts_with(p))
         || tables.contains(&name)
-        || (name.starts_with("__") && name.ends_with("_of_table"))
+        || (name.starts_with("__") && probe.iter().any(|p| name.ends_with(p)))
     {
         return Some(InitData);
     }

@@ -1,10 +1,12 @@
 //! What is matched against: bytes at addresses, and what relocated fields hold.
 
+use std::collections::HashMap;
+
 use object::LittleEndian;
 use object::elf::FileHeader64;
 use object::read::elf::{FileHeader, SectionHeader};
 
-use crate::elf::{Definition, ElfError, Object, RelocKind, SectionId};
+use crate::elf::{Binding, Definition, ElfError, Object, RelocKind, SectionId, Symbol};
 
 const LE: LittleEndian = LittleEndian;
 const SHF_ALLOC: u64 = 2;
@@ -52,14 +54,16 @@ pub trait Target {
     /// `None` if it is linked.
     fn relocs_in(&self, address: u64, len: u64) -> Option<usize>;
 
-    /// The value of a symbol that the target does not define itself.
-    fn undefined(&self, name: &str) -> Option<u64>;
+    /// The value of a global symbol, where the target names it.
+    fn named(&self, name: &str) -> Option<u64>;
 }
 
 /// A linked vmlinux; symbols are not needed.
 #[derive(Debug)]
 pub struct KernelFile {
     sections: Vec<(String, u64, bool, Vec<u8>)>,
+    /// Exported symbols, from `__ksymtab` and `__ksymtab_gpl`.
+    exports: HashMap<String, u64>,
 }
 
 impl KernelFile {
@@ -101,7 +105,48 @@ impl KernelFile {
         if !sections.iter().any(|s| s.2) {
             return Err(FileError::Kernel("no executable section".into()));
         }
-        Ok(Self { sections })
+        let mut file = Self {
+            sections,
+            exports: HashMap::new(),
+        };
+        file.read_exports();
+        Ok(file)
+    }
+
+    /// struct kernel_symbol of 6.1: three offsets from their own address, to
+    /// the symbol, its name and its namespace. What is broken is left out.
+    fn read_exports(&mut self) {
+        const ENTRY: usize = 12;
+        let mut exports = HashMap::new();
+        for (name, address, _, bytes) in &self.sections {
+            if name != "__ksymtab" && name != "__ksymtab_gpl" {
+                continue;
+            }
+            for (index, entry) in bytes.chunks_exact(ENTRY).enumerate() {
+                let at = address.wrapping_add((index * ENTRY) as u64);
+                let follow = |field: usize| {
+                    let word: [u8; 4] = entry.get(field..field + 4)?.try_into().ok()?;
+                    let distance = i64::from(i32::from_le_bytes(word));
+                    Some(at.wrapping_add(field as u64).wrapping_add_signed(distance))
+                };
+                let (Some(value), Some(name)) = (follow(0), follow(4)) else {
+                    continue;
+                };
+                if let Some(name) = self.string(name) {
+                    exports.insert(name, value);
+                }
+            }
+        }
+        self.exports = exports;
+    }
+
+    fn string(&self, address: u64) -> Option<String> {
+        const LONGEST: usize = 512;
+        let rest = self.sections.iter().find_map(|(_, start, _, bytes)| {
+            bytes.get(usize::try_from(address.checked_sub(*start)?).ok()?..)
+        })?;
+        let len = rest.iter().take(LONGEST).position(|b| *b == 0)?;
+        String::from_utf8(rest.get(..len)?.to_vec()).ok()
     }
 }
 
@@ -150,8 +195,8 @@ impl Target for KernelFile {
         None
     }
 
-    fn undefined(&self, _name: &str) -> Option<u64> {
-        None
+    fn named(&self, name: &str) -> Option<u64> {
+        self.exports.get(name).copied()
     }
 }
 
@@ -160,6 +205,8 @@ impl Target for KernelFile {
 #[derive(Debug)]
 pub struct ModuleFile {
     object: Object,
+    /// Global symbols, defined or not.
+    names: HashMap<String, u64>,
 }
 
 /// Distance between the made-up addresses of sections and symbols.
@@ -167,16 +214,29 @@ const STRIDE: u64 = 1 << 32;
 /// Where the made-up addresses of undefined symbols begin.
 const UNDEFINED: u64 = 1 << 56;
 
+fn made_up(section: SectionId) -> u64 {
+    (u64::from(section.0) + 1) * STRIDE
+}
+
+fn value_of(symbol: &Symbol) -> Option<u64> {
+    match symbol.definition {
+        Definition::Section(id) => Some(made_up(id).wrapping_add(symbol.value)),
+        Definition::Undefined => Some(UNDEFINED + u64::from(symbol.id.0) * STRIDE),
+        Definition::Absolute => None,
+    }
+}
+
 impl ModuleFile {
     /// Reads a .ko (without compression).
     pub fn parse(data: &[u8]) -> Result<Self, FileError> {
-        Ok(Self {
-            object: Object::parse(data).map_err(FileError::Module)?,
-        })
-    }
-
-    fn address(&self, section: SectionId) -> u64 {
-        (u64::from(section.0) + 1) * STRIDE
+        let object = Object::parse(data).map_err(FileError::Module)?;
+        let names = object
+            .symbols
+            .iter()
+            .filter(|s| s.binding != Binding::Local && !s.name.is_empty())
+            .filter_map(|s| Some((s.name.clone(), value_of(s)?)))
+            .collect();
+        Ok(Self { object, names })
     }
 
     fn locate(&self, address: u64) -> Option<(SectionId, u64)> {
@@ -194,7 +254,7 @@ impl Target for ModuleFile {
             .filter(|s| s.name == section)
             .map(|s| Region {
                 name: &s.name,
-                address: self.address(s.id),
+                address: made_up(s.id),
                 bytes: &s.bytes,
             })
             .collect()
@@ -212,11 +272,7 @@ impl Target for ModuleFile {
             return None;
         }
         let symbol = self.object.symbol(reloc.symbol);
-        let value = match symbol.definition {
-            Definition::Section(id) => self.address(id).wrapping_add(symbol.value),
-            Definition::Undefined => UNDEFINED + u64::from(symbol.id.0) * STRIDE,
-            Definition::Absolute => return None,
-        };
+        let value = value_of(symbol)?;
         Some(value.wrapping_add_signed(reloc.addend))
     }
 
@@ -230,12 +286,7 @@ impl Target for ModuleFile {
         )
     }
 
-    fn undefined(&self, name: &str) -> Option<u64> {
-        let symbol = self
-            .object
-            .symbols
-            .iter()
-            .find(|s| s.definition == Definition::Undefined && s.name == name)?;
-        Some(UNDEFINED + u64::from(symbol.id.0) * STRIDE)
+    fn named(&self, name: &str) -> Option<u64> {
+        self.names.get(name).copied()
     }
 }

@@ -7,7 +7,7 @@ use super::file::Target;
 use super::search::{Run, candidates, literal_runs};
 use crate::elf::RelocKind;
 use crate::image::Image;
-use crate::image::records::{EXTERNAL, MERGED, Reloc, Role, Section};
+use crate::image::records::{EXTERNAL, MERGED, Reloc, Role, SYMBOL_GLOBAL, Section};
 
 /// Where a text section was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,6 +50,8 @@ pub struct Matcher<'a> {
     pub values: HashMap<u32, u64>,
     /// Per section.
     pub placements: Vec<Placement>,
+    /// Per section: offsets of global symbols whose address the target tells.
+    named: HashMap<u32, Vec<(u32, u64, u32)>>,
     /// Candidates that are left, per section.
     left: HashMap<usize, Vec<u64>>,
 }
@@ -66,7 +68,16 @@ fn hex(bytes: &[u8]) -> String {
 impl<'a> Matcher<'a> {
     pub fn new(image: &'a Image, target: &'a dyn Target) -> Self {
         let count = image.sections.len();
+        let mut named: HashMap<u32, Vec<(u32, u64, u32)>> = HashMap::new();
+        for symbol in &image.symbols {
+            let global = symbol.flags & SYMBOL_GLOBAL != 0 && symbol.section < MERGED;
+            if let Some(address) = target.named(image.name(symbol.name)).filter(|_| global) {
+                let list = named.entry(symbol.section).or_default();
+                list.push((symbol.value, address, symbol.name));
+            }
+        }
         Self {
+            named,
             image,
             target,
             bases: vec![None; count],
@@ -186,6 +197,16 @@ impl<'a> Matcher<'a> {
         let section = &self.image.sections[index];
         let mut bindings = Bindings::default();
         bindings.bases.insert(index as u32, base);
+        for (offset, address, name) in self.named.get(&(index as u32)).into_iter().flatten() {
+            let here = base.wrapping_add(u64::from(*offset));
+            if here != *address {
+                return Err(Difference {
+                    offset: *offset,
+                    expected: format!("{} at {address:#x}", self.image.name(*name)),
+                    found: format!("{here:#x}"),
+                });
+            }
+        }
         self.compare(section, base, 0, section.size, &mut bindings)?;
         Ok(bindings)
     }
@@ -282,7 +303,7 @@ impl<'a> Matcher<'a> {
             };
         }
         if symbol.section == EXTERNAL {
-            let own = self.target.undefined(name);
+            let own = self.target.named(name);
             let known = self.values.get(&reloc.symbol).copied().or(own);
             let known = *bindings
                 .values

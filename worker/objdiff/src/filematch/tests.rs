@@ -152,6 +152,33 @@ fn twins_that_nothing_tells_apart_are_ambiguous() {
 }
 
 #[test]
+fn exported_names_tell_twins_apart() {
+    let twin = "int NAME(int x) { return x * 1234567 + 89; }";
+    let export = r#"
+        extern int one(int), two(int);
+        asm(".section __ksymtab_strings, \"a\"\n1: .string \"one\"\n2: .string \"two\"\n"
+            ".section __ksymtab, \"a\"\n.long one - ., 1b - ., 0\n.long two - ., 2b - ., 0\n");
+    "#;
+    let objects = objects(&[
+        &twin.replace("NAME", "one"),
+        &twin.replace("NAME", "two"),
+        export,
+    ]);
+    let file = KernelFile::parse(&kernel(&objects)).unwrap();
+    let address = |object: &[Vec<u8>], name| {
+        let report = match_file(&image(object), &file);
+        let Status::Exact { address } = status(&report, name) else {
+            panic!("{report}");
+        };
+        *address
+    };
+    assert_ne!(
+        address(&objects[..1], "one"),
+        address(&objects[1..2], "two")
+    );
+}
+
+#[test]
 fn modules_match_by_their_own_relocations() {
     let objects = objects(&[A, B]);
     let all: Vec<&[u8]> = objects.iter().map(Vec::as_slice).collect();

@@ -9,6 +9,7 @@
 mod builder;
 mod error;
 pub mod records;
+mod refs;
 mod sites;
 mod unit;
 mod write;

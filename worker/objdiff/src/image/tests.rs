@@ -135,6 +135,21 @@ fn strings_are_compared_by_content() {
 }
 
 #[test]
+fn wide_strings_are_whole_pieces_too() {
+    let object = compile(
+        r#"extern void take(const void *); void f(void) { take(u"ab"); take(u"cd"); }"#,
+        &[],
+    );
+    let mut builder = ImageBuilder::new("vmlinux");
+    builder
+        .add_unit("unit.c", &Object::parse(&object).unwrap())
+        .unwrap();
+    let image = builder.image();
+    let piece = image.symbols.iter().find(|s| s.section == MERGED).unwrap();
+    assert_eq!(image.slice(piece.value, piece.size), b"a\0b\0\0\0");
+}
+
+#[test]
 fn a_relative_reference_to_a_mergeable_section_is_refused() {
     let error = refusal(
         r#"
