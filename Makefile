@@ -19,8 +19,8 @@ setup-test:
 	@deploy/setup --test
 
 demo: setup
-	cargo build --quiet -p resplice-server -p resplice-worker -p resplice
-	@$(rooted) deploy/demo/run
+	cargo build --quiet -p resplice-server -p resplice-worker -p resplice -p resplice-demo
+	@$(rooted) $(CARGO_TARGET_DIR)/debug/resplice-demo
 
 lint: setup-test
 	cargo fmt --all --check

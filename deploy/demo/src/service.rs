@@ -85,7 +85,7 @@ pub fn program(name: &str) -> Result<PathBuf> {
 }
 
 /// Runs a command to its end and returns its stdout; its stderr is shown.
-pub fn output(mut command: Command) -> Result<String> {
+pub fn output(command: &mut Command) -> Result<String> {
     let name = format!("{command:?}");
     let out = command
         .stdin(Stdio::null())
@@ -100,4 +100,17 @@ pub fn output(mut command: Command) -> Result<String> {
         );
     }
     Ok(String::from_utf8_lossy(&out.stdout).into_owned())
+}
+
+/// Runs a command to its end with its output shown as it comes.
+pub fn shown(command: &mut Command) -> Result<()> {
+    let name = format!("{command:?}");
+    let status = command
+        .stdin(Stdio::null())
+        .status()
+        .with_context(|| format!("run {name}"))?;
+    if !status.success() {
+        bail!("{name} ended with {status}");
+    }
+    Ok(())
 }
