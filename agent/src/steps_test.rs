@@ -175,6 +175,36 @@ fn an_update_is_applied_and_undone_and_nothing_is_left_behind() {
 }
 
 #[test]
+fn packages_built_without_a_server_do_not_get_mixed_up() {
+    let rig = Rig::new();
+    let mut agent = rig.agent();
+    let ids = ["rsp_aaaaaaaaaaaa", "rsp_bbbbbbbbbbbb"];
+    for id in ids {
+        let manifest = Manifest {
+            id: id.to_owned(),
+            update_id: "local".to_owned(),
+            ..example::manifest()
+        };
+        let mut members = example::members();
+        members.insert(update_module_name(id), b"good".to_vec());
+        let bytes = Package::write(manifest, members, &worker());
+        let trusted = [worker().public()];
+        let package = bytes.and_then(|bytes| Package::open(&bytes, &trusted));
+        agent
+            .apply(
+                &package.unwrap_or_else(|error| panic!("{error}")),
+                By::Operator,
+                Vec::new(),
+            )
+            .unwrap();
+    }
+    agent.undo(ids[0], By::Operator).unwrap();
+    let records = agent.journal.records();
+    assert_eq!(records[ids[0]].last.state, State::Undone);
+    assert_eq!(records[ids[1]].last.state, State::Applied);
+}
+
+#[test]
 fn applying_again_changes_nothing() {
     let rig = Rig::new();
     let mut agent = rig.agent();

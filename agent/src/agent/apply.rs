@@ -1,6 +1,6 @@
 //! Handing a verified update to the kernel.
 
-use super::{Agent, Outcome, TRIES, explain, info, timed};
+use super::{Agent, Outcome, TRIES, explain, info, key, timed};
 use crate::{
     journal::{By, Entry, State, Step},
     kernel::{LiveUpdate, Load},
@@ -15,8 +15,7 @@ impl Agent {
     /// # Errors
     /// If the journal can't be written; everything else is an [`Outcome`].
     pub fn apply(&mut self, package: &Package, by: By, mut timeline: Vec<Step>) -> Result<Outcome> {
-        let manifest = package.manifest();
-        let update = &manifest.update_id;
+        let update = key(package);
         let info = info(package);
         if let Some(live) = self.kernel.update(&info.id)? {
             if live.is_applied() {

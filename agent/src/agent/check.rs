@@ -1,6 +1,6 @@
 //! Matching an update against the running kernel without applying it.
 
-use super::{Agent, explain, info};
+use super::{Agent, explain, info, key};
 use crate::{
     journal::{By, Entry, State},
     kernel::Load,
@@ -36,7 +36,7 @@ impl Agent {
     pub fn check(&self, package: &Package) -> Result<CheckResult> {
         let info = info(package);
         let mut result = CheckResult {
-            update: package.manifest().update_id.clone(),
+            update: key(package).to_owned(),
             id: Some(info.id.clone()),
             name: Some(info.name.clone()),
             applies: true,

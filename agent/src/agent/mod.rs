@@ -24,6 +24,7 @@ use crate::{
 };
 use anyhow::Result;
 use jiff::Timestamp;
+use resplice_api::UpdateId;
 use resplice_package::Package;
 use serde::Serialize;
 use std::time::{Duration, Instant};
@@ -151,6 +152,18 @@ pub fn info(package: &Package) -> Info {
         cves: manifest.cves.clone(),
         object: manifest.object.clone(),
         functions: manifest.functions.len(),
+    }
+}
+
+/// What an update goes by in the journal: its id on the server. Packages that
+/// were built without a server share a word there, and go by their id in the
+/// kernel.
+pub fn key(package: &Package) -> &str {
+    let manifest = package.manifest();
+    if manifest.update_id.parse::<UpdateId>().is_ok() {
+        &manifest.update_id
+    } else {
+        &manifest.id
     }
 }
 

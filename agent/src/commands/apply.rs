@@ -2,7 +2,7 @@
 
 use super::{Context, exit_code, outcome_words, report};
 use crate::{
-    agent::{Agent, Outcome, read_package, timed},
+    agent::{Agent, Outcome, key, read_package, timed},
     cli::Apply,
     journal::{By, State},
     poll,
@@ -88,14 +88,14 @@ fn from_file(agent: &mut Agent, path: &Path, force: bool) -> Result<Outcome> {
     let package = match verified {
         Ok(package) => package,
         Err(_) => {
-            let key = format!("package-{}", &resplice_package::sha256_hex(&bytes)[..16]);
-            return match agent.verify_noted(&key, &bytes, None, By::Operator)? {
+            let unknown = format!("package-{}", &resplice_package::sha256_hex(&bytes)[..16]);
+            return match agent.verify_noted(&unknown, &bytes, None, By::Operator)? {
                 Ok(_) => bail!("the package was refused, then not"),
                 Err(outcome) => Ok(outcome),
             };
         }
     };
-    let update = package.manifest().update_id.clone();
+    let update = key(&package).to_owned();
     check_quarantine(agent, &update, force)?;
     agent.store_package(&update, &bytes, By::Operator)?;
     match agent.verify_noted(&update, &bytes, None, By::Operator)? {

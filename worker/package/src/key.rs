@@ -3,7 +3,7 @@
 use crate::Error;
 use ed25519_dalek::{
     Signature, Signer, SigningKey, VerifyingKey,
-    pkcs8::{DecodePrivateKey, EncodePrivateKey, spki::der::pem::LineEnding},
+    pkcs8::{DecodePrivateKey, EncodePrivateKey, KeypairBytes, spki::der::pem::LineEnding},
 };
 use serde::{Deserialize, Serialize};
 use std::{
@@ -118,8 +118,12 @@ impl SecretKey {
             }
         };
         let key = Self::generate()?;
-        let pem = key
-            .0
+        // Without the public half: that is version 1 of PKCS#8, which every tool reads.
+        let secret_half = KeypairBytes {
+            secret_key: key.0.to_bytes(),
+            public_key: None,
+        };
+        let pem = secret_half
             .to_pkcs8_pem(LineEnding::LF)
             .map_err(|error| Error::Key {
                 what: "the new key".to_owned(),
@@ -208,6 +212,24 @@ mod tests {
         let key = SecretKey::generate_file(&path).unwrap();
         assert_eq!(fs::metadata(&path).unwrap().mode() & 0o7777, 0o600);
         assert_eq!(SecretKey::load(&path).unwrap().public(), key.public());
+    }
+
+    #[test]
+    fn a_key_file_is_of_pkcs8_version_1() {
+        // RFC 8410, section 10.3: this very key, in this very form.
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("key");
+        let pem = "-----BEGIN PRIVATE KEY-----\n\
+                   MC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC\n\
+                   -----END PRIVATE KEY-----\n";
+        fs::write(&path, pem).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        let key = SecretKey::load(&path).unwrap();
+        let public = "19bf44096984cdfe8541bac167dc3b96c85086aa30b6b6cb0c5c38ad703166e1";
+        assert_eq!(key.public().to_string(), public);
+        let made = dir.path().join("made");
+        SecretKey::generate_file(&made).unwrap();
+        assert_eq!(fs::read_to_string(&made).unwrap().len(), pem.len());
     }
 
     #[test]
