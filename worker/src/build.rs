@@ -59,7 +59,8 @@ impl<'a> Build<'a> {
         let outcome = self.sandbox.run(&timed(step), self.log).await;
         let times = self.workspace.read("out", TIMES).unwrap_or_default();
         let cpu_millis = parse_times(&String::from_utf8_lossy(&times));
-        self.steps.end(running, outcome.as_ref().ok().copied(), cpu_millis);
+        self.steps
+            .end(running, outcome.as_ref().ok().copied(), cpu_millis);
         match outcome? {
             0 => Ok(()),
             exit_code => Err(Error::Command {
@@ -93,7 +94,8 @@ impl<'a> Build<'a> {
 
 /// The step, with a shell around its command that writes down its CPU time.
 fn timed(step: &Step) -> Step {
-    let script = format!(r#"rm -f {OUT}/{TIMES}; "$@"; code=$?; times > {OUT}/{TIMES}; exit $code"#);
+    let script =
+        format!(r#"rm -f {OUT}/{TIMES}; "$@"; code=$?; times > {OUT}/{TIMES}; exit $code"#);
     let mut timed = step.clone();
     let shell = ["sh", "-c", &script, "sh"].map(str::to_owned);
     timed.argv.splice(0..0, shell);

@@ -52,9 +52,12 @@ impl Kmod {
                 let entry = entry.map_err(Error::file("list", &path))?;
                 let file = entry.file_name().to_string_lossy().into_owned();
                 let source = file.ends_with(".c") || file.ends_with(".h") || file == "Kbuild";
-                let small = entry.metadata().is_ok_and(|m| m.is_file() && m.len() <= MAX_SOURCE_BYTES);
+                let small = entry
+                    .metadata()
+                    .is_ok_and(|m| m.is_file() && m.len() <= MAX_SOURCE_BYTES);
                 if source && small && !file.ends_with(".mod.c") {
-                    let bytes = fs::read(entry.path()).map_err(Error::file("read", &entry.path()))?;
+                    let bytes =
+                        fs::read(entry.path()).map_err(Error::file("read", &entry.path()))?;
                     files.insert(format!("{name}/{file}"), bytes);
                 }
             }
@@ -63,7 +66,12 @@ impl Kmod {
     }
 
     fn checked(files: BTreeMap<String, Vec<u8>>, from: &str) -> Result<Self, Error> {
-        for needed in ["core/Kbuild", "update/Kbuild", "update/main.c", "include/resplice/format.h"] {
+        for needed in [
+            "core/Kbuild",
+            "update/Kbuild",
+            "update/main.c",
+            "include/resplice/format.h",
+        ] {
             if !files.contains_key(needed) {
                 return Err(Error::internal(
                     format!("find the kernel module's sources in {from}"),
@@ -105,7 +113,14 @@ mod tests {
     fn the_binary_has_the_repository_s_sources() {
         let embedded = Kmod::embedded().unwrap();
         let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../kmod");
-        assert_eq!(embedded.digest(), Kmod::from_directory(&directory).unwrap().digest());
-        assert!(embedded.directory("include/resplice").any(|(name, _)| name == "format.h"));
+        assert_eq!(
+            embedded.digest(),
+            Kmod::from_directory(&directory).unwrap().digest()
+        );
+        assert!(
+            embedded
+                .directory("include/resplice")
+                .any(|(name, _)| name == "format.h")
+        );
     }
 }

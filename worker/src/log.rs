@@ -205,7 +205,10 @@ mod tests {
     #[test]
     fn output_can_not_drive_the_terminal() {
         let evil = b"a\x1b[2J\x1b]0;title\x07\x1b[31mred\x1b[0m\r\n";
-        assert_eq!(for_terminal(evil, true), b"a[2J]0;title\x1b[31mred\x1b[0m\n");
+        assert_eq!(
+            for_terminal(evil, true),
+            b"a[2J]0;title\x1b[31mred\x1b[0m\n"
+        );
         assert_eq!(for_terminal(evil, false), b"a[2J]0;titlered\n");
     }
 }

@@ -50,11 +50,16 @@ pub async fn match_units(
     let core = module::core(build, kmod, cache).await?;
     let mut objects: BTreeMap<&KernelObject, Vec<&Reference>> = BTreeMap::new();
     for reference in &references {
-        objects.entry(&reference.kernel_object).or_default().push(reference);
+        objects
+            .entry(&reference.kernel_object)
+            .or_default()
+            .push(reference);
     }
     let mut matched = Vec::new();
     for (object, references) in objects {
-        let compare = async { tokio::task::block_in_place(|| against_file(build.target, object, &references)) };
+        let compare = async {
+            tokio::task::block_in_place(|| against_file(build.target, object, &references))
+        };
         let file = build.stage("match", compare).await?;
         build.log.line(&file.sentence());
         let id = format!("rsp_match_{}", object.name());
@@ -62,12 +67,16 @@ pub async fn match_units(
             .iter()
             .map(|reference| (reference.unit.as_str(), reference.object.as_slice()))
             .collect();
-        let delta = write_match_only(&id, object.name(), &inputs)
-            .map_err(|error| Error::internal(format!("write the match image of {}", object.name()), error))?;
+        let delta = write_match_only(&id, object.name(), &inputs).map_err(|error| {
+            Error::internal(format!("write the match image of {}", object.name()), error)
+        })?;
         let update = module::update(build, kmod, &core, &id, &delta).await?;
         matched.push(Matched {
             object: object.name().to_owned(),
-            units: references.iter().map(|reference| reference.unit.clone()).collect(),
+            units: references
+                .iter()
+                .map(|reference| reference.unit.clone())
+                .collect(),
             file,
             id,
             update,

@@ -58,14 +58,21 @@ pub async fn update(
     delta: &[u8],
 ) -> Result<Vec<u8>, Error> {
     prepare(build, kmod, "update")?;
-    build.workspace.write_owned("module/delta.o_shipped", delta)?;
+    build
+        .workspace
+        .write_owned("module/delta.o_shipped", delta)?;
     // modpost looks here for the sources of an object; this one has none.
     build.workspace.write_owned("module/.delta.o.cmd", b"")?;
-    build.workspace.write("include/resplice.symvers", &core.symbols)?;
+    build
+        .workspace
+        .write("include/resplice.symvers", &core.symbols)?;
     let variables = [
         format!("RESPLICE_ID={id}"),
         format!("RESPLICE_INCLUDE={}", crate::workspace::INCLUDE),
-        format!("KBUILD_EXTRA_SYMBOLS={}/resplice.symvers", crate::workspace::INCLUDE),
+        format!(
+            "KBUILD_EXTRA_SYMBOLS={}/resplice.symvers",
+            crate::workspace::INCLUDE
+        ),
     ];
     make(build, "module", &variables).await?;
     build.workspace.read("module", &format!("{id}.ko"))
@@ -75,10 +82,14 @@ pub async fn update(
 fn prepare(build: &Build<'_>, kmod: &Kmod, name: &str) -> Result<(), Error> {
     build.workspace.clear("module")?;
     for (file, bytes) in kmod.directory("include/resplice") {
-        build.workspace.write(&format!("include/resplice/{file}"), bytes)?;
+        build
+            .workspace
+            .write(&format!("include/resplice/{file}"), bytes)?;
     }
     for (file, bytes) in kmod.directory(name) {
-        build.workspace.write_owned(&format!("module/{file}"), bytes)?;
+        build
+            .workspace
+            .write_owned(&format!("module/{file}"), bytes)?;
     }
     Ok(())
 }
@@ -93,7 +104,11 @@ async fn make(build: &Build<'_>, step: &str, variables: &[String]) -> Result<(),
 }
 
 fn cache_directory(cache: &Path, build: &Build<'_>, kmod: &Kmod) -> PathBuf {
-    let what = format!("resplice-core-v1 {} {}", build.target.digest(), kmod.digest());
+    let what = format!(
+        "resplice-core-v1 {} {}",
+        build.target.digest(),
+        kmod.digest()
+    );
     cache.join("core").join(hex::encode(Sha256::digest(what)))
 }
 
@@ -101,7 +116,8 @@ fn cache_directory(cache: &Path, build: &Build<'_>, kmod: &Kmod) -> PathBuf {
 fn keep(directory: &Path, name: &str, bytes: &[u8]) -> Result<(), Error> {
     fs::create_dir_all(directory).map_err(Error::file("make", directory))?;
     let path = directory.join(name);
-    let mut file = tempfile::NamedTempFile::new_in(directory).map_err(Error::file("make", &path))?;
+    let mut file =
+        tempfile::NamedTempFile::new_in(directory).map_err(Error::file("make", &path))?;
     file.write_all(bytes).map_err(Error::file("write", &path))?;
     file.persist(&path)
         .map_err(|error| Error::file("write", &path)(error.error))?;

@@ -73,7 +73,10 @@ pub fn kernel_id(patch: &Patch, target_digest: &str) -> String {
     let mut hash = Sha256::new();
     hash.update(patch.text().as_bytes());
     hash.update(target_digest.as_bytes());
-    let digits: String = hex::encode(hash.finalize()).chars().take(ID_DIGITS).collect();
+    let digits: String = hex::encode(hash.finalize())
+        .chars()
+        .take(ID_DIGITS)
+        .collect();
     format!("rsp_{digits}")
 }
 
@@ -103,7 +106,10 @@ pub async fn build(
     let pre = compile::again(build, Side::Pre, &references, &[]).await?;
     let post = compile::again(build, Side::Post, &references, &patched).await?;
     let delta = build
-        .stage("diff", diff(build, &id, &object, &references, (&pre, &post), report))
+        .stage(
+            "diff",
+            diff(build, &id, &object, &references, (&pre, &post), report),
+        )
         .await?;
     let core = module::core(build, &options.kmod, &options.cache).await?;
     let update = module::update(build, &options.kmod, &core, &id, &delta).await?;
@@ -122,7 +128,9 @@ pub async fn build(
             check: request.check.clone(),
             cpu: cpu.clone(),
         };
-        build.stage("verify", verify(build, options, trial, report)).await?;
+        build
+            .stage("verify", verify(build, options, trial, report))
+            .await?;
     }
     Ok(Built {
         id,
@@ -164,7 +172,8 @@ async fn diff(
 ) -> Result<Vec<u8>, Error> {
     let path = build.target.build_dir().join("Module.symvers");
     let text = fs::read_to_string(&path).map_err(Error::file("read", &path))?;
-    let symvers = Symvers::parse(&text).map_err(|error| Error::internal(format!("read {}", path.display()), error))?;
+    let symvers = Symvers::parse(&text)
+        .map_err(|error| Error::internal(format!("read {}", path.display()), error))?;
     let units: Vec<UnitInput<'_>> = references
         .iter()
         .zip(pre.iter().zip(post))
@@ -226,7 +235,11 @@ async fn verify(
     trial: Trial,
     report: &mut Report,
 ) -> Result<(), Error> {
-    let (target, cache, log) = (build.target.clone(), options.cache.clone(), build.log.clone());
+    let (target, cache, log) = (
+        build.target.clone(),
+        options.cache.clone(),
+        build.log.clone(),
+    );
     let guest = tokio::task::spawn_blocking(move || in_guest(&target, &cache, &trial, &log))
         .await
         .map_err(|error| Error::internal("run the verification", error))??;
@@ -278,9 +291,13 @@ pub fn sign(
         inputs,
     };
     let members = BTreeMap::from([
-        (resplice_package::update_module_name(&built.id), built.update.clone()),
+        (
+            resplice_package::update_module_name(&built.id),
+            built.update.clone(),
+        ),
         (resplice_package::CORE_MODULE.to_owned(), built.core.clone()),
         (resplice_package::REPORT.to_owned(), report.reproducible()?),
     ]);
-    Package::write(manifest, members, key).map_err(|error| Error::internal("sign the package", error))
+    Package::write(manifest, members, key)
+        .map_err(|error| Error::internal("sign the package", error))
 }

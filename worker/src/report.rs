@@ -57,6 +57,7 @@ impl Report {
             guests: guests.collect(),
             ..self.clone()
         };
-        serde_json::to_vec_pretty(&report).map_err(|error| Error::internal("write the report", error))
+        serde_json::to_vec_pretty(&report)
+            .map_err(|error| Error::internal("write the report", error))
     }
 }

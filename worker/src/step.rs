@@ -103,7 +103,10 @@ mod tests {
 
     #[test]
     fn the_time_of_children_is_read() {
-        assert_eq!(parse_times("0m0.000s 0m0.000s\n1m1.250s 0m0.5s\n"), Some(61_750));
+        assert_eq!(
+            parse_times("0m0.000s 0m0.000s\n1m1.250s 0m0.5s\n"),
+            Some(61_750)
+        );
         assert_eq!(parse_times("0m0.000s 0m0.000s\n"), None);
         assert_eq!(parse_times("\n99999999999999999999m0s 0m0s\n"), None);
     }

@@ -25,6 +25,7 @@ use std::{
     io::Read,
     os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, chown},
     path::{Path, PathBuf},
+    time::Duration,
 };
 use tempfile::TempDir;
 
@@ -39,6 +40,13 @@ pub const INCLUDE: &str = "/resplice/include";
 /// Largest object or module that is read, in bytes.
 pub const MAX_OUTPUT_BYTES: u64 = 64 << 20;
 
+/// What the names of build directories begin with.
+const PREFIX: &str = "job-";
+/// The file in one that a living worker has locked.
+const LOCK: &str = "lock";
+/// No build directory is swept away that is younger than that.
+const SWEEP_AGE: Duration = Duration::from_secs(3600);
+
 /// Linux's `O_NOFOLLOW | O_NONBLOCK` on x86-64: no links, and no waiting for a FIFO.
 const OPEN_FLAGS: i32 = 0o400_000 | 0o4_000;
 
@@ -48,6 +56,8 @@ pub struct Workspace {
     dir: TempDir,
     owner: Option<u32>,
     source: PathBuf,
+    /// Held while the build lives.
+    _lock: File,
 }
 
 impl Workspace {
@@ -58,17 +68,22 @@ impl Workspace {
     /// If files can't be made or copied.
     pub fn new(parent: &Path, target: &Target, owner: Option<u32>) -> Result<Self, Error> {
         fs::create_dir_all(parent).map_err(Error::file("make", parent))?;
+        sweep(parent);
         let dir = tempfile::Builder::new()
-            .prefix("job-")
+            .prefix(PREFIX)
             .tempdir_in(parent)
             .map_err(Error::file("make a directory in", parent))?;
         // Steps that run as nobody have to get through to what is theirs.
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o711))
             .map_err(Error::file("open up", dir.path()))?;
+        let lock = File::create(dir.path().join(LOCK))
+            .and_then(|file| file.lock().map(|()| file))
+            .map_err(Error::file("lock", dir.path()))?;
         let workspace = Self {
             dir,
             owner,
             source: target.source_dir(),
+            _lock: lock,
         };
         for name in ["in", "post"] {
             workspace.directory(name, false)?;
@@ -176,7 +191,33 @@ impl Workspace {
     fn directory(&self, name: &str, owned: bool) -> Result<(), Error> {
         let path = self.path(name);
         fs::create_dir(&path).map_err(Error::file("make", &path))?;
-        if owned { give(&path, self.owner) } else { Ok(()) }
+        if owned {
+            give(&path, self.owner)
+        } else {
+            Ok(())
+        }
+    }
+}
+
+/// Removes what workers left that were killed. That it fails is no reason not
+/// to build.
+fn sweep(parent: &Path) {
+    for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
+        let path = entry.path();
+        let old = entry
+            .metadata()
+            .and_then(|metadata| metadata.modified())
+            .is_ok_and(|time| time.elapsed().is_ok_and(|age| age > SWEEP_AGE));
+        if !old || !entry.file_name().to_string_lossy().starts_with(PREFIX) {
+            continue;
+        }
+        let abandoned = match File::open(path.join(LOCK)) {
+            Ok(lock) => lock.try_lock().is_ok(),
+            Err(error) => error.kind() == std::io::ErrorKind::NotFound,
+        };
+        if abandoned && let Err(error) = fs::remove_dir_all(&path) {
+            tracing::warn!(%error, path = %path.display(), "can't remove an old build");
+        }
     }
 }
 
@@ -234,7 +275,8 @@ fn copy_file(from: &Path, to: &Path, metadata: &fs::Metadata) -> Result<(), Erro
     let modified = metadata.modified().map_err(Error::file("inspect", from))?;
     // The owner of the copy must be able to replace it.
     let mode = metadata.mode() & 0o777 | 0o600;
-    fs::set_permissions(to, fs::Permissions::from_mode(mode)).map_err(Error::file("open up", to))?;
+    fs::set_permissions(to, fs::Permissions::from_mode(mode))
+        .map_err(Error::file("open up", to))?;
     File::options()
         .write(true)
         .open(to)
@@ -271,12 +313,20 @@ mod tests {
         // Owners may set the time of what they can't write only as root.
         let tool = from.join("a/tool");
         fs::set_permissions(&tool, fs::Permissions::from_mode(0o755)).unwrap();
-        File::options().write(true).open(&tool).unwrap().set_modified(time).unwrap();
+        File::options()
+            .write(true)
+            .open(&tool)
+            .unwrap()
+            .set_modified(time)
+            .unwrap();
         let to = dir.path().join("to");
         copy_tree(&from, &to, None).unwrap();
         let copy = fs::metadata(to.join("a/tool")).unwrap();
         assert_eq!(copy.modified().unwrap(), time);
         assert_eq!(copy.mode() & 0o777, 0o755);
-        assert_eq!(fs::read_link(to.join("source")).unwrap(), Path::new("/resplice/source"));
+        assert_eq!(
+            fs::read_link(to.join("source")).unwrap(),
+            Path::new("/resplice/source")
+        );
     }
 }

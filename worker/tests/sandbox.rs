@@ -28,7 +28,12 @@ impl Bench {
         Self { dir, log, sandbox }
     }
 
-    async fn run(&self, script: &str, limits: Limits, binds: Vec<Bind>) -> Result<i32, SandboxError> {
+    async fn run(
+        &self,
+        script: &str,
+        limits: Limits,
+        binds: Vec<Bind>,
+    ) -> Result<i32, SandboxError> {
         let step = Step {
             name: "test".to_owned(),
             argv: ["bash", "-c", script].map(str::to_owned).to_vec(),
@@ -41,7 +46,9 @@ impl Bench {
     }
 
     async fn code(&self, script: &str) -> i32 {
-        self.run(script, Limits::default(), Vec::new()).await.unwrap()
+        self.run(script, Limits::default(), Vec::new())
+            .await
+            .unwrap()
     }
 
     fn said(&self) -> String {
@@ -59,7 +66,12 @@ fn short(wall: Duration) -> Limits {
 #[tokio::test]
 async fn exit_code_output_and_environment_come_through() {
     let bench = Bench::new().await;
-    assert_eq!(bench.code("echo out; echo err >&2; echo $MARK; exit 3").await, 3);
+    assert_eq!(
+        bench
+            .code("echo out; echo err >&2; echo $MARK; exit 3")
+            .await,
+        3
+    );
     assert_eq!(bench.said(), "out\nerr\nset\n");
 }
 
@@ -71,7 +83,12 @@ async fn there_is_no_network() {
     assert_ne!(bench.code("exec 3<>/dev/tcp/192.0.2.1/80").await, 0);
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
-    assert_ne!(bench.code(&format!("exec 3<>/dev/tcp/127.0.0.1/{port}")).await, 0);
+    assert_ne!(
+        bench
+            .code(&format!("exec 3<>/dev/tcp/127.0.0.1/{port}"))
+            .await,
+        0
+    );
 }
 
 #[tokio::test]
@@ -82,14 +99,21 @@ async fn a_signing_key_can_not_be_read() {
     fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
     assert_ne!(bench.code(&format!("cat {}", key.display())).await, 0);
     assert_ne!(bench.code("ls /root /home").await, 0);
-    assert_ne!(bench.code("test -r /etc/shadow || test -r /etc/passwd").await, 0);
+    assert_ne!(
+        bench
+            .code("test -r /etc/shadow || test -r /etc/passwd")
+            .await,
+        0
+    );
     // Nor through another process, nor from this one's environment.
     assert_ne!(bench.code("ls /proc/*/root/root /proc/1/cwd/root").await, 0);
     assert_ne!(bench.code("env | grep -q CARGO").await, 0);
     // Even a key that someone mounted by mistake stays closed to root's sandbox.
     if bench.sandbox.owner().is_some() {
         let binds = vec![Bind::read_only(&key, "/resplice/key")];
-        let code = bench.run("cat /resplice/key", Limits::default(), binds).await;
+        let code = bench
+            .run("cat /resplice/key", Limits::default(), binds)
+            .await;
         assert_ne!(code.unwrap(), 0);
     }
     assert!(!bench.said().contains("secret"));
@@ -127,11 +151,17 @@ async fn there_is_no_privilege_to_use_or_to_gain() {
     let script = "grep -q '^CapEff:.0*$' /proc/self/status && grep -q '^NoNewPrivs:.1$' /proc/self/status \
         && ! mount -t tmpfs none /tmp && ! unshare --mount true";
     // Where user namespaces are allowed to anyone, unshare alone may work; the rest may not.
-    let without = "grep -q '^CapEff:.0*$' /proc/self/status && grep -q '^NoNewPrivs:.1$' /proc/self/status";
+    let without =
+        "grep -q '^CapEff:.0*$' /proc/self/status && grep -q '^NoNewPrivs:.1$' /proc/self/status";
     assert_eq!(bench.code(without).await, 0);
     assert_eq!(bench.code(script).await, 0, "{}", bench.said());
     if bench.sandbox.owner().is_some() {
-        assert_eq!(bench.code("test $(id -u) = 65534 && test $(id -G) = 65534").await, 0);
+        assert_eq!(
+            bench
+                .code("test $(id -u) = 65534 && test $(id -G) = 65534")
+                .await,
+            0
+        );
     }
 }
 
@@ -141,8 +171,13 @@ async fn a_timeout_kills_everything_that_was_started() {
     let mark = format!("3{}", std::process::id());
     let script = format!("setsid sleep {mark} & (trap '' TERM HUP; sleep {mark}) & sleep {mark}");
     let begun = Instant::now();
-    let outcome = bench.run(&script, short(Duration::from_secs(1)), Vec::new()).await;
-    assert!(matches!(outcome, Err(SandboxError::TimedOut { .. })), "{outcome:?}");
+    let outcome = bench
+        .run(&script, short(Duration::from_secs(1)), Vec::new())
+        .await;
+    assert!(
+        matches!(outcome, Err(SandboxError::TimedOut { .. })),
+        "{outcome:?}"
+    );
     assert!(begun.elapsed() < Duration::from_secs(20));
     assert_eq!(survivors(&mark), 0);
 }
@@ -153,7 +188,11 @@ async fn dropping_a_running_step_kills_it() {
     let mark = format!("4{}", std::process::id());
     let script = format!("sleep {mark} & sleep {mark}");
     let run = bench.run(&script, Limits::default(), Vec::new());
-    assert!(tokio::time::timeout(Duration::from_secs(1), run).await.is_err());
+    assert!(
+        tokio::time::timeout(Duration::from_secs(1), run)
+            .await
+            .is_err()
+    );
     assert_eq!(survivors(&mark), 0);
 }
 
@@ -165,20 +204,35 @@ async fn a_flood_of_output_is_cut_off() {
         ..short(Duration::from_secs(60))
     };
     let outcome = bench.run("yes", limits, Vec::new()).await;
-    assert!(matches!(outcome, Err(SandboxError::OutputLimit { limit: 10_000, .. })), "{outcome:?}");
+    assert!(
+        matches!(
+            outcome,
+            Err(SandboxError::OutputLimit { limit: 10_000, .. })
+        ),
+        "{outcome:?}"
+    );
     assert_eq!(bench.said().len(), 10_000);
 }
 
 #[tokio::test]
 async fn memory_files_and_processes_have_limits() {
     let bench = Bench::new().await;
-    let memory = Limits { memory_bytes: 256 << 20, ..Limits::default() };
+    let memory = Limits {
+        memory_bytes: 256 << 20,
+        ..Limits::default()
+    };
     let eat = "x=$(head -c 400M /dev/zero | tr '\\0' x); echo ${#x}";
     assert_ne!(bench.run(eat, memory, Vec::new()).await.unwrap(), 0);
-    let file = Limits { file_bytes: 1 << 20, ..Limits::default() };
+    let file = Limits {
+        file_bytes: 1 << 20,
+        ..Limits::default()
+    };
     let write = "head -c 2M /dev/zero > /tmp/file";
     assert_ne!(bench.run(write, file, Vec::new()).await.unwrap(), 0);
-    let processes = Limits { processes: 8, ..Limits::default() };
+    let processes = Limits {
+        processes: 8,
+        ..Limits::default()
+    };
     let fork = "for i in $(seq 50); do sleep 5 & done; echo fifty";
     bench.run(fork, processes, Vec::new()).await.unwrap();
     assert!(!bench.said().contains("fifty"), "{}", bench.said());

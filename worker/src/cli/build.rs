@@ -74,7 +74,11 @@ impl BuildCommand {
         let options = Options {
             cache: self.common.cache().root().to_owned(),
             kmod: self.common.kmod()?,
-            cpus: if self.no_verify { Vec::new() } else { self.cpu.clone() },
+            cpus: if self.no_verify {
+                Vec::new()
+            } else {
+                self.cpu.clone()
+            },
         };
         let log = Log::create(&self.out.join("build.log"), !self.json)?;
         let steps = Steps::default();
@@ -129,7 +133,9 @@ impl BuildCommand {
         let script = self
             .check
             .as_deref()
-            .map(|path| fs::read_to_string(path).with_context(|| format!("read {}", path.display())))
+            .map(|path| {
+                fs::read_to_string(path).with_context(|| format!("read {}", path.display()))
+            })
             .transpose()?;
         let mut files = Vec::new();
         for path in &self.check_file {
@@ -142,7 +148,12 @@ impl BuildCommand {
         Ok(Some(Check::new(&resplice_api::Check { script, files })?))
     }
 
-    fn succeed(&self, built: &Built, package: Option<&[u8]>, steps: &Steps) -> anyhow::Result<ExitCode> {
+    fn succeed(
+        &self,
+        built: &Built,
+        package: Option<&[u8]>,
+        steps: &Steps,
+    ) -> anyhow::Result<ExitCode> {
         let update = format!("{}.ko", built.id);
         self.save(&update, &built.update)?;
         self.save("resplice.ko", &built.core)?;
@@ -160,7 +171,11 @@ impl BuildCommand {
             println!("{text}");
         } else {
             let path = self.out.join(&result);
-            let word = if colour() { "built".green().to_string() } else { "built".to_owned() };
+            let word = if colour() {
+                "built".green().to_string()
+            } else {
+                "built".to_owned()
+            };
             println!("{word} {} ({})", path.display(), functions.join(", "));
         }
         Ok(ExitCode::SUCCESS)
@@ -192,5 +207,8 @@ impl BuildCommand {
 }
 
 fn file_name(path: &Path) -> String {
-    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    path.file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned()
 }

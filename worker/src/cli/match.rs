@@ -52,14 +52,21 @@ impl MatchCommand {
             save("resplice.ko".to_owned(), &object.core)?;
         }
         let value = json!({ "target": self.target, "objects": matched, "steps": steps.all() });
-        fs::write(self.out.join("match.json"), serde_json::to_vec_pretty(&value)?)?;
+        fs::write(
+            self.out.join("match.json"),
+            serde_json::to_vec_pretty(&value)?,
+        )?;
         if self.json {
             println!("{value}");
         } else {
             print_table(&matched);
         }
         let differs = matched.iter().any(|object| object.file.differs());
-        Ok(if differs { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+        Ok(if differs {
+            ExitCode::FAILURE
+        } else {
+            ExitCode::SUCCESS
+        })
     }
 }
 

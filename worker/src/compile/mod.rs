@@ -108,7 +108,9 @@ pub async fn again(
     patched: &[Bind],
 ) -> Result<Vec<Vec<u8>>, Error> {
     let name = side.as_str();
-    let all: Vec<String> = (0..references.len()).map(|index| index.to_string()).collect();
+    let all: Vec<String> = (0..references.len())
+        .map(|index| index.to_string())
+        .collect();
     let mut makefile = format!("all: {0}\n.PHONY: all {0}\n", all.join(" "));
     for (index, reference) in references.iter().enumerate() {
         let script = reference
@@ -129,7 +131,11 @@ pub async fn again(
     let argv = ["make", "--no-print-directory", "-r", "-k", "-O"]
         .map(str::to_owned)
         .into_iter()
-        .chain([format!("-j{jobs}"), "-f".to_owned(), format!("{IN}/{name}.mk")]);
+        .chain([
+            format!("-j{jobs}"),
+            "-f".to_owned(),
+            format!("{IN}/{name}.mk"),
+        ]);
     let mut step = build.workspace.step(name, argv.collect());
     step.binds.extend(patched.iter().cloned());
     let failure = match side {

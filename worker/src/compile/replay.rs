@@ -73,28 +73,38 @@ impl Replay {
         }
         let saved = ["savedcmd_", "cmd_"]
             .iter()
-            .find_map(|kind| text.lines().find_map(|line| line.strip_prefix(&format!("{kind}{object} := "))))
+            .find_map(|kind| {
+                text.lines()
+                    .find_map(|line| line.strip_prefix(&format!("{kind}{object} := ")))
+            })
             .ok_or_else(|| error("there is none"))?;
         // kbuild saves it in make's spelling.
         let line = saved.replace("$(pound)", "#").replace("$$", "$");
         let words = shlex::split(&line).ok_or_else(|| error("its quotes do not match"))?;
-        let mut commands = words.split(|word| word == ";").filter(|words| !words.is_empty());
+        let mut commands = words
+            .split(|word| word == ";")
+            .filter(|words| !words.is_empty());
         let compiler = commands.next().unwrap_or_default().to_vec();
         let output = ["-c", "-o", object];
-        if !compiler.first().is_some_and(|program| program.starts_with("gcc"))
+        if !compiler
+            .first()
+            .is_some_and(|program| program.starts_with("gcc"))
             || !compiler.windows(3).any(|words| words == output)
         {
             return Err(error("it does not begin with gcc ... -c -o"));
         }
         let after: Vec<Vec<String>> = commands.map(<[String]>::to_vec).collect();
         let objtool = |command: &Vec<String>| {
-            command.first().is_some_and(|program| program.ends_with("/objtool"))
+            command
+                .first()
+                .is_some_and(|program| program.ends_with("/objtool"))
                 && command.last().is_some_and(|last| last == object)
         };
         if after.len() > 1 || !after.iter().all(objtool) {
             return Err(error("something other than objtool follows the compiler"));
         }
-        let kernel_object = kernel_object(&compiler).ok_or_else(|| error("it has no KBUILD_MODFILE"))?;
+        let kernel_object =
+            kernel_object(&compiler).ok_or_else(|| error("it has no KBUILD_MODFILE"))?;
         Ok(Self {
             object: object.to_owned(),
             compiler,
@@ -121,15 +131,22 @@ impl Replay {
             word => word.clone(),
         };
         let mut compiler: Vec<String> = self.compiler.iter().map(moved).collect();
-        let at = compiler.iter().position(|word| word == "-c").unwrap_or(compiler.len());
+        let at = compiler
+            .iter()
+            .position(|word| word == "-c")
+            .unwrap_or(compiler.len());
         compiler.splice(at..at, EXTRA_FLAGS.map(str::to_owned));
         let mut script = String::new();
-        let after = self.after.iter().map(|words| words.iter().map(moved).collect());
+        let after = self
+            .after
+            .iter()
+            .map(|words| words.iter().map(moved).collect());
         for words in std::iter::once(compiler).chain(after) {
-            let line = shlex::try_join(words.iter().map(String::as_str)).map_err(|error| ReplayError {
-                object: self.object.clone(),
-                reason: error.to_string(),
-            })?;
+            let line =
+                shlex::try_join(words.iter().map(String::as_str)).map_err(|error| ReplayError {
+                    object: self.object.clone(),
+                    reason: error.to_string(),
+                })?;
             script.push_str(&line);
             script.push('\n');
         }
@@ -147,7 +164,10 @@ fn kernel_object(compiler: &[String]) -> Option<KernelObject> {
         .iter()
         .find_map(|word| word.strip_prefix("-DKBUILD_MODFILE=\"")?.strip_suffix('"'))?;
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/_-.".contains(&byte);
-    if path.is_empty() || !path.bytes().all(plain) || path.split('/').any(|part| part.starts_with('.')) {
+    if path.is_empty()
+        || !path.bytes().all(plain)
+        || path.split('/').any(|part| part.starts_with('.'))
+    {
         return None;
     }
     let file = path.rsplit('/').next().unwrap_or(path);
@@ -168,24 +188,47 @@ mod tests {
 
     #[test]
     fn a_saved_command_is_repeated_with_other_output() {
-        let script = Replay::parse(SAVED, "net/a.o").unwrap().script("/out/0.o").unwrap();
-        let lines: Vec<Vec<String>> = script.lines().map(|line| shlex::split(line).unwrap()).collect();
+        let script = Replay::parse(SAVED, "net/a.o")
+            .unwrap()
+            .script("/out/0.o")
+            .unwrap();
+        let lines: Vec<Vec<String>> = script
+            .lines()
+            .map(|line| shlex::split(line).unwrap())
+            .collect();
         assert_eq!(
             lines[0],
             [
-                "gcc-12", "-Wp,-MMD,/out/0.o.d", "-DMODULE", "-DX=a b",
-                "-DKBUILD_MODFILE=\"net/my-mod\"", "-DH=\"#\"", "-DY=$z",
-                "-ffunction-sections", "-fdata-sections", "-g0", "-fdiagnostics-color=always",
-                "-c", "-o", "/out/0.o", "/resplice/source/net/a.c",
+                "gcc-12",
+                "-Wp,-MMD,/out/0.o.d",
+                "-DMODULE",
+                "-DX=a b",
+                "-DKBUILD_MODFILE=\"net/my-mod\"",
+                "-DH=\"#\"",
+                "-DY=$z",
+                "-ffunction-sections",
+                "-fdata-sections",
+                "-g0",
+                "-fdiagnostics-color=always",
+                "-c",
+                "-o",
+                "/out/0.o",
+                "/resplice/source/net/a.c",
             ]
         );
-        assert_eq!(lines[1], ["./tools/objtool/objtool", "--orc", "--module", "/out/0.o"]);
+        assert_eq!(
+            lines[1],
+            ["./tools/objtool/objtool", "--orc", "--module", "/out/0.o"]
+        );
     }
 
     #[test]
     fn a_unit_knows_the_object_that_it_is_part_of() {
         let replay = Replay::parse(SAVED, "net/a.o").unwrap();
-        let expected = KernelObject::Module { name: "my_mod".to_owned(), path: "net/my-mod".to_owned() };
+        let expected = KernelObject::Module {
+            name: "my_mod".to_owned(),
+            path: "net/my-mod".to_owned(),
+        };
         assert_eq!(*replay.kernel_object(), expected);
         let builtin = SAVED.replace("-DMODULE ", "");
         let replay = Replay::parse(&builtin, "net/a.o").unwrap();

@@ -46,7 +46,10 @@ mod tests {
         let mut backoff = Backoff::new((second, second * 5));
         for expected in [1, 2, 4, 5, 5] {
             let pause = backoff.next();
-            assert!(pause >= second * expected * 3 / 4 && pause <= second * expected, "{pause:?}");
+            assert!(
+                pause >= second * expected * 3 / 4 && pause <= second * expected,
+                "{pause:?}"
+            );
         }
         backoff.reset();
         assert!(backoff.next() <= second);

@@ -132,8 +132,13 @@ impl Job {
         let unusable = |error: &dyn std::fmt::Display| {
             Error::internal(format!("open the target {}", self.lease.target), error)
         };
-        let id: TargetId = self.lease.target.parse().map_err(|error| unusable(&error))?;
-        let target = Target::load(&Cache::new(&self.options.cache), &id).map_err(|error| unusable(&error))?;
+        let id: TargetId = self
+            .lease
+            .target
+            .parse()
+            .map_err(|error| unusable(&error))?;
+        let target = Target::load(&Cache::new(&self.options.cache), &id)
+            .map_err(|error| unusable(&error))?;
         let update = &self.lease.update;
         let check = update.check.as_ref().map(Check::new).transpose();
         let request = Request {
@@ -172,7 +177,10 @@ impl Job {
         }
         let finish = finish(&result, &report, &self.steps);
         let outcome = self
-            .retry(|| self.client.finish(self.lease.job, self.lease.attempt, &finish))
+            .retry(|| {
+                self.client
+                    .finish(self.lease.job, self.lease.attempt, &finish)
+            })
             .await;
         match outcome {
             Ok(_) => tracing::info!(job = %self.lease.job, status = ?finish.status, "finished"),
@@ -248,7 +256,11 @@ async fn keep(job: Job, lost: CancellationToken) {
         let heartbeat = Heartbeat {
             steps: Some(api_steps(&job.steps)),
         };
-        match job.client.heartbeat(job.lease.job, job.lease.attempt, &heartbeat).await {
+        match job
+            .client
+            .heartbeat(job.lease.job, job.lease.attempt, &heartbeat)
+            .await
+        {
             Ok(answer) => {
                 kept = Instant::now();
                 lease = Duration::from_secs(answer.lease_seconds.max(3));

@@ -8,10 +8,7 @@ mod backoff;
 mod job;
 mod stream;
 
-use crate::{
-    pipeline::Options,
-    sandbox::Sandbox,
-};
+use crate::{pipeline::Options, sandbox::Sandbox};
 use backoff::Backoff;
 use resplice_api::{Lease, LeaseRequest, NewWorker, client};
 use resplice_package::SecretKey;
@@ -118,7 +115,10 @@ impl Worker {
             tracing::warn!(%error, "can't list the imported targets");
             Vec::new()
         });
-        let targets: Vec<String> = targets.iter().map(|target| target.id().to_string()).collect();
+        let targets: Vec<String> = targets
+            .iter()
+            .map(|target| target.id().to_string())
+            .collect();
         if targets.is_empty() {
             // An empty list would mean any.
             tracing::warn!("no target is imported: run `resplice-server target import`");

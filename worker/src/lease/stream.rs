@@ -46,7 +46,10 @@ pub(super) async fn stream(
             }
             continue;
         }
-        match client.append_log(lease.job, lease.attempt, offset, &bytes).await {
+        match client
+            .append_log(lease.job, lease.attempt, offset, &bytes)
+            .await
+        {
             Ok(next) => {
                 offset = next;
                 failed.reset();

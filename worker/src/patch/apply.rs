@@ -33,9 +33,8 @@ pub async fn apply(build: &Build<'_>, patch: &Patch) -> Result<Vec<Bind>, Error>
     for (index, file) in patch.files().iter().enumerate() {
         let text = workspace.read("out", &format!("{index}.post.c"))?;
         let diff = workspace.read("out", &format!("{index}.diff"))?;
-        let changes = line_changes(&diff).map_err(|header| {
-            Error::internal(format!("read the differences of {file}"), header)
-        })?;
+        let changes = line_changes(&diff)
+            .map_err(|header| Error::internal(format!("read the differences of {file}"), header))?;
         if changes.is_empty() {
             return Err(Error::Nothing(format!("the patch leaves {file} as it is")));
         }
@@ -57,7 +56,8 @@ fn script(patch: &Patch) -> Result<String, Error> {
          -i {IN}/update.patch || exit $?\n"
     );
     for (index, file) in patch.files().iter().enumerate() {
-        let quoted = shlex::try_quote(file).map_err(|error| Error::internal("quote a path", error))?;
+        let quoted =
+            shlex::try_quote(file).map_err(|error| Error::internal("quote a path", error))?;
         // Writing to a string can't fail. diff says 1 for "different".
         let _ = writeln!(
             script,

@@ -72,15 +72,18 @@ pub fn with_line_directives(new: &[u8], changes: &[LineChange]) -> Vec<u8> {
     let mut repeat = false;
     for (index, line) in new.split_inclusive(|&byte| byte == b'\n').enumerate() {
         let number = index + 1;
-        if changes.iter().any(|change| change.shifts && change.new_next == number) {
+        if changes
+            .iter()
+            .any(|change| change.shifts && change.new_next == number)
+        {
             wanted = Some(number);
         }
-        if let Some(since) = wanted {
-            if scanner.takes_directive(number - since >= MAX_DELAY_LINES) {
-                directive(&mut out, old_line(changes, number));
-                wanted = None;
-                repeat = scanner.conditionals > 0;
-            }
+        if let Some(since) = wanted
+            && scanner.takes_directive(number - since >= MAX_DELAY_LINES)
+        {
+            directive(&mut out, old_line(changes, number));
+            wanted = None;
+            repeat = scanner.conditionals > 0;
         }
         let turn = scanner.line(line);
         out.extend_from_slice(line);

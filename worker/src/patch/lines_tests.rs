@@ -16,29 +16,48 @@ fn with(text: &str, changes: &[LineChange]) -> String {
 
 #[test]
 fn headers_of_diff_without_context_are_read() {
-    let diff = b"--- a\n+++ b\n@@ -10,0 +11,2 @@\n+a\n+b\n@@ -20,3 +23,0 @@\n-x\n@@ -30 +30 @@ f()\n";
+    let diff =
+        b"--- a\n+++ b\n@@ -10,0 +11,2 @@\n+a\n+b\n@@ -20,3 +23,0 @@\n-x\n@@ -30 +30 @@ f()\n";
     let changes = line_changes(diff).unwrap();
-    let plain: Vec<_> = changes.iter().map(|c| (c.old_next, c.new_next, c.shifts)).collect();
+    let plain: Vec<_> = changes
+        .iter()
+        .map(|c| (c.old_next, c.new_next, c.shifts))
+        .collect();
     assert_eq!(plain, [(11, 13, true), (23, 24, true), (31, 31, false)]);
     assert!(line_changes(b"@@ -x +1 @@\n").is_err());
 }
 
 #[test]
 fn the_line_after_a_change_has_its_old_number() {
-    assert_eq!(with("a;\nnew;\nb;\nc;\n", &one_more(3)), "a;\nnew;\n#line 2\nb;\nc;\n");
+    assert_eq!(
+        with("a;\nnew;\nb;\nc;\n", &one_more(3)),
+        "a;\nnew;\n#line 2\nb;\nc;\n"
+    );
 }
 
 #[test]
 fn a_change_that_keeps_the_count_needs_nothing() {
-    let changes = [LineChange { old_next: 3, new_next: 3, shifts: false }];
+    let changes = [LineChange {
+        old_next: 3,
+        new_next: 3,
+        shifts: false,
+    }];
     assert_eq!(with("a;\nb;\nc;\n", &changes), "a;\nb;\nc;\n");
 }
 
 #[test]
 fn several_changes_add_up() {
     let changes = [
-        LineChange { old_next: 2, new_next: 3, shifts: true },
-        LineChange { old_next: 4, new_next: 4, shifts: true },
+        LineChange {
+            old_next: 2,
+            new_next: 3,
+            shifts: true,
+        },
+        LineChange {
+            old_next: 4,
+            new_next: 4,
+            shifts: true,
+        },
     ];
     assert_eq!(
         with("a;\nnew;\nb;\nd;\n", &changes),
@@ -72,7 +91,10 @@ fn comment_marks_and_quotes_in_strings_mean_nothing() {
         with("#error don't (\n}\nnew;\nb;\n", &one_more(4)),
         "#error don't (\n}\nnew;\n#line 3\nb;\n"
     );
-    assert_eq!(with("a; // it's (\nnew;\nb;\n", &one_more(3)), "a; // it's (\nnew;\n#line 2\nb;\n");
+    assert_eq!(
+        with("a; // it's (\nnew;\nb;\n", &one_more(3)),
+        "a; // it's (\nnew;\n#line 2\nb;\n"
+    );
 }
 
 #[test]
@@ -93,7 +115,10 @@ fn unbalanced_parentheses_only_delay() {
     let mut text = "f((\nnew\n".to_owned();
     text.push_str(&"x\n".repeat(70));
     let out = with(&text, &one_more(3));
-    let position = out.lines().position(|line| line.starts_with("#line")).unwrap();
+    let position = out
+        .lines()
+        .position(|line| line.starts_with("#line"))
+        .unwrap();
     assert_eq!(position, 2 + MAX_DELAY_LINES);
     assert_eq!(out.lines().nth(position), Some("#line 66"));
 }

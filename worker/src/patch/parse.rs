@@ -115,7 +115,10 @@ impl Reader {
             Some(b'\\') => (0, 0),
             Some(_) => (u64::MAX, u64::MAX),
         };
-        match (self.hunk.old.checked_sub(old), self.hunk.new.checked_sub(new)) {
+        match (
+            self.hunk.old.checked_sub(old),
+            self.hunk.new.checked_sub(new),
+        ) {
             (Some(old), Some(new)) => {
                 self.hunk = Hunk { old, new };
                 Ok(())
@@ -136,15 +139,27 @@ impl Reader {
             })
         };
         if old == "/dev/null" {
-            return refuse("new-file", new, "an update can't add a source file yet; put its code into an existing one");
+            return refuse(
+                "new-file",
+                new,
+                "an update can't add a source file yet; put its code into an existing one",
+            );
         }
         if new == "/dev/null" {
-            return refuse("deleted-file", old, "what runs can't be removed; leave the file in place");
+            return refuse(
+                "deleted-file",
+                old,
+                "what runs can't be removed; leave the file in place",
+            );
         }
         let old = below_source(old)?;
         let new = below_source(new)?;
         if old != new {
-            return refuse("renamed-file", new, "change the file in place instead of renaming it");
+            return refuse(
+                "renamed-file",
+                new,
+                "change the file in place instead of renaming it",
+            );
         }
         check_kind(new)?;
         self.files.insert(new.to_owned());
@@ -211,13 +226,41 @@ fn hunk_header(line: &str) -> Option<Hunk> {
 /// What git writes between `diff --git` and the hunks.
 fn check_git_header(line: &str, path: &str) -> Result<(), PatchError> {
     let kinds = [
-        ("new file mode", "new-file", "an update can't add a file yet"),
-        ("deleted file mode", "deleted-file", "what runs can't be removed; leave the file in place"),
-        ("rename ", "renamed-file", "change the file in place instead of renaming it"),
-        ("copy ", "renamed-file", "change the file in place instead of copying it"),
-        ("old mode", "file-mode", "a file's mode means nothing to a running kernel; take it out"),
-        ("GIT binary patch", "binary", "only text can be compiled; take it out"),
-        ("Binary files ", "binary", "only text can be compiled; take it out"),
+        (
+            "new file mode",
+            "new-file",
+            "an update can't add a file yet",
+        ),
+        (
+            "deleted file mode",
+            "deleted-file",
+            "what runs can't be removed; leave the file in place",
+        ),
+        (
+            "rename ",
+            "renamed-file",
+            "change the file in place instead of renaming it",
+        ),
+        (
+            "copy ",
+            "renamed-file",
+            "change the file in place instead of copying it",
+        ),
+        (
+            "old mode",
+            "file-mode",
+            "a file's mode means nothing to a running kernel; take it out",
+        ),
+        (
+            "GIT binary patch",
+            "binary",
+            "only text can be compiled; take it out",
+        ),
+        (
+            "Binary files ",
+            "binary",
+            "only text can be compiled; take it out",
+        ),
     ];
     match kinds.iter().find(|(prefix, ..)| line.starts_with(prefix)) {
         Some((_, code, reason)) => Err(PatchError::Refused {
@@ -248,7 +291,10 @@ fn check_kind(path: &str) -> Result<(), PatchError> {
             "build-system",
             "an update is compiled just as the kernel was; take this file out",
         ),
-        _ => ("not-c", "only .c files make object code; take this file out"),
+        _ => (
+            "not-c",
+            "only .c files make object code; take this file out",
+        ),
     };
     Err(PatchError::Refused {
         code,

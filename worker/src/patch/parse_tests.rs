@@ -57,7 +57,15 @@ fn new_deleted_and_renamed_files_are_refused_by_name() {
 
 #[test]
 fn a_path_can_not_leave_the_source() {
-    for path in ["/etc/passwd.c", "a/../b.c", "a/./b.c", "a//b.c", "b.c", "a/.git/x.c", "a/b c.c"] {
+    for path in [
+        "/etc/passwd.c",
+        "a/../b.c",
+        "a/./b.c",
+        "a//b.c",
+        "b.c",
+        "a/.git/x.c",
+        "a/b c.c",
+    ] {
         assert!(
             matches!(
                 Patch::parse(&diff(path, path)),

@@ -10,7 +10,9 @@ use super::{SANDBOX_UID, Sandbox, SandboxError, Step, base_environment, output::
 use crate::log::Log;
 use bollard::{
     Docker as Engine,
-    models::{ContainerCreateBody, HostConfig, HostConfigLogConfig, Mount, MountType, ResourcesUlimits},
+    models::{
+        ContainerCreateBody, HostConfig, HostConfigLogConfig, Mount, MountType, ResourcesUlimits,
+    },
     query_parameters::{
         AttachContainerOptionsBuilder, InspectContainerOptions, RemoveContainerOptionsBuilder,
         StartContainerOptions, WaitContainerOptions,
@@ -43,16 +45,20 @@ impl Docker {
     pub async fn new(image: &str) -> Result<Self, SandboxError> {
         let engine = Engine::connect_with_defaults().map_err(|error| no_engine(&error))?;
         engine.ping().await.map_err(|error| no_engine(&error))?;
-        engine
-            .inspect_image(image)
-            .await
-            .map_err(|error| unusable(
+        engine.inspect_image(image).await.map_err(|error| {
+            unusable(
                 &format!("image {image}: {error}"),
                 "make it with deploy/builder-image",
-            ))?;
-        let own = fs::metadata("/proc/self").map_err(|error| unusable(&error.to_string(), "mount /proc"))?;
+            )
+        })?;
+        let own = fs::metadata("/proc/self")
+            .map_err(|error| unusable(&error.to_string(), "mount /proc"))?;
         let root = own.uid() == 0;
-        let (uid, gid) = if root { (SANDBOX_UID, SANDBOX_UID) } else { (own.uid(), own.gid()) };
+        let (uid, gid) = if root {
+            (SANDBOX_UID, SANDBOX_UID)
+        } else {
+            (own.uid(), own.gid())
+        };
         Ok(Self {
             engine,
             image: image.to_owned(),
@@ -78,7 +84,10 @@ impl Docker {
                     .collect(),
             ),
             network_disabled: Some(true),
-            labels: Some(HashMap::from([("resplice.step".to_owned(), step.name.clone())])),
+            labels: Some(HashMap::from([(
+                "resplice.step".to_owned(),
+                step.name.clone(),
+            )])),
             host_config: Some(self.host_config(step)),
             ..ContainerCreateBody::default()
         }
@@ -127,7 +136,6 @@ impl Docker {
                 typ: Some("none".to_owned()),
                 config: None,
             }),
-            init: Some(true),
             ..HostConfig::default()
         }
     }
@@ -198,7 +206,10 @@ impl Docker {
         if state.oom_killed == Some(true) {
             return Err(SandboxError::Killed {
                 step: step.name.clone(),
-                reason: format!("it needed more than {} bytes of memory", step.limits.memory_bytes),
+                reason: format!(
+                    "it needed more than {} bytes of memory",
+                    step.limits.memory_bytes
+                ),
             });
         }
         state
@@ -212,11 +223,7 @@ impl Docker {
 }
 
 impl Sandbox for Docker {
-    fn run<'a>(
-        &'a self,
-        step: &'a Step,
-        log: &'a Log,
-    ) -> BoxFuture<'a, Result<i32, SandboxError>> {
+    fn run<'a>(&'a self, step: &'a Step, log: &'a Log) -> BoxFuture<'a, Result<i32, SandboxError>> {
         Box::pin(self.run_step(step, log))
     }
 
@@ -249,7 +256,8 @@ impl Container {
 
 impl Drop for Container {
     fn drop(&mut self) {
-        let (Some(id), Ok(runtime)) = (self.id.take(), tokio::runtime::Handle::try_current()) else {
+        let (Some(id), Ok(runtime)) = (self.id.take(), tokio::runtime::Handle::try_current())
+        else {
             return;
         };
         let engine = self.engine.clone();
@@ -258,7 +266,10 @@ impl Drop for Container {
 }
 
 async fn remove(engine: &Engine, id: &str) {
-    let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
+    let options = RemoveContainerOptionsBuilder::new()
+        .force(true)
+        .v(true)
+        .build();
     if let Err(error) = engine.remove_container(id, Some(options)).await {
         tracing::warn!(%error, container = id, "can't remove a container");
     }

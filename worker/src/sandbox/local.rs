@@ -74,7 +74,14 @@ impl Local {
         let mut line: Vec<String> = Vec::new();
         let mut add = |words: &[&str]| line.extend(words.iter().map(|word| (*word).to_owned()));
         if let Some(new_root) = &self.new_root {
-            add(&["unshare", "--mount", "--propagation", "unchanged", "sh", "-c"]);
+            add(&[
+                "unshare",
+                "--mount",
+                "--propagation",
+                "unchanged",
+                "sh",
+                "-c",
+            ]);
             add(&[r#"mount --rbind / "$0" && exec chroot "$0" "$@""#]);
             add(&[&new_root.to_string_lossy()]);
         }
@@ -185,11 +192,7 @@ impl Local {
 }
 
 impl Sandbox for Local {
-    fn run<'a>(
-        &'a self,
-        step: &'a Step,
-        log: &'a Log,
-    ) -> BoxFuture<'a, Result<i32, SandboxError>> {
+    fn run<'a>(&'a self, step: &'a Step, log: &'a Log) -> BoxFuture<'a, Result<i32, SandboxError>> {
         Box::pin(self.run_step(step, log))
     }
 

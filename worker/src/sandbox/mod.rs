@@ -130,11 +130,7 @@ pub trait Sandbox: Send + Sync {
     ///
     /// # Errors
     /// See [`SandboxError`]. A command that fails is not an error here.
-    fn run<'a>(
-        &'a self,
-        step: &'a Step,
-        log: &'a Log,
-    ) -> BoxFuture<'a, Result<i32, SandboxError>>;
+    fn run<'a>(&'a self, step: &'a Step, log: &'a Log) -> BoxFuture<'a, Result<i32, SandboxError>>;
 
     /// `local` or `docker`.
     fn name(&self) -> &'static str;

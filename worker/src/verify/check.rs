@@ -58,7 +58,11 @@ impl Check {
             None if check.files.iter().any(|file| file.name == PROGRAM) => {
                 format!("cd {DIRECTORY} && exec ./{PROGRAM}")
             }
-            None => return error(format!("it has neither a script nor a file named {PROGRAM}")),
+            None => {
+                return error(format!(
+                    "it has neither a script nor a file named {PROGRAM}"
+                ));
+            }
         };
         // The directory is made along with a file.
         files.push(GuestFile::new(format!("{DIRECTORY}/.check"), 0o644, ""));
@@ -90,8 +94,14 @@ mod tests {
 
     #[test]
     fn a_check_is_a_script_or_a_program_called_check() {
-        assert_eq!(check(Some("true"), "a", "").unwrap().command, "cd /job/check && exec sh /job/script");
-        assert_eq!(check(Some("#!/bin/sh\n"), "a", "").unwrap().command, "cd /job/check && exec /job/script");
+        assert_eq!(
+            check(Some("true"), "a", "").unwrap().command,
+            "cd /job/check && exec sh /job/script"
+        );
+        assert_eq!(
+            check(Some("#!/bin/sh\n"), "a", "").unwrap().command,
+            "cd /job/check && exec /job/script"
+        );
         let program = check(None, "check", "eA==").unwrap();
         assert_eq!(program.command, "cd /job/check && exec ./check");
         assert_eq!(program.files[0].contents, b"x");

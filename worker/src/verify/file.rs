@@ -88,7 +88,10 @@ pub fn against_file(
     let mut builder = ImageBuilder::new(object.name());
     for reference in references {
         let failed = |error: &dyn std::fmt::Display| {
-            Error::internal(format!("read the reference object of {}", reference.unit), error)
+            Error::internal(
+                format!("read the reference object of {}", reference.unit),
+                error,
+            )
         };
         let parsed = Object::parse(&reference.object).map_err(|error| failed(&error))?;
         builder
@@ -97,9 +100,10 @@ pub fn against_file(
     }
     let path = match object {
         KernelObject::Vmlinux => target.vmlinux(),
-        KernelObject::Module { path, .. } => {
-            target.modules_dir().join("kernel").join(format!("{path}.ko"))
-        }
+        KernelObject::Module { path, .. } => target
+            .modules_dir()
+            .join("kernel")
+            .join(format!("{path}.ko")),
     };
     let bytes = fs::read(&path).map_err(Error::file("read", &path))?;
     let broken = |error: &dyn std::fmt::Display| {

@@ -57,14 +57,23 @@ pub struct GuestReport {
 /// # Errors
 /// [`Error::Verification`] if the update does not hold what it promises;
 /// [`Error::Internal`] if the machine can't be run.
-pub fn in_guest(target: &Target, cache: &Path, trial: &Trial, log: &Log) -> Result<GuestReport, Error> {
+pub fn in_guest(
+    target: &Target,
+    cache: &Path,
+    trial: &Trial,
+    log: &Log,
+) -> Result<GuestReport, Error> {
     let mut machine = Machine::new(target.bzimage())
         .modules_dir(target.modules_dir())
         .cpu(&trial.cpu);
     if let Some(module) = &trial.module {
         machine = machine.provide_module(module);
     }
-    log.line(&format!("booting {} with -cpu {}", target.release(), trial.cpu));
+    log.line(&format!(
+        "booting {} with -cpu {}",
+        target.release(),
+        trial.cpu
+    ));
     let vm = machine.restore(&SnapshotCache::new(cache)).map_err(rig)?;
     let guest = Guest { vm, trial, log };
     guest.run()
@@ -91,7 +100,10 @@ impl Guest<'_> {
         self.must("insmod /job/resplice.ko", LOAD)?;
         self.apply(&mut report)?;
         self.check(FIXED, "with the update", &mut report)?;
-        self.must(&format!("echo 0 > /sys/kernel/resplice/updates/{id}/enabled"), LOAD)?;
+        self.must(
+            &format!("echo 0 > /sys/kernel/resplice/updates/{id}/enabled"),
+            LOAD,
+        )?;
         self.check(VULNERABLE, "after undo", &mut report)?;
         self.must(&format!("rmmod {id} && rmmod resplice"), SHORT)?;
         let problems = self.vm.kernel_problems();
@@ -99,7 +111,9 @@ impl Guest<'_> {
             for line in &problems {
                 self.log.line(line);
             }
-            return Err(Error::Verification(format!("the kernel complained: {first}")));
+            return Err(Error::Verification(format!(
+                "the kernel complained: {first}"
+            )));
         }
         self.log.line("undone; the kernel's log is clean");
         Ok(report)
@@ -108,28 +122,48 @@ impl Guest<'_> {
     fn push(&self) -> Result<(), Error> {
         let mut files = vec![
             GuestFile::new("/job/resplice.ko", 0o644, self.trial.core.clone()),
-            GuestFile::new(format!("/job/{}.ko", self.trial.id), 0o644, self.trial.update.clone()),
+            GuestFile::new(
+                format!("/job/{}.ko", self.trial.id),
+                0o644,
+                self.trial.update.clone(),
+            ),
         ];
-        files.extend(self.trial.check.iter().flat_map(|check| check.files().iter().cloned()));
+        files.extend(
+            self.trial
+                .check
+                .iter()
+                .flat_map(|check| check.files().iter().cloned()),
+        );
         self.vm.push(&files).map_err(rig)
     }
 
     fn apply(&self, report: &mut GuestReport) -> Result<(), Error> {
         let id = &self.trial.id;
-        let output = self.vm.run(&format!("insmod /job/{id}.ko"), LOAD).map_err(rig)?;
+        let output = self
+            .vm
+            .run(&format!("insmod /job/{id}.ko"), LOAD)
+            .map_err(rig)?;
         report.report = self.read("/sys/kernel/resplice/report")?;
         self.log.line(report.report.trim_end());
         if !output.success() {
             self.show(&output);
             let first = report.report.lines().next().unwrap_or("there is no report");
-            return Err(Error::Verification(format!("the stock kernel does not take the update: {first}")));
+            return Err(Error::Verification(format!(
+                "the stock kernel does not take the update: {first}"
+            )));
         }
         let file = |name: &str| format!("/sys/kernel/resplice/updates/{id}/{name}");
         let state = self.read(&file("state"))?;
         if state != "applied" {
-            return Err(Error::Verification(format!("the update is {state} after loading, not applied")));
+            return Err(Error::Verification(format!(
+                "the update is {state} after loading, not applied"
+            )));
         }
-        report.functions = self.read(&file("functions"))?.lines().map(str::to_owned).collect();
+        report.functions = self
+            .read(&file("functions"))?
+            .lines()
+            .map(str::to_owned)
+            .collect();
         for name in NUMBERS {
             let value = self.read(&file(name))?.parse().unwrap_or_default();
             report.numbers.insert(name.to_owned(), value);
@@ -151,7 +185,8 @@ impl Guest<'_> {
             VULNERABLE => "vulnerable",
             _ => "no answer",
         };
-        self.log.line(&format!("check {when}: {word} (exit code {})", output.code));
+        self.log
+            .line(&format!("check {when}: {word} (exit code {})", output.code));
         report.checks.push(output.code);
         if output.code == expected {
             return Ok(());
