@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use super::file::Target;
-use super::search::{Run, candidates, literal_runs};
+use super::search::{MAX_CANDIDATES, Run, candidates, literal_runs};
 use crate::elf::RelocKind;
 use crate::image::Image;
 use crate::image::records::{EXTERNAL, MERGED, Reloc, Role, SYMBOL_GLOBAL, Section};
@@ -100,7 +100,7 @@ impl<'a> Matcher<'a> {
             }
         }
         for index in open {
-            let count = self.left.get(&index).map_or(usize::MAX, Vec::len);
+            let count = self.left.get(&index).map_or(MAX_CANDIDATES + 1, Vec::len);
             self.placements[index] = Placement::Ambiguous(count);
         }
     }

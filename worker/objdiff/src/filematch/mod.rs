@@ -14,6 +14,7 @@ mod search;
 
 pub use file::{FileError, KernelFile, ModuleFile, Target};
 pub use report::{FunctionReport, MatchReport, SectionReport, Status, Summary, UnitReport};
+pub use search::MAX_CANDIDATES;
 
 use crate::image::Image;
 

@@ -5,6 +5,7 @@ use std::fmt;
 use serde::Serialize;
 
 use super::matcher::{Difference, Matcher, Placement};
+use super::search::MAX_CANDIDATES;
 use crate::image::records::{Function, Role, SYMBOL_FUNC, Section};
 
 /// Outcome for one function or section.
@@ -30,7 +31,7 @@ pub enum Status {
     },
     /// Found at several places that nothing tells apart.
     Ambiguous {
-        /// How many; at least that many if the search was given up.
+        /// How many; more than [`MAX_CANDIDATES`] if the search was given up.
         candidates: usize,
     },
     /// Not there.
@@ -335,6 +336,9 @@ impl fmt::Display for Status {
                 write!(f, "overridden weak: bytes at {address:#x}, name at {by:#x}")
             }
             Self::Alone { address } => write!(f, "equal at {address:#x}, but not its section"),
+            Self::Ambiguous { candidates } if *candidates > MAX_CANDIDATES => {
+                write!(f, "ambiguous: more than {MAX_CANDIDATES} places")
+            }
             Self::Ambiguous { candidates } => write!(f, "ambiguous: {candidates} places"),
             Self::Mismatch {
                 offset,
