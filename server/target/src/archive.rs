@@ -158,7 +158,7 @@ pub(crate) fn find(id: &TargetId) -> Result<String, Error> {
 /// The kbuild package for a kernel of `package_version`: the same version, else the nearest newer one, which serves
 /// as well (its headers package depends on `>=`).
 pub(crate) fn find_kbuild(id: &TargetId, package_version: &str) -> Result<(String, String), Error> {
-    let name = format!("linux-kbuild-{}", id.series());
+    let name = id.kbuild();
     let held = versions(&BTreeSet::from([name.clone()]))?;
     let nearest = held
         .get(&name)

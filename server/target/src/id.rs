@@ -106,6 +106,17 @@ impl TargetId {
             .strip_suffix(self.flavour.suffix())
             .unwrap_or(&self.release)
     }
+
+    /// Name of the kbuild package: one for a whole series (6.1), or one for each upstream version (6.12, whose
+    /// releases carry a `+`).
+    pub(crate) fn kbuild(&self) -> String {
+        let name = if self.abi().contains('+') {
+            self.abi()
+        } else {
+            self.series()
+        };
+        format!("linux-kbuild-{name}")
+    }
 }
 
 impl fmt::Display for TargetId {
@@ -218,6 +229,13 @@ mod tests {
             (id.series(), id.abi(), id.flavour()),
             ("6.1", "6.1.0-50", Flavour::Amd64)
         );
+    }
+
+    #[test]
+    fn knows_which_kbuild_package_serves_a_kernel() {
+        let name = |release| TargetId::debian(release).unwrap().kbuild();
+        assert_eq!(name("6.1.0-50-cloud-amd64"), "linux-kbuild-6.1");
+        assert_eq!(name("6.12.117+deb12-amd64"), "linux-kbuild-6.12.117+deb12");
     }
 
     #[test]

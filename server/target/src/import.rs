@@ -74,7 +74,7 @@ pub(crate) fn import(
     let build = directory.join("build");
     create_dir(&build)?;
     prepare::prepare(
-        (id.release(), &package_version),
+        (id.release(), &package_version, &cc_version_text),
         &cache.source(&package_version),
         &headers,
         &build,

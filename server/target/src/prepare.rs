@@ -10,9 +10,6 @@ use crate::recipe::{
     Access, Mount, Recipe, SANDBOX_BUILD, SANDBOX_SOURCE, base_system, environment,
 };
 
-/// The compiler of every Debian 12 kernel.
-pub(crate) const COMPILER: &str = "gcc-12";
-
 /// The configuration's line that names the compiler.
 pub(crate) fn compiler_of_config(config: &Path) -> Result<String, Error> {
     let text = fs::read_to_string(config).context("read", config)?;
@@ -29,9 +26,25 @@ fn parse_compiler(config: &str) -> Option<String> {
     Some(line.strip_prefix('"')?.strip_suffix('"')?.to_owned())
 }
 
+/// The program that a compiler's version line begins with, `gcc-12` or `x86_64-linux-gnu-gcc-12`: called by another
+/// name it prints another line, and the kernel's configuration would change. It becomes a command, so nothing else
+/// is accepted.
+pub(crate) fn compiler(cc_version_text: &str) -> Option<&str> {
+    let program = cc_version_text.split(' ').next()?;
+    let name = program.strip_prefix("x86_64-linux-gnu-").unwrap_or(program);
+    let version = name.strip_prefix("gcc-")?;
+    let number =
+        (1..=2).contains(&version.len()) && version.bytes().all(|byte| byte.is_ascii_digit());
+    number.then_some(program)
+}
+
 /// Refuses unless the installed compiler is the one that the kernel was built with, to the letter.
 pub(crate) fn check_compiler(release: &str, cc_version_text: &str) -> Result<(), Error> {
-    same_compiler(release, cc_version_text, &version_line(COMPILER, COMPILER)?)
+    let installed = match compiler(cc_version_text) {
+        Some(program) => version_line(program, "gcc-12")?,
+        None => "gcc-N".to_owned(),
+    };
+    same_compiler(release, cc_version_text, &installed)
 }
 
 fn same_compiler(release: &str, kernel: &str, installed: &str) -> Result<(), Error> {
@@ -42,23 +55,25 @@ fn same_compiler(release: &str, kernel: &str, installed: &str) -> Result<(), Err
         what: "the compilers",
         left_name: format!("the configuration of {release}"),
         left: kernel.to_owned(),
-        right_name: format!("{COMPILER} --version"),
+        right_name: "the machine".to_owned(),
         right: installed.to_owned(),
-        remedy: "only the same compiler makes the same code: install that gcc-12",
+        remedy: "only the same compiler makes the same code: install that one",
     }
     .into())
 }
 
 /// `make` in the build tree with everything that its flags and generated headers depend on.
-pub(crate) fn make(release: &str, package_version: &str, jobs: usize) -> Vec<String> {
+pub(crate) fn make(release: &str, package_version: &str, cc_version_text: &str) -> Vec<String> {
+    let jobs = std::thread::available_parallelism().map_or(1, usize::from);
+    let compiler = compiler(cc_version_text).unwrap_or("gcc");
     vec![
         "make".to_owned(),
         "-C".to_owned(),
         SANDBOX_SOURCE.to_owned(),
         format!("O={SANDBOX_BUILD}"),
         format!("-j{jobs}"),
-        format!("CC={COMPILER}"),
-        format!("HOSTCC={COMPILER}"),
+        format!("CC={compiler}"),
+        format!("HOSTCC={compiler}"),
         format!("KERNELRELEASE={release}"),
         // These fill in LINUX_PACKAGE_ID, which hung_task.c and dump_stack.c print.
         "DISTRIBUTION_OFFICIAL_BUILD=1".to_owned(),
@@ -69,7 +84,7 @@ pub(crate) fn make(release: &str, package_version: &str, jobs: usize) -> Vec<Str
 
 /// Prepares `build` (which must exist and be empty) from `headers`' configuration and symbol versions.
 pub(crate) fn prepare(
-    (release, package_version): (&str, &str),
+    (release, package_version, cc_version_text): (&str, &str, &str),
     source: &Path,
     headers: &Path,
     build: &Path,
@@ -78,8 +93,7 @@ pub(crate) fn prepare(
         let from = headers.join(from);
         fs::copy(&from, build.join(to)).context("copy", &from)?;
     }
-    let jobs = std::thread::available_parallelism().map_or(1, usize::from);
-    let mut argv = make(release, package_version, jobs);
+    let mut argv = make(release, package_version, cc_version_text);
     argv.extend(["-s", "olddefconfig", "prepare", "modules_prepare"].map(str::to_owned));
     let recipe = Recipe {
         mounts: vec![
@@ -151,6 +165,23 @@ mod tests {
             parse_compiler("CONFIG_SMP=y\nCONFIG_CC_VERSION_TEXT=gcc\n"),
             None
         );
+    }
+
+    #[test]
+    fn only_a_gcc_becomes_a_command() {
+        for (line, program) in [
+            ("gcc-12 (Debian 12.2.0-14+deb12u1) 12.2.0", Some("gcc-12")),
+            (
+                "x86_64-linux-gnu-gcc-12 (Debian 1) 12.2.0",
+                Some("x86_64-linux-gnu-gcc-12"),
+            ),
+            ("clang version 14", None),
+            ("/bin/gcc-12 x", None),
+            ("gcc-12;id x", None),
+            ("", None),
+        ] {
+            assert_eq!(compiler(line), program, "{line}");
+        }
     }
 
     #[test]

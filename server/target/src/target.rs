@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use crate::cache::Cache;
 use crate::error::{Context, Error};
 use crate::id::{Flavour, TargetId};
-use crate::prepare::make;
+use crate::prepare::{self, make};
 use crate::progress::Progress;
 use crate::recipe::{
     Access, Mount, Recipe, SANDBOX_BUILD, SANDBOX_MODULE, SANDBOX_SOURCE, environment,
@@ -201,6 +201,11 @@ impl Target {
         &self.record.cc_version_text
     }
 
+    /// The compiler as it has to be called, such as `gcc-12`.
+    pub fn compiler(&self) -> &str {
+        prepare::compiler(self.cc_version_text()).unwrap_or("gcc")
+    }
+
     /// The kernel's banner, as /proc/version shows it.
     pub fn banner(&self) -> &str {
         &self.record.banner
@@ -239,8 +244,7 @@ impl Target {
 
     /// The headers packages' build tools.
     pub fn kbuild_dir(&self) -> PathBuf {
-        self.root()
-            .join(format!("usr/lib/linux-kbuild-{}", self.record.id.series()))
+        self.root().join("usr/lib").join(self.record.id.kbuild())
     }
 
     /// The kernel image as it boots.
@@ -285,8 +289,11 @@ impl Target {
     }
 
     fn make(&self) -> Vec<String> {
-        let jobs = std::thread::available_parallelism().map_or(1, usize::from);
-        make(self.release(), self.package_version(), jobs)
+        make(
+            self.release(),
+            self.package_version(),
+            self.cc_version_text(),
+        )
     }
 
     fn recipe(&self, build: Access, argv: Vec<String>) -> Recipe {
