@@ -119,7 +119,7 @@ fn contents(unit: &Unit, id: AtomId, depth: u32) -> Vec<u8> {
             Target::External(symbol) => {
                 out.extend_from_slice(unit.object.symbol(symbol).name.as_bytes());
             }
-            Target::Atom(target) if unit.atoms[target].is_content && depth < 4 => {
+            Target::Atom(target) if unit.atoms[target].is_content && depth < 2 => {
                 out.extend_from_slice(&contents(unit, target, depth + 1));
             }
             Target::Atom(target) => {

@@ -226,7 +226,7 @@ fn alternatives_at(atom: &Atom, offset: u64) -> usize {
         .filter(|e| {
             let start = e.owner_offset();
             let length = i64::from(e.bytes.get(10).copied().unwrap_or(0));
-            i64::try_from(offset).is_ok_and(|at| at >= start && at < start + length)
+            i64::try_from(offset).is_ok_and(|at| at >= start && at < start.saturating_add(length))
         })
         .count()
 }

@@ -364,3 +364,34 @@ fn a_match_only_update_has_no_code() {
     assert_eq!(&update.bytes[16..26], b"rsp_match\0");
     assert!(!file.sections.iter().any(|s| s.kind.is_code()));
 }
+
+#[test]
+fn flipped_bytes_never_panic() {
+    let pre = format!(
+        "{HEAD}static int c; int g(int a) {{ return take(a); }} int f(int a) {{ c++; return hidden(a) + sink(\"x\"); }}"
+    );
+    let post = pre.replace("hidden(a)", "hidden(g(a)) + sink(f)");
+    let (reference, pre, post) = (
+        compile(&pre, &FLAGS),
+        compile(&pre, &SPLIT),
+        compile(&post, &SPLIT),
+    );
+    let mut seed = 0x2545_f491_4f6c_dd1d_u64;
+    for round in 0..1500 {
+        let mut objects = [reference.clone(), pre.clone(), post.clone()];
+        for _ in 0..2 {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            let bad = &mut objects[round % 3];
+            let at = (seed >> 33) as usize % bad.len();
+            bad[at] ^= 1 << (seed >> 20 & 7);
+        }
+        let [reference, pre, post] = &objects;
+        let unit = UnitInput {
+            name: "unit.c",
+            reference,
+            pre,
+            post,
+        };
+        let _ = write_delta("rsp_test", "vmlinux", &[unit], &symvers());
+    }
+}

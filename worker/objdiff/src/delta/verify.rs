@@ -23,6 +23,15 @@ struct LateRecord {
     kind: u32,
 }
 
+/// A field of post.o, and where it went.
+struct Field<'f> {
+    at: Ref,
+    reloc: &'f Reloc,
+    link: &'f Link,
+    place: (SectionId, u64),
+    in_table: bool,
+}
+
 struct Check<'a> {
     set: &'a Set<'a>,
     draft: &'a Draft,
@@ -124,7 +133,13 @@ impl Check<'_> {
         }
         let id = section.id;
         for (reloc, link) in relocs.iter().zip(&atom.links) {
-            self.field(at, reloc, link, (id, reloc.offset - atom.start))?;
+            self.field(&Field {
+                at,
+                reloc,
+                link,
+                place: (id, reloc.offset - atom.start),
+                in_table: false,
+            })?;
         }
         let placed = self.draft.entries.get(&at).cloned().unwrap_or_default();
         if placed.len() != atom.entries.len() {
@@ -152,20 +167,21 @@ impl Check<'_> {
                 return Err(wrong(format!("an entry about {label} lost a reference")));
             }
             for (reloc, link) in relocs.iter().zip(&entry.links) {
-                self.field(at, reloc, link, (id, start + reloc.offset - entry.start))?;
+                self.field(&Field {
+                    at,
+                    reloc,
+                    link,
+                    place: (id, start + reloc.offset - entry.start),
+                    in_table: true,
+                })?;
             }
         }
         Ok(())
     }
 
     /// One field of post.o against the same field of the file.
-    fn field(
-        &mut self,
-        at: Ref,
-        reloc: &Reloc,
-        link: &Link,
-        place: (SectionId, u64),
-    ) -> Result<(), DiffError> {
+    fn field(&mut self, field: &Field<'_>) -> Result<(), DiffError> {
+        let (reloc, place) = (field.reloc, field.place);
         self.seen += 1;
         let section = self.file.section(place.0);
         let fail = |what: &str| wrong(format!("{}+{:#x}: {what}", section.name, place.1));
@@ -175,8 +191,7 @@ impl Check<'_> {
                 if kept.kind != reloc.kind {
                     return Err(fail("relocation of another type"));
                 }
-                self.kept_target(at, reloc, link, kept)
-                    .map_err(|what| fail(&what))
+                self.kept_target(field, kept).map_err(|what| fail(&what))
             }
             (None, Some(late)) => {
                 let end = place.1 + reloc.kind.width();
@@ -189,15 +204,15 @@ impl Check<'_> {
                 if late.kind != reloc.kind.elf() {
                     return Err(fail("late relocation of another type"));
                 }
-                self.late_target(at, reloc, link, late)
-                    .map_err(|what| fail(&what))
+                self.late_target(field, late).map_err(|what| fail(&what))
             }
             (None, None) => Err(fail("a reference is gone")),
             (Some(_), Some(_)) => Err(fail("a reference is there twice")),
         }
     }
 
-    fn kept_target(&self, at: Ref, reloc: &Reloc, link: &Link, kept: &Reloc) -> Result<(), String> {
+    fn kept_target(&self, field: &Field<'_>, kept: &Reloc) -> Result<(), String> {
+        let (at, reloc, link) = (field.at, field.reloc, field.link);
         let post = &self.set.units[at.0].post;
         let symbol = post.object.symbol(reloc.symbol);
         let written = self.file.symbol(kept.symbol);
@@ -221,6 +236,12 @@ impl Check<'_> {
                 .find_map(|(unit, d)| Some((unit, d.post.global(&symbol.name)?)))
                 .ok_or_else(|| format!("{} has become local", symbol.name))?,
         };
+        if !field.in_table && self.takes_address(link, (unit, target)) {
+            return Err(format!(
+                "takes the address of the replacement of {}",
+                symbol.name
+            ));
+        }
         let meant = self.draft.places.get(&(unit, target));
         if meant.map(|index| *index as u32 + 1) != Some(section.0) {
             return Err(format!("refers to another section for {}", symbol.name));
@@ -239,13 +260,15 @@ impl Check<'_> {
         Ok(())
     }
 
-    fn late_target(
-        &self,
-        at: Ref,
-        reloc: &Reloc,
-        link: &Link,
-        late: &LateRecord,
-    ) -> Result<(), String> {
+    /// Nothing but a call, a jump or a table may be aimed at a replacement's
+    /// entry: the address of a function is that of the running one.
+    fn takes_address(&self, link: &Link, to: Ref) -> bool {
+        let is_entry = self.set.units[to.0].replaced.contains(&to.1) && link.target_offset() == 0;
+        is_entry && !link.is_branch
+    }
+
+    fn late_target(&self, field: &Field<'_>, late: &LateRecord) -> Result<(), String> {
+        let (at, reloc, link) = (field.at, field.reloc, field.link);
         let diff = &self.set.units[at.0];
         let name = self
             .names

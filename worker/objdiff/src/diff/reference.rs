@@ -1,6 +1,6 @@
 //! Checks against the reference object, which is what runs.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::atoms::{AtomId, Target, Unit};
 use crate::elf::{Binding, SectionKind, Symbol, SymbolKind};
@@ -79,7 +79,27 @@ impl UnitDiff {
                 refused.push(refusal);
             }
         }
+        if !self.replaced.is_empty() {
+            refused.extend(self.check_inlining());
+        }
         self.plan.refused.append(&mut refused);
+    }
+
+    /// What is inlined where must not depend on the flags that pre and the
+    /// reference differ in: otherwise a changed function could live on inside
+    /// a caller that seems unchanged. Same functions with the same calls out of
+    /// the unit show that.
+    fn check_inlining(&self) -> Option<Refusal> {
+        let (ours, theirs) = (foreign_calls(&self.pre), foreign_calls(&self.reference));
+        let differs = |name: &&String| ours.get(*name) != theirs.get(*name);
+        let name = ours.keys().chain(theirs.keys()).find(differs)?;
+        Some(Refusal::new(
+            "reference-differs",
+            name,
+            format!(
+                "{name} is compiled to other code with -ffunction-sections, so that inlined changes could be missed"
+            ),
+        ))
     }
 
     fn check_function(&self, was: AtomId, name: &str) -> Result<(), Refusal> {
@@ -155,6 +175,28 @@ impl UnitDiff {
         }
         Ok(())
     }
+}
+
+/// Per function: how often it refers to which symbol of another unit. Cold
+/// parts count with their function.
+fn foreign_calls(unit: &Unit) -> BTreeMap<String, BTreeMap<&str, usize>> {
+    let mut calls: BTreeMap<String, BTreeMap<&str, usize>> = BTreeMap::new();
+    for (id, atom) in unit.atoms.iter().enumerate() {
+        let Some(name) = unit.name_of(atom.parent.unwrap_or(id)) else {
+            continue;
+        };
+        if !atom.is_function() {
+            continue;
+        }
+        let own = calls.entry(name.to_owned()).or_default();
+        for link in &atom.links {
+            if let Target::External(symbol) = link.target {
+                *own.entry(unit.object.symbol(symbol).name.as_str())
+                    .or_default() += 1;
+            }
+        }
+    }
+    calls
 }
 
 /// Source functions that refer to an atom.

@@ -335,3 +335,25 @@ fn flipped_bytes_never_panic() {
         assert!(diff_unit("unit.c", &good[..end], &good, &good).is_err());
     }
 }
+
+#[test]
+fn a_reference_with_other_inlining_is_refused() {
+    let (pre, post) = (
+        format!(
+            "{HEAD}noinline int in(int a) {{ return take(a); }} int f(int a) {{ return in(a) + 1; }}"
+        ),
+        format!(
+            "{HEAD}noinline int in(int a) {{ return take(a + 1); }} int f(int a) {{ return in(a) + 1; }}"
+        ),
+    );
+    let inlined = pre.replace("return in(a)", "return take(a)");
+    let reference = compile(&inlined, &SPLIT[2..]);
+    let plan = diff_unit(
+        "unit.c",
+        &reference,
+        &compile(&pre, &SPLIT),
+        &compile(&post, &SPLIT),
+    )
+    .unwrap();
+    assert_eq!(codes(&plan), [("reference-differs", "f")]);
+}
