@@ -11,9 +11,9 @@ pub struct Target {
     pub release: String,
     /// The distribution's package version.
     pub package_version: String,
-    /// For example `cloud`.
+    /// For example `cloud-amd64`.
     pub flavour: String,
-    /// For example `amd64`.
+    /// For example `x86_64`.
     pub arch: String,
     /// sha256 over the target's inputs, in hex.
     pub digest: String,

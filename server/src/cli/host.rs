@@ -2,7 +2,7 @@
 
 use super::{
     Connection,
-    output::{dim, json},
+    output::{dim, json, say},
 };
 use clap::Subcommand;
 use std::process::ExitCode;
@@ -31,10 +31,10 @@ impl Host {
             return Ok(ExitCode::SUCCESS);
         }
         if hosts.is_empty() {
-            println!("no host has enrolled");
+            say!("no host has enrolled");
         }
         for host in hosts {
-            println!(
+            say!(
                 "{}  {:<24} {:<34} {} applied  {}",
                 host.id,
                 host.name,

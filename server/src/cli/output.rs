@@ -55,9 +55,28 @@ pub(super) fn status(status: JobStatus) -> String {
     coloured(format!("{status:<10}"), style)
 }
 
+/// Like `println!`, but a reader that has seen enough (`… | head`) ends the
+/// program without a word.
+macro_rules! say {
+    ($($text:tt)*) => { crate::cli::output::line(format_args!($($text)*)) };
+}
+pub(super) use say;
+
+/// What [`say!`] expands to.
+pub(super) fn line(text: std::fmt::Arguments<'_>) {
+    use std::io::Write;
+    let mut out = stdout().lock();
+    if let Err(error) = writeln!(out, "{text}").and_then(|()| out.flush()) {
+        if error.kind() != std::io::ErrorKind::BrokenPipe {
+            eprintln!("error: can't write to standard output: {error}");
+        }
+        std::process::exit(1);
+    }
+}
+
 /// JSON for machines.
 pub(super) fn json(value: &impl serde::Serialize) -> anyhow::Result<()> {
-    println!("{}", serde_json::to_string_pretty(value)?);
+    say!("{}", serde_json::to_string_pretty(value)?);
     Ok(())
 }
 

@@ -1,7 +1,7 @@
 //! `resplice-server serve`.
 
 use super::output::{bold, dim};
-use crate::{App, Config, catalogue::Imported, serve};
+use crate::{App, Config, auth::TokenFiles, catalogue::Imported, serve};
 use anyhow::Context;
 use clap::Args;
 use resplice_target::Cache;
@@ -50,13 +50,23 @@ impl Serve {
         if !address.ip().is_loopback() {
             tracing::warn!(%address, "plain HTTP on a network: put a TLS proxy in front, tokens go over it");
         }
-        println!("listening on {}", bold(format!("http://{address}")));
-        for (role, file) in tokens.0 {
-            println!("{}", dim(format!("  {role:<9} {}", file.display())));
-        }
+        banner(address, &tokens);
         serve::serve(app, listener, serve::stop_signal()).await?;
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// Says where it listens and where the tokens lie, if anyone wants to know: a
+/// closed standard output must not stop a server.
+fn banner(address: SocketAddr, tokens: &TokenFiles) {
+    use std::io::Write;
+    let mut text = format!("listening on {}\n", bold(format!("http://{address}")));
+    for (role, file) in &tokens.0 {
+        text.push_str(&dim(format!("  {role:<9} {}", file.display())));
+        text.push('\n');
+    }
+    let mut out = std::io::stdout();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }
 
 fn start_logs(json: bool) {

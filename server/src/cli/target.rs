@@ -1,6 +1,6 @@
 //! `resplice-server target …`.
 
-use super::output::{bold, dim, json};
+use super::output::{bold, dim, json, say};
 use crate::catalogue::describe;
 use anyhow::Context;
 use clap::Subcommand;
@@ -77,8 +77,8 @@ fn import(spec: &TargetSpec, place: &Place) -> anyhow::Result<()> {
     if place.json {
         return json(&describe(&target));
     }
-    println!("{}  {}", bold(target.id()), target.package_version());
-    println!(
+    say!("{}  {}", bold(target.id()), target.package_version());
+    say!(
         "{}",
         dim(format!("  sha256 of its inputs {}", target.digest()))
     );
@@ -88,7 +88,7 @@ fn import(spec: &TargetSpec, place: &Place) -> anyhow::Result<()> {
 fn list_archive(place: &Place) -> anyhow::Result<()> {
     for kernel in resplice_target::list()? {
         if place.json {
-            println!(
+            say!(
                 "{}",
                 serde_json::json!({
                     "id": kernel.id.to_string(),
@@ -105,7 +105,7 @@ fn list_archive(place: &Place) -> anyhow::Result<()> {
                 missing.join(", ")
             ),
         };
-        println!(
+        say!(
             "{:<36} {}{}",
             kernel.id.to_string(),
             kernel.package_version,
@@ -122,11 +122,11 @@ fn list(place: &Place) -> anyhow::Result<()> {
         return json(&targets.iter().map(describe).collect::<Vec<_>>());
     }
     if targets.is_empty() {
-        println!("no target is imported in {}", cache.root().display());
-        println!("import one with `resplice-server target import debian:latest-cloud`");
+        say!("no target is imported in {}", cache.root().display());
+        say!("import one with `resplice-server target import debian:latest-cloud`");
     }
     for target in targets {
-        println!(
+        say!(
             "{:<36} {}",
             target.id().to_string(),
             target.package_version()
@@ -153,12 +153,12 @@ fn show(id: &TargetId, place: &Place) -> anyhow::Result<()> {
         shown["inputs"] = inputs.into();
         return json(&shown);
     }
-    println!("{}", bold(target.id()));
-    println!("  package   {}", target.package_version());
-    println!("  compiler  {}", target.cc_version_text());
-    println!("  digest    {}", target.digest());
+    say!("{}", bold(target.id()));
+    say!("  package   {}", target.package_version());
+    say!("  compiler  {}", target.cc_version_text());
+    say!("  digest    {}", target.digest());
     for input in target.inputs() {
-        println!("  {}  {} {}", dim(&input.sha256), input.name, input.version);
+        say!("  {}  {} {}", dim(&input.sha256), input.name, input.version);
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use super::{
     Connection,
-    output::{bold, dim, json, status},
+    output::{bold, dim, json, say, status},
     watch,
 };
 use anyhow::{Context, bail};
@@ -146,8 +146,8 @@ impl Update {
                 if as_json {
                     json(&update)?;
                 } else {
-                    println!("released {}", bold(&update.name));
-                    println!("{}", update_page(client.server(), id));
+                    say!("released {}", bold(&update.name));
+                    say!("{}", update_page(client.server(), id));
                 }
                 Ok(ExitCode::SUCCESS)
             }
@@ -160,8 +160,8 @@ impl Upload {
         let client = self.connection.client()?;
         let update = client.upload(&self.read()?).await?;
         if !self.json {
-            println!("uploaded {}", bold(&update.name));
-            println!("{}", update_page(client.server(), update.id));
+            say!("uploaded {}", bold(&update.name));
+            say!("{}", update_page(client.server(), update.id));
         }
         if !self.wait {
             if self.json {
@@ -260,11 +260,11 @@ async fn list(client: &Client, as_json: bool, limit: u64) -> anyhow::Result<Exit
         return Ok(ExitCode::SUCCESS);
     }
     if page.updates.is_empty() {
-        println!("there are no updates");
+        say!("there are no updates");
     }
     for update in page.updates {
         let released = if update.released { "released" } else { "" };
-        println!(
+        say!(
             "{}  {}  {} {}",
             update.id,
             bold(&update.name),
@@ -272,7 +272,7 @@ async fn list(client: &Client, as_json: bool, limit: u64) -> anyhow::Result<Exit
             dim(released)
         );
         for target in update.targets {
-            println!("  {} {}", status(target.status), target.target);
+            say!("  {} {}", status(target.status), target.target);
         }
     }
     Ok(ExitCode::SUCCESS)

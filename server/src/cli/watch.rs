@@ -1,6 +1,6 @@
 //! An update as it is built, and as it stands.
 
-use super::output::{bold, coloured, dim, safe_line, status};
+use super::output::{bold, coloured, dim, safe_line, say, status};
 use anyhow::Context;
 use owo_colors::Style;
 use resplice_api::{
@@ -79,44 +79,45 @@ impl Lines {
             return;
         }
         match &self.prefix {
-            Some(prefix) => println!("{} {}", dim(prefix), safe_line(line)),
-            None => println!("{}", safe_line(line)),
+            Some(prefix) => say!("{} {}", dim(prefix), safe_line(line)),
+            None => say!("{}", safe_line(line)),
         }
     }
 }
 
 /// Prints all about an update.
 pub(super) fn show(update: &Update, server: &str) {
-    println!("{}  {}", bold(&update.name), update.cves.join(" "));
-    println!(
+    say!("{}  {}", bold(&update.name), update.cves.join(" "));
+    say!(
         "  uploaded  {:.0} by {}",
-        update.created_at, update.uploaded_by
+        update.created_at,
+        update.uploaded_by
     );
     match &update.released {
-        Some(release) => println!("  released  {:.0} by {}", release.at, release.by),
-        None => println!("  released  {}", dim("no")),
+        Some(release) => say!("  released  {:.0} by {}", release.at, release.by),
+        None => say!("  released  {}", dim("no")),
     }
-    println!("  files     {}", update.files.join(" "));
+    say!("  files     {}", update.files.join(" "));
     for job in &update.jobs {
         show_job(job);
     }
     for report in &update.reports {
         show_report(report);
     }
-    println!("{}", update_page(server, update.id));
+    say!("{}", update_page(server, update.id));
 }
 
 fn show_job(job: &Job) {
-    println!("  {} {}", status(job.status), job.target);
+    say!("  {} {}", status(job.status), job.target);
     if let Some(reason) = &job.reason {
         for line in reason.lines() {
-            println!("             {}", safe_line(line.as_bytes()));
+            say!("             {}", safe_line(line.as_bytes()));
         }
     }
     show_steps(&job.steps);
     if let Some(package) = &job.package {
         let text = format!("package {} {} bytes", package.sha256, package.bytes);
-        println!("             {}", dim(text));
+        say!("             {}", dim(text));
     }
 }
 
@@ -131,7 +132,7 @@ fn show_report(report: &HostReport) {
         Some(ns) => format!("  pause {}.{} µs", ns / 1000, ns / 100 % 10),
         None => String::new(),
     };
-    println!(
+    say!(
         "  {event} {} at {:.0}{pause}",
         safe_line(report.host_name.as_bytes()),
         report.received_at
@@ -147,7 +148,7 @@ fn show_steps(steps: &[Step]) {
         } else {
             dim("·")
         };
-        println!(
+        say!(
             "           {mark} {:<12} {:>6}.{:03} s",
             safe_line(step.name.as_bytes()),
             step.millis / 1000,

@@ -189,8 +189,18 @@ pub async fn claim(db: &Db, claim: &Claim<'_>) -> Result<Option<Job>, Error> {
 /// # Errors
 /// The database's.
 pub async fn holds<C: ConnectionTrait>(db: &C, id: JobId, attempt: u32) -> Result<bool, Error> {
-    let job = find(db, id).await?;
-    Ok(job.is_some_and(|job| job.status == JobStatus::Running && job.attempt == attempt))
+    #[derive(FromQueryResult)]
+    struct Holder {
+        attempt: i64,
+    }
+    let holder: Option<Holder> = row(
+        db,
+        "look up a job",
+        "SELECT attempt FROM jobs WHERE id = $1 AND status = 'running'",
+        vec![id.to_string().into()],
+    )
+    .await?;
+    Ok(holder.is_some_and(|holder| holder.attempt == i64::from(attempt)))
 }
 
 /// Extends the lease and records the steps so far; false if the attempt does not

@@ -5,6 +5,7 @@
 
 mod access;
 mod bad_input;
+mod crash;
 mod fencing;
 mod lifecycle;
 mod log;

@@ -87,16 +87,15 @@ impl Service {
 
     /// Stops the service and starts another one on the same directory.
     pub async fn restart(self) -> Self {
-        let Self {
-            dir,
-            lease,
-            stop,
-            task,
-            ..
-        } = self;
-        stop.send(()).unwrap();
-        task.await.unwrap().unwrap();
-        Self::run(dir, lease).await
+        let lease = self.lease;
+        Self::run(self.stop().await, lease).await
+    }
+
+    /// Stops the service and leaves its directory.
+    pub async fn stop(self) -> Arc<tempfile::TempDir> {
+        self.stop.send(()).unwrap();
+        self.task.await.unwrap().unwrap();
+        self.dir
     }
 
     pub fn data(&self) -> &Path {

@@ -74,7 +74,7 @@ impl Client {
         while let Some(chunk) = response
             .chunk()
             .await
-            .map_err(|source| Error::Send { operation, source })?
+            .map_err(|cause| Error::Send { operation, cause })?
         {
             if *bytes + chunk.len() as u64 > max_bytes {
                 return Err(Error::TooLarge {

@@ -2,7 +2,8 @@
 
 use crate::Problem;
 
-/// Why a call to the server failed.
+/// Why a call to the server failed. The texts hold all causes: none of them has a
+/// source of its own, so whoever prints the chain prints nothing twice.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -16,14 +17,14 @@ pub enum Error {
     },
     /// The HTTP client can't be set up.
     #[error("can't set up TLS: {}", chain(.0))]
-    SetUp(#[source] reqwest::Error),
+    SetUp(reqwest::Error),
     /// The server could not be reached, or the connection broke.
-    #[error("can't {operation}: {}", chain(.source))]
+    #[error("can't {operation}: {}", chain(.cause))]
     Send {
         /// What was tried.
         operation: &'static str,
         /// What went wrong.
-        source: reqwest::Error,
+        cause: reqwest::Error,
     },
     /// The server refused.
     #[error("can't {operation}: {} ({})", .problem.detail, .problem.status)]
@@ -59,7 +60,7 @@ pub enum Error {
     },
     /// The local copy of a package can't be read or written.
     #[error("can't keep the downloaded package: {0}")]
-    Keep(#[source] std::io::Error),
+    Keep(std::io::Error),
 }
 
 impl Error {

@@ -109,7 +109,7 @@ async fn send(operation: &'static str, request: RequestBuilder) -> Result<Respon
     let response = request
         .send()
         .await
-        .map_err(|source| Error::Send { operation, source })?;
+        .map_err(|cause| Error::Send { operation, cause })?;
     if response.status().is_success() || response.status() == StatusCode::NOT_MODIFIED {
         return Ok(response);
     }
@@ -149,7 +149,7 @@ async fn read(
     while let Some(chunk) = response
         .chunk()
         .await
-        .map_err(|source| Error::Send { operation, source })?
+        .map_err(|cause| Error::Send { operation, cause })?
     {
         if body.len() + chunk.len() > limit {
             return Err(Error::Answer {
