@@ -121,7 +121,7 @@ pub async fn build(
             id: id.clone(),
             module: match &object {
                 KernelObject::Vmlinux => None,
-                KernelObject::Module { name, .. } => Some(name.clone()),
+                KernelObject::Module(name) => Some(name.clone()),
             },
             core: core.module.clone(),
             update: update.clone(),

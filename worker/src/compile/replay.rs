@@ -18,13 +18,8 @@ const MAX_COMMAND_BYTES: usize = 1 << 20;
 pub enum KernelObject {
     /// The kernel itself.
     Vmlinux,
-    /// A module.
-    Module {
-        /// As the kernel lists it: `nf_tables`.
-        name: String,
-        /// Its file without `.ko`, below `kernel/`: `net/netfilter/nf_tables`.
-        path: String,
-    },
+    /// A module, as the kernel lists it: `nf_tables`.
+    Module(String),
 }
 
 impl KernelObject {
@@ -33,7 +28,7 @@ impl KernelObject {
     pub fn name(&self) -> &str {
         match self {
             Self::Vmlinux => "vmlinux",
-            Self::Module { name, .. } => name,
+            Self::Module(name) => name,
         }
     }
 }
@@ -104,7 +99,7 @@ impl Replay {
             return Err(error("something other than objtool follows the compiler"));
         }
         let kernel_object =
-            kernel_object(&compiler).ok_or_else(|| error("it has no KBUILD_MODFILE"))?;
+            kernel_object(&compiler).ok_or_else(|| error("it does not name one module"))?;
         Ok(Self {
             object: object.to_owned(),
             compiler,
@@ -154,27 +149,17 @@ impl Replay {
     }
 }
 
-/// Modular units are compiled with `-DMODULE`; all of them know the file that
-/// they are linked into.
+/// Modular units are compiled with `-DMODULE` and know the module's name. One
+/// that is linked into several modules has all their names.
 fn kernel_object(compiler: &[String]) -> Option<KernelObject> {
     if !compiler.iter().any(|word| word == "-DMODULE") {
         return Some(KernelObject::Vmlinux);
     }
-    let path = compiler
+    let name = compiler
         .iter()
-        .find_map(|word| word.strip_prefix("-DKBUILD_MODFILE=\"")?.strip_suffix('"'))?;
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/_-.".contains(&byte);
-    if path.is_empty()
-        || !path.bytes().all(plain)
-        || path.split('/').any(|part| part.starts_with('.'))
-    {
-        return None;
-    }
-    let file = path.rsplit('/').next().unwrap_or(path);
-    Some(KernelObject::Module {
-        name: file.replace('-', "_"),
-        path: path.to_owned(),
-    })
+        .find_map(|word| word.strip_prefix("-DKBUILD_MODNAME=\"")?.strip_suffix('"'))?;
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    (!name.is_empty() && name.bytes().all(plain)).then(|| KernelObject::Module(name.to_owned()))
 }
 
 #[cfg(test)]
@@ -183,7 +168,7 @@ mod tests {
     use super::*;
 
     const SAVED: &str = "cmd_net/a.o := gcc-12 -Wp,-MMD,net/.a.o.d -DMODULE -DX='a b' \
-        -DKBUILD_MODFILE='\"net/my-mod\"' -DH='\"$(pound)\"' -D'Y=$$z' -c -o net/a.o /resplice/source/net/a.c   ; \
+        -DKBUILD_MODNAME='\"my_mod\"' -DH='\"$(pound)\"' -D'Y=$$z' -c -o net/a.o /resplice/source/net/a.c   ; \
         ./tools/objtool/objtool --orc --module net/a.o\n\nsource_net/a.o := x\n";
 
     #[test]
@@ -203,7 +188,7 @@ mod tests {
                 "-Wp,-MMD,/out/0.o.d",
                 "-DMODULE",
                 "-DX=a b",
-                "-DKBUILD_MODFILE=\"net/my-mod\"",
+                "-DKBUILD_MODNAME=\"my_mod\"",
                 "-DH=\"#\"",
                 "-DY=$z",
                 "-ffunction-sections",
@@ -225,10 +210,7 @@ mod tests {
     #[test]
     fn a_unit_knows_the_object_that_it_is_part_of() {
         let replay = Replay::parse(SAVED, "net/a.o").unwrap();
-        let expected = KernelObject::Module {
-            name: "my_mod".to_owned(),
-            path: "net/my-mod".to_owned(),
-        };
+        let expected = KernelObject::Module("my_mod".to_owned());
         assert_eq!(*replay.kernel_object(), expected);
         let builtin = SAVED.replace("-DMODULE ", "");
         let replay = Replay::parse(&builtin, "net/a.o").unwrap();
@@ -243,7 +225,7 @@ mod tests {
             "cmd_net/a.o := as -c -o net/a.o",
             "cmd_net/a.o := gcc-12 -c -o net/a.o x.c ; rm -rf net/a.o",
             "cmd_net/a.o := gcc-12 -c -o net/a.o 'x.c",
-            "cmd_net/a.o := gcc-12 -DMODULE -DKBUILD_MODFILE='\"../x\"' -c -o net/a.o x.c",
+            "cmd_net/a.o := gcc-12 -DMODULE -DKBUILD_MODNAME='\"a:b\"' -c -o net/a.o x.c",
         ] {
             assert!(Replay::parse(text, "net/a.o").is_err(), "{text}");
         }

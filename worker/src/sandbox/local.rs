@@ -121,8 +121,8 @@ impl Local {
             let option = if *writable { "--bind" } else { "--ro-bind" };
             add(&[option, &host.to_string_lossy(), guest]);
         }
-        // What bubblewrap made itself is a tmpfs; nothing is left to write there.
-        add(&["--remount-ro", "/"]);
+        // What bubblewrap made itself are tmpfs; nothing is left to write there.
+        add(&["--remount-ro", "/", "--remount-ro", "/dev"]);
         add(&["--clearenv", "--chdir", &step.cwd]);
         for (name, value) in super::base_environment().iter().chain(&step.env) {
             add(&["--setenv", name, value]);

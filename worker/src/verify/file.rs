@@ -11,7 +11,10 @@ use resplice_objdiff::{
 };
 use resplice_target::Target;
 use serde::Serialize;
-use std::fs;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 /// Most functions that a report lists.
 const MAX_LISTED: usize = 200;
@@ -100,10 +103,7 @@ pub fn against_file(
     }
     let path = match object {
         KernelObject::Vmlinux => target.vmlinux(),
-        KernelObject::Module { path, .. } => target
-            .modules_dir()
-            .join("kernel")
-            .join(format!("{path}.ko")),
+        KernelObject::Module(name) => module_file(&target.modules_dir(), name)?,
     };
     let bytes = fs::read(&path).map_err(Error::file("read", &path))?;
     let broken = |error: &dyn std::fmt::Display| {
@@ -114,12 +114,38 @@ pub fn against_file(
             let file = KernelFile::parse(&bytes).map_err(|error| broken(&error))?;
             match_file(builder.image(), &file)
         }
-        KernelObject::Module { .. } => {
+        KernelObject::Module(_) => {
             let file = ModuleFile::parse(&bytes).map_err(|error| broken(&error))?;
             match_file(builder.image(), &file)
         }
     };
     Ok(summarise(report))
+}
+
+/// Finds a module's file by the name that the kernel gives it.
+fn module_file(modules: &Path, name: &str) -> Result<PathBuf, Error> {
+    let index = modules.join("modules.dep");
+    let text = fs::read_to_string(&index).map_err(Error::file("read", &index))?;
+    let stem = |path: &str| {
+        let file = path.rsplit('/').next()?;
+        Some(file.strip_suffix(".ko")?.replace('-', "_"))
+    };
+    let found: Vec<&str> = text
+        .lines()
+        .filter_map(|line| line.split_once(':'))
+        .map(|(path, _)| path)
+        .filter(|path| stem(path).as_deref() == Some(name))
+        .collect();
+    match found.as_slice() {
+        [path] => Ok(modules.join(path)),
+        [] => Err(Error::Refused(format!(
+            "no-module: the distribution ships no module {name}"
+        ))),
+        _ => Err(Error::Refused(format!(
+            "several-modules: the distribution ships several modules {name}: {}",
+            found.join(", ")
+        ))),
+    }
 }
 
 fn summarise(report: MatchReport) -> FileMatch {
@@ -142,5 +168,28 @@ fn summarise(report: MatchReport) -> FileMatch {
             })
             .take(MAX_LISTED)
             .collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_module_is_found_by_the_kernel_s_name_for_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let index = "kernel/net/my-mod.ko: kernel/a.ko\nkernel/a.ko:\nkernel/b/a.ko:\n";
+        fs::write(dir.path().join("modules.dep"), index).unwrap();
+        let found = module_file(dir.path(), "my_mod").unwrap();
+        assert_eq!(found, dir.path().join("kernel/net/my-mod.ko"));
+        assert!(matches!(
+            module_file(dir.path(), "a"),
+            Err(Error::Refused(_))
+        ));
+        assert!(matches!(
+            module_file(dir.path(), "c"),
+            Err(Error::Refused(_))
+        ));
     }
 }
