@@ -106,6 +106,7 @@ impl Unit {
             links: Vec::new(),
             entries: Vec::new(),
             parent: None,
+            is_entangled: false,
         };
         let names: Vec<String> = symbols.iter().map(|s| s.name.clone()).collect();
         let id = self.push(atom);
@@ -135,6 +136,7 @@ impl Unit {
             links: Vec::new(),
             entries: Vec::new(),
             parent: None,
+            is_entangled: false,
         });
         self.pieces.insert((section, start, key), id);
         id

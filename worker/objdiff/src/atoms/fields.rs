@@ -5,7 +5,7 @@
 //! none. Without that, a reference to the first byte of one variable looks
 //! like one to the last bytes of its neighbour.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use iced_x86::{Decoder, DecoderOptions, Instruction, OpKind};
 
@@ -20,10 +20,14 @@ pub(super) struct Field {
     pub tail: i64,
     /// The field is the target of a call or jump.
     pub is_branch: bool,
+    /// Bytes of the field.
+    pub width: usize,
+    /// Offset in the section that it leads to, if the assembler filled it in.
+    pub leads_to: Option<u64>,
 }
 
 /// Fields by section and offset.
-pub(super) type Fields = HashMap<(SectionId, u64), Field>;
+pub(super) type Fields = BTreeMap<(SectionId, u64), Field>;
 
 /// Decodes all code that has relocations.
 pub(super) fn decode(unit: &Unit) -> Fields {
@@ -55,13 +59,22 @@ fn decode_run(section: SectionId, bytes: &[u8], start: u64, fields: &mut Fields)
             continue;
         }
         let offsets = decoder.get_constant_offsets(&instruction);
-        let mut note = |at: usize, is_branch: bool| {
+        let mut note = |at: usize, width: usize, is_branch: bool, leads_to: Option<u64>| {
             let tail = (instruction.len() as i64) - (at as i64);
-            let field = Field { tail, is_branch };
+            let field = Field {
+                tail,
+                is_branch,
+                width,
+                leads_to,
+            };
             fields.insert((section, instruction.ip() + at as u64), field);
         };
         if offsets.has_displacement() {
-            note(offsets.displacement_offset(), false);
+            let leads_to = instruction
+                .is_ip_rel_memory_operand()
+                .then(|| instruction.ip_rel_memory_address());
+            let width = offsets.displacement_size();
+            note(offsets.displacement_offset(), width, false, leads_to);
         }
         if offsets.has_immediate() {
             let is_branch = instruction.op_count() > 0
@@ -69,7 +82,9 @@ fn decode_run(section: SectionId, bytes: &[u8], start: u64, fields: &mut Fields)
                     instruction.op0_kind(),
                     OpKind::NearBranch64 | OpKind::NearBranch32
                 );
-            note(offsets.immediate_offset(), is_branch);
+            let leads_to = is_branch.then(|| instruction.near_branch_target());
+            let width = offsets.immediate_size();
+            note(offsets.immediate_offset(), width, is_branch, leads_to);
         }
     }
 }

@@ -54,6 +54,8 @@ pub(crate) struct Atom {
     pub entries: Vec<Entry>,
     /// For `F.cold`: `F`.
     pub parent: Option<AtomId>,
+    /// A short jump leads into a neighbour: the two can't be parted.
+    pub is_entangled: bool,
 }
 
 /// A field of an atom or table entry that depends on something else.
@@ -70,6 +72,9 @@ pub(crate) struct Link {
     pub tail: i64,
     /// A call or jump.
     pub is_branch: bool,
+    /// The assembler filled the field in and left no relocation, since both
+    /// ends lie in one section.
+    pub is_filled_in: bool,
 }
 
 impl Link {

@@ -1,6 +1,6 @@
 //! From relocations to links.
 
-use crate::elf::{Reloc, Section, SectionId, SectionKind, SymbolKind};
+use crate::elf::{Reloc, RelocKind, Section, SectionId, SectionKind, SymbolKind};
 use crate::error::DiffError;
 
 use super::cut::table_entry_bytes;
@@ -74,6 +74,7 @@ impl Unit {
             addend: reloc.addend,
             tail: 0,
             is_branch: field.is_some_and(|f| f.is_branch),
+            is_filled_in: false,
         };
         let Some((target, offset, tail)) = self.place_of(section, reloc, fields)? else {
             return Ok(link);
@@ -129,8 +130,55 @@ impl Unit {
                 .map(|r| self.link(section, r, atom.start, fields))
                 .collect();
             self.atoms[id].links = links?;
+            self.link_filled_in(id, fields);
         }
         Ok(())
+    }
+
+    /// Calls and jumps between functions of one section, which the assembler
+    /// resolved without leaving a relocation.
+    fn link_filled_in(&mut self, id: AtomId, fields: &Fields) {
+        let atom = &self.atoms[id];
+        let (section, start, end) = (atom.section, atom.start, atom.end());
+        if !atom.kind.is_code() || atom.is_content || self.is_alone(section) {
+            return;
+        }
+        let mut found = Vec::new();
+        let mut is_entangled = false;
+        for ((_, offset), field) in fields.range((section, start)..(section, end)) {
+            let has_reloc = self.object.section(section).reloc_at(*offset).is_some();
+            let Some(to) = field
+                .leads_to
+                .filter(|to| !has_reloc && !(start..end).contains(to))
+            else {
+                continue;
+            };
+            let target = self.covering(section, to).filter(|_| field.width == 4);
+            let Some(target) = target else {
+                is_entangled = true;
+                continue;
+            };
+            let inside = to - self.atoms[target].start;
+            found.push(Link {
+                offset: offset - start,
+                kind: if field.is_branch {
+                    RelocKind::Plt32
+                } else {
+                    RelocKind::Pc32
+                },
+                target: Target::Atom(target),
+                addend: i64::try_from(inside)
+                    .unwrap_or(i64::MAX)
+                    .saturating_sub(field.tail),
+                tail: field.tail,
+                is_branch: field.is_branch,
+                is_filled_in: true,
+            });
+        }
+        let atom = &mut self.atoms[id];
+        atom.is_entangled = is_entangled;
+        atom.links.append(&mut found);
+        atom.links.sort_by_key(|l| l.offset);
     }
 
     /// Hangs the entries of all tables on the code they are about.

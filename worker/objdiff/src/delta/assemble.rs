@@ -167,12 +167,25 @@ impl Draft {
                 return self.add_late(section, offset, link, symbol);
             }
         };
+        self.clear(section, offset, link)?;
         self.sections[section].relocs.push(OutReloc {
             offset,
             kind: link.kind.elf(),
             to,
             addend: link.addend,
         });
+        Ok(())
+    }
+
+    /// The module loader and the core both insist on empty fields.
+    fn clear(&mut self, section: usize, offset: u64, link: &Link) -> Result<(), DiffError> {
+        let start = usize::try_from(offset).unwrap_or(usize::MAX);
+        let end = start.saturating_add(link.kind.width() as usize);
+        let out = &mut self.sections[section];
+        out.bytes
+            .get_mut(start..end)
+            .ok_or_else(|| DiffError::SelfCheck(format!("{}+{offset:#x} is not there", out.name)))?
+            .fill(0);
         Ok(())
     }
 
@@ -183,13 +196,7 @@ impl Draft {
         link: &Link,
         symbol: u32,
     ) -> Result<(), DiffError> {
-        let start = usize::try_from(offset).unwrap_or(usize::MAX);
-        let end = start.saturating_add(link.kind.width() as usize);
-        let out = &mut self.sections[section];
-        out.bytes
-            .get_mut(start..end)
-            .ok_or_else(|| DiffError::SelfCheck(format!("{}+{offset:#x} is not there", out.name)))?
-            .fill(0);
+        self.clear(section, offset, link)?;
         self.late.push(Late {
             section,
             offset,

@@ -46,6 +46,12 @@ impl<'a> Set<'a> {
             if !self.kept.insert(at) {
                 continue;
             }
+            let post = &self.units[at.0].post;
+            if post.atoms[at.1].is_entangled {
+                let label = post.label(at.1);
+                let sentence = format!("{label} shares code with a neighbour by a short jump");
+                refused.push((at.0, Refusal::new("shared-code", label, sentence)));
+            }
             for (entry, link) in self.links_of(at) {
                 let origin = Origin {
                     unit: at.0,

@@ -305,6 +305,25 @@ fn an_unchanged_function_of_another_unit_is_late() {
 }
 
 #[test]
+fn calls_inside_an_unsplit_section_are_found_without_relocations() {
+    let body = |more: &str| {
+        format!(
+            "#define sched __attribute__((section(\".sched.text\"), __noinline__))\n\
+             static sched int first(int a) {{ {more} return take(a); }} \
+             static sched int callee(int a) {{ return take(a) + 1; }} \
+             sched int same(int a) {{ return callee(a) + first(a) + 1; }} \
+             sched int f(int a) {{ {more} return callee(a) * 2 + first(a); }}"
+        )
+    };
+    let delta = delta_of(&[(&body(""), &body("if (a > 7) sink(\"x\");"))]);
+    let names: Vec<_> = delta.plan.replaced().map(|r| r.name.as_str()).collect();
+    assert_eq!(names, ["first", "f"]);
+    let read = read(&delta);
+    assert_eq!(read.late_in(".sched.text"), ["callee"]);
+    assert!(read.refers("f").contains(&"first"));
+}
+
+#[test]
 fn late_places_are_empty() {
     let delta = delta_of(&[(
         "int f(int a) { return hidden(a); }",

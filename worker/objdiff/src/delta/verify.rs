@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::atoms::{Link, Target};
+use crate::atoms::{AtomId, Link, Target, Unit};
 use crate::elf::{Object, Reloc, Section, SectionId};
 use crate::error::DiffError;
 
@@ -115,7 +115,6 @@ impl Check<'_> {
         let post = &self.set.units[at.0].post;
         let atom = &post.atoms[at.1];
         let label = post.label(at.1);
-        let source = post.section_of(at.1);
         let index = *self
             .draft
             .places
@@ -127,7 +126,7 @@ impl Check<'_> {
         {
             return Err(wrong(format!("{label} has other contents")));
         }
-        let relocs = source.relocs_in(atom.start, atom.end());
+        let relocs = references(post, at.1)?;
         if relocs.len() != atom.links.len() {
             return Err(wrong(format!("{label} lost a reference")));
         }
@@ -358,6 +357,41 @@ impl Check<'_> {
         }
         Ok(())
     }
+}
+
+/// All relocations of an atom, and for fields that the assembler filled in the
+/// ones it would have left: against the function that the field leads to.
+fn references(post: &Unit, id: AtomId) -> Result<Vec<Reloc>, DiffError> {
+    let atom = &post.atoms[id];
+    let section = post.section_of(id);
+    let mut relocs = section.relocs_in(atom.start, atom.end()).to_vec();
+    for link in atom.links.iter().filter(|l| l.is_filled_in) {
+        let offset = atom.start + link.offset;
+        let field = section
+            .bytes_in(offset, offset + 4)
+            .and_then(|b| b.try_into().ok());
+        let value = field.map(i32::from_le_bytes).unwrap_or_default();
+        let tail = u64::try_from(link.tail).unwrap_or_default();
+        let to = (offset + tail).wrapping_add_signed(i64::from(value));
+        let Some(symbol) = post
+            .object
+            .symbols_in(section.id)
+            .filter(|s| s.value <= to)
+            .last()
+        else {
+            return Err(wrong(format!("{}+{offset:#x} leads nowhere", section.name)));
+        };
+        relocs.push(Reloc {
+            offset,
+            kind: link.kind,
+            symbol: symbol.id,
+            addend: i64::try_from(to - symbol.value)
+                .unwrap_or(i64::MAX)
+                .saturating_sub(link.tail),
+        });
+    }
+    relocs.sort_by_key(|r| r.offset);
+    Ok(relocs)
 }
 
 fn masked(bytes: &[u8], links: &[Link]) -> Vec<u8> {
