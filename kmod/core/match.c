@@ -591,6 +591,11 @@ int rs_match_resolve(struct rs_match *m, u32 symbol, unsigned long *address)
 	return 0;
 }
 
+bool rs_match_is_used(struct rs_match *m, u32 symbol, unsigned long address)
+{
+	return name_agrees(m, rs_symbol_name(m->image, symbol), address);
+}
+
 int rs_match_read(struct rs_match *m, u32 section, u32 offset, u8 *out, u32 len)
 {
 	if (!test_bit(section, m->matched) || !try_base(m, section, m->base[section]))

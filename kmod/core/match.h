@@ -41,6 +41,8 @@ int rs_match_init(struct rs_match *m, const struct rs_image *image, struct modul
 int rs_match_run(struct rs_match *m, bool each_function);
 /* The running address of a symbol; reports and fails if it is not certain. */
 int rs_match_resolve(struct rs_match *m, u32 symbol, unsigned long *address);
+/* Whether a symbol's name leads to this address: a weak one may be overridden. */
+bool rs_match_is_used(struct rs_match *m, u32 symbol, unsigned long address);
 /*
  * Running bytes of a matched section, taken from a copy that was compared
  * again as a whole: what they are now is known to be lawful.

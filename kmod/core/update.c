@@ -165,6 +165,9 @@ static int prepare_function(struct rs_update *u, struct rs_match *m, u32 index,
 		return rs_refuse(-EOPNOTSUPP, "small", "%s has %u bytes: no room for a jump",
 				 fn->name, f->size);
 	fn->old = m->base[f->section] + f->offset;
+	if (!rs_match_is_used(m, f->symbol, fn->old))
+		return rs_refuse(-EOPNOTSUPP, "overridden",
+				 "the kernel uses another %s than this weak one", fn->name);
 	fn->old_size = f->size;
 	fn->new = r->function;
 	fn->new_size = r->size;
@@ -179,7 +182,14 @@ static int prepare_function(struct rs_update *u, struct rs_match *m, u32 index,
 	return rs_alias_map(&swap->alias, swap->address, RS_JUMP_BYTES);
 }
 
-/* The later kernel must not rewrite what we are about to overwrite. */
+/* What is patched once, before any update: its bytes are settled. */
+static bool settled(u16 kind)
+{
+	return kind == RESPLICE_SITE_RETURN || kind == RESPLICE_SITE_RETPOLINE ||
+	       kind == RESPLICE_SITE_ALT || kind == RESPLICE_SITE_PARAVIRT;
+}
+
+/* The kernel must not rewrite later what we are about to overwrite. */
 static int check_jump_site(struct rs_update *u, struct rs_match *m, u32 index, u32 old)
 {
 	const struct resplice_function *f = &m->image->functions[old];
@@ -190,7 +200,7 @@ static int check_jump_site(struct rs_update *u, struct rs_match *m, u32 index, u
 		const struct resplice_site *s = &m->image->sites[i];
 
 		if (s->offset < at + RS_JUMP_BYTES && s->offset + s->len > at &&
-		    s->kind != RESPLICE_SITE_RETURN && s->kind != RESPLICE_SITE_RETPOLINE)
+		    !settled(s->kind))
 			return rs_refuse(-EOPNOTSUPP, "site",
 					 "%s: the jump would cover a patched site",
 					 u->functions[index].name);
