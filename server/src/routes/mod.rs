@@ -71,115 +71,99 @@ const PEOPLE: &[Role] = &[Role::Team, Role::Engineer];
 const READERS: &[Role] = &[Role::Team, Role::Engineer, Role::Worker];
 const BUILDERS: &[Role] = &[Role::Worker];
 
-/// All operations.
-#[must_use]
-pub fn operations() -> Vec<Operation> {
-    use Access::{Anyone, Roles};
-    use Audit::{Before, Continues, Reads, Within};
-    let json = limits::MAX_JSON_BODY_BYTES;
-    let op = |method, path, access, audit, body_bytes, handler| Operation {
-        method,
+/// Most bytes of an ordinary body.
+const JSON: usize = limits::MAX_JSON_BODY_BYTES;
+
+/// A row for something that changes nothing.
+fn read(path: &'static str, roles: &'static [Role], handler: MethodRouter<App>) -> Operation {
+    Operation {
+        method: Method::GET,
         path,
-        access,
+        access: Access::Roles(roles),
+        audit: Audit::Reads,
+        body_bytes: 0,
+        handler,
+    }
+}
+
+/// A row for a change.
+fn write(
+    path: &'static str,
+    roles: &'static [Role],
+    audit: Audit,
+    body_bytes: usize,
+    handler: MethodRouter<App>,
+) -> Operation {
+    Operation {
+        method: Method::POST,
+        path,
+        access: Access::Roles(roles),
         audit,
         body_bytes,
         handler,
-    };
-    let read = |path, roles, handler| op(Method::GET, path, Roles(roles), Reads, 0, handler);
-    let write = |path, roles, audit, bytes, handler| {
-        op(Method::POST, path, Roles(roles), audit, bytes, handler)
-    };
-    let enrol = write(
-        "/hosts/enrol",
-        &[Role::Enrol],
-        Before("host.enrol"),
-        json,
-        post(hosts::enrol),
-    );
-    let report = write(
-        "/hosts/{id}/reports",
-        &[Role::Host],
-        Before("host.report"),
-        json,
-        post(hosts::report),
-    );
-    let upload = write(
-        "/updates",
-        &[Role::Team],
-        Before("update.upload"),
-        limits::MAX_UPDATE_BODY_BYTES,
-        post(updates::upload),
-    );
-    let release = write(
-        "/updates/{id}/release",
-        &[Role::Engineer],
-        Before("update.release"),
-        json,
-        post(updates::release),
-    );
-    let register = write(
-        "/workers",
-        BUILDERS,
-        Before("worker.register"),
-        json,
-        post(workers::register),
-    );
-    let package = op(
-        Method::PUT,
-        "/jobs/{id}/attempts/{attempt}/package",
-        Roles(BUILDERS),
-        Before("package.store"),
-        limits::MAX_PACKAGE_BYTES,
-        put(attempts::put_package),
-    );
-    let append = write(
-        "/jobs/{id}/attempts/{attempt}/log",
-        BUILDERS,
-        Continues,
-        limits::MAX_LOG_CHUNK_BYTES,
-        post(attempts::append_log),
-    );
-    let heartbeat = write(
-        "/jobs/{id}/attempts/{attempt}/heartbeat",
-        BUILDERS,
-        Continues,
-        json,
-        post(attempts::heartbeat),
-    );
-    let finish = write(
-        "/jobs/{id}/attempts/{attempt}/finish",
-        BUILDERS,
-        Before("job.finish"),
-        json,
-        post(attempts::finish),
-    );
-    vec![
-        op(Method::GET, "/healthz", Anyone, Reads, 0, get(health)),
+    }
+}
+
+/// All operations.
+#[must_use]
+pub fn operations() -> Vec<Operation> {
+    let mut all = vec![
+        Operation {
+            access: Access::Anyone,
+            ..read("/healthz", &[], get(health))
+        },
         read("/whoami", &Role::ALL, get(workers::whoami)),
+    ];
+    all.extend(update_operations());
+    all.extend(build_operations());
+    all.extend(host_operations());
+    all
+}
+
+/// What people do with updates, and what they and workers look at.
+#[rustfmt::skip]
+fn update_operations() -> Vec<Operation> {
+    let upload = limits::MAX_UPDATE_BODY_BYTES;
+    vec![
         read("/targets", READERS, get(targets::list)),
-        upload,
+        write("/updates", &[Role::Team], Audit::Before("update.upload"), upload, post(updates::upload)),
         read("/updates", READERS, get(updates::list)),
         read("/updates/{id}", READERS, get(updates::find)),
         read("/updates/{id}/patch", READERS, get(updates::patch)),
-        release,
+        write("/updates/{id}/release", &[Role::Engineer], Audit::Before("update.release"), JSON, post(updates::release)),
         read("/jobs/{id}", READERS, get(jobs::find)),
         read("/jobs/{id}/log", READERS, get(jobs::log)),
-        register,
+    ]
+}
+
+/// What workers do.
+#[rustfmt::skip]
+fn build_operations() -> Vec<Operation> {
+    let (chunk, package) = (limits::MAX_LOG_CHUNK_BYTES, limits::MAX_PACKAGE_BYTES);
+    vec![
+        write("/workers", BUILDERS, Audit::Before("worker.register"), JSON, post(workers::register)),
         read("/workers", READERS, get(workers::list)),
-        write("/leases", BUILDERS, Within, json, post(attempts::lease)),
-        heartbeat,
-        append,
-        package,
-        finish,
-        read(
-            "/packages/{sha256}",
-            &[Role::Team, Role::Engineer, Role::Worker, Role::Host],
-            get(packages::download),
-        ),
-        enrol,
+        write("/leases", BUILDERS, Audit::Within, JSON, post(attempts::lease)),
+        write("/jobs/{id}/attempts/{attempt}/heartbeat", BUILDERS, Audit::Continues, JSON, post(attempts::heartbeat)),
+        write("/jobs/{id}/attempts/{attempt}/log", BUILDERS, Audit::Continues, chunk, post(attempts::append_log)),
+        Operation {
+            method: Method::PUT,
+            ..write("/jobs/{id}/attempts/{attempt}/package", BUILDERS, Audit::Before("package.store"), package, put(attempts::put_package))
+        },
+        write("/jobs/{id}/attempts/{attempt}/finish", BUILDERS, Audit::Before("job.finish"), JSON, post(attempts::finish)),
+    ]
+}
+
+/// What hosts do, and what others see of them.
+#[rustfmt::skip]
+fn host_operations() -> Vec<Operation> {
+    const TAKERS: &[Role] = &[Role::Team, Role::Engineer, Role::Worker, Role::Host];
+    vec![
+        write("/hosts/enrol", &[Role::Enrol], Audit::Before("host.enrol"), JSON, post(hosts::enrol)),
         read("/hosts", PEOPLE, get(hosts::list)),
         read("/hosts/{id}/plan", &[Role::Host], get(hosts::plan)),
-        report,
+        read("/packages/{sha256}", TAKERS, get(packages::download)),
+        write("/hosts/{id}/reports", &[Role::Host], Audit::Before("host.report"), JSON, post(hosts::report)),
     ]
 }
 
