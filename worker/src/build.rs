@@ -101,3 +101,18 @@ fn timed(step: &Step) -> Step {
     timed.argv.splice(0..0, shell);
     timed
 }
+
+/// Runs long work of the worker's own on a thread for such. Not in place: a
+/// runtime's thread that blocked may end later on, and the kernel would then
+/// take it for the death of the sandboxes that it had started.
+///
+/// # Errors
+/// What the work gives; [`Error::Internal`] if it panics.
+pub(crate) async fn blocking<T: Send + 'static>(
+    operation: &str,
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| Error::internal(operation, error))?
+}

@@ -5,7 +5,7 @@
 
 use crate::{
     Error,
-    build::Build,
+    build::{Build, blocking},
     compile::{self, KernelObject, Reference},
     kmod::Kmod,
     module,
@@ -13,7 +13,7 @@ use crate::{
 };
 use resplice_objdiff::delta::write_match_only;
 use serde::Serialize;
-use std::{collections::BTreeMap, path::Path};
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 /// What came of matching the units of one kernel object.
 #[derive(Debug, Clone, Serialize)]
@@ -48,18 +48,20 @@ pub async fn match_units(
 ) -> Result<Vec<Matched>, Error> {
     let references = compile::reference(build, units).await?;
     let core = module::core(build, kmod, cache).await?;
-    let mut objects: BTreeMap<&KernelObject, Vec<&Reference>> = BTreeMap::new();
-    for reference in &references {
+    let mut objects: BTreeMap<KernelObject, Vec<Reference>> = BTreeMap::new();
+    for reference in references {
         objects
-            .entry(&reference.kernel_object)
+            .entry(reference.kernel_object.clone())
             .or_default()
             .push(reference);
     }
     let mut matched = Vec::new();
     for (object, references) in objects {
-        let compare = async {
-            tokio::task::block_in_place(|| against_file(build.target, object, &references))
-        };
+        let (target, references) = (build.target.clone(), Arc::new(references));
+        let (compared, of) = (Arc::clone(&references), object.clone());
+        let compare = blocking("match against the shipped file", move || {
+            against_file(&target, &of, &compared)
+        });
         let file = build.stage("match", compare).await?;
         build.log.line(&file.sentence());
         let id = format!("rsp_match_{}", object.name());

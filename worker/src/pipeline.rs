@@ -2,7 +2,7 @@
 
 use crate::{
     Error,
-    build::Build,
+    build::{Build, blocking},
     compile::{self, KernelObject, Reference, Side, units_of},
     kmod::Kmod,
     module,
@@ -21,6 +21,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
     path::PathBuf,
+    sync::Arc,
 };
 
 /// Hex digits of an update's id after `rsp_`.
@@ -101,14 +102,14 @@ pub async fn build(
 
     let patched = patch::apply(build, &request.patch).await?;
     report.units = units(build, &request.patch)?;
-    let references = compile::reference(build, &report.units).await?;
+    let references = Arc::new(compile::reference(build, &report.units).await?);
     let object = one_object(&references)?;
     let pre = compile::again(build, Side::Pre, &references, &[]).await?;
     let post = compile::again(build, Side::Post, &references, &patched).await?;
     let delta = build
         .stage(
             "diff",
-            diff(build, &id, &object, &references, (&pre, &post), report),
+            diff(build, &id, &object, &references, (pre, post), report),
         )
         .await?;
     let core = module::core(build, &options.kmod, &options.cache).await?;
@@ -166,26 +167,31 @@ async fn diff(
     build: &Build<'_>,
     id: &str,
     object: &KernelObject,
-    references: &[Reference],
-    (pre, post): (&[Vec<u8>], &[Vec<u8>]),
+    references: &Arc<Vec<Reference>>,
+    (pre, post): (Vec<Vec<u8>>, Vec<Vec<u8>>),
     report: &mut Report,
 ) -> Result<Vec<u8>, Error> {
     let path = build.target.build_dir().join("Module.symvers");
     let text = fs::read_to_string(&path).map_err(Error::file("read", &path))?;
     let symvers = Symvers::parse(&text)
         .map_err(|error| Error::internal(format!("read {}", path.display()), error))?;
-    let units: Vec<UnitInput<'_>> = references
-        .iter()
-        .zip(pre.iter().zip(post))
-        .map(|(reference, (pre, post))| UnitInput {
-            name: &reference.unit,
-            reference: &reference.object,
-            pre,
-            post,
-        })
-        .collect();
-    let delta = tokio::task::block_in_place(|| write_delta(id, object.name(), &units, &symvers))
-        .map_err(|error| Error::internal("compare pre and post", error))?;
+    let (id, name) = (id.to_owned(), object.name().to_owned());
+    let references = Arc::clone(references);
+    let delta = blocking("compare pre and post", move || {
+        let units: Vec<UnitInput<'_>> = references
+            .iter()
+            .zip(pre.iter().zip(&post))
+            .map(|(reference, (pre, post))| UnitInput {
+                name: &reference.unit,
+                reference: &reference.object,
+                pre,
+                post,
+            })
+            .collect();
+        write_delta(&id, &name, &units, &symvers)
+            .map_err(|error| Error::internal("compare pre and post", error))
+    })
+    .await?;
     let plan = delta.plan;
     for function in plan.replaced() {
         build.log.line(&format!(
@@ -211,11 +217,15 @@ async fn diff(
 async fn match_file(
     build: &Build<'_>,
     object: &KernelObject,
-    references: &[Reference],
+    references: &Arc<Vec<Reference>>,
     report: &mut Report,
 ) -> Result<(), Error> {
-    let references: Vec<&Reference> = references.iter().collect();
-    let found = tokio::task::block_in_place(|| against_file(build.target, object, &references))?;
+    let (target, object) = (build.target.clone(), object.clone());
+    let references = Arc::clone(references);
+    let found = blocking("match against the shipped file", move || {
+        against_file(&target, &object, &references)
+    })
+    .await?;
     build.log.line(&found.sentence());
     let difference = found.first_difference();
     let differs = found.differs();
@@ -240,9 +250,10 @@ async fn verify(
         options.cache.clone(),
         build.log.clone(),
     );
-    let guest = tokio::task::spawn_blocking(move || in_guest(&target, &cache, &trial, &log))
-        .await
-        .map_err(|error| Error::internal("run the verification", error))??;
+    let guest = blocking("run the verification", move || {
+        in_guest(&target, &cache, &trial, &log)
+    })
+    .await?;
     report.guests.push(guest);
     Ok(())
 }

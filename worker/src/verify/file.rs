@@ -86,7 +86,7 @@ impl FileMatch {
 pub fn against_file(
     target: &Target,
     object: &KernelObject,
-    references: &[&Reference],
+    references: &[Reference],
 ) -> Result<FileMatch, Error> {
     let mut builder = ImageBuilder::new(object.name());
     for reference in references {
