@@ -4,7 +4,9 @@
 //! or knows of jobs. [`elf`] reads relocatable x86-64 objects, [`sites`] reads
 //! the kernel's tables inside them, [`image`] writes what the kernel core
 //! matches against running text, and [`filematch`] does that same matching
-//! against a kernel *file* at build time.
+//! against a kernel *file* at build time. [`diff`] compares a unit before and
+//! after a change and gives a [`plan`]; [`delta`] writes what changed as an
+//! object file for an update module.
 
 #![forbid(unsafe_code)]
 

@@ -74,7 +74,13 @@ impl UnitDiff {
                         callers: self.callers(id),
                     });
                 }
-                (State::Added, Role::Code) => plan.added.push(label),
+                (State::Added, Role::Code) => {
+                    let section = &self.post.section_of(id).name;
+                    if let Some(refusal) = super::reference::entry_code(&label, section) {
+                        plan.refused.push(refusal);
+                    }
+                    plan.added.push(label);
+                }
                 (_, Role::Exit) => plan.exit_changed.push(label),
                 (State::Changed(was), Role::Data) => {
                     let what = comparer.difference(*was, id).unwrap_or("is different");

@@ -24,6 +24,16 @@ const UNTOUCHABLE: [&str; 4] = [
     ".cpuidle.text",
 ];
 
+/// Refuses code that runs where functions can't be replaced.
+pub(super) fn entry_code(name: &str, section: &str) -> Option<Refusal> {
+    let sentence =
+        format!("{name} lies in {section}, which runs where functions can't be replaced");
+    UNTOUCHABLE
+        .iter()
+        .any(|s| section.starts_with(s))
+        .then(|| Refusal::new("entry-code", name, sentence))
+}
+
 impl UnitDiff {
     /// The symbol of the reference object of that name, if it is what an atom
     /// of pre stands for.
@@ -105,13 +115,8 @@ impl UnitDiff {
     fn check_function(&self, was: AtomId, name: &str) -> Result<(), Refusal> {
         let refuse = |code: &str, sentence: String| Err(Refusal::new(code, name, sentence));
         let section_name = &self.pre.section_of(was).name;
-        if UNTOUCHABLE.iter().any(|s| section_name.starts_with(s)) {
-            return refuse(
-                "entry-code",
-                format!(
-                    "{name} lies in {section_name}, which runs where functions can't be replaced"
-                ),
-            );
+        if let Some(refusal) = entry_code(name, section_name) {
+            return Err(refusal);
         }
         let Some(symbol) = self
             .pre
