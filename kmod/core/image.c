@@ -12,6 +12,7 @@ u32 rs_reloc_width(u32 type)
 {
 	switch (type) {
 	case R_X86_64_64:
+	case R_X86_64_PC64:
 		return 8;
 	case R_X86_64_PC32:
 	case R_X86_64_PLT32:

@@ -33,6 +33,9 @@ static int field_value(const struct resplice_late *late, unsigned long symbol, u
 	switch (late->type) {
 	case R_X86_64_64:
 		break;
+	case R_X86_64_PC64:
+		v -= late->place;
+		break;
 	case R_X86_64_PC32:
 	case R_X86_64_PLT32:
 		v -= late->place;
@@ -64,7 +67,9 @@ static int late_one(struct rs_match *m, struct module *update,
 
 	if (!width || late->symbol >= image->nr_symbols || late->reserved ||
 	    !in_module(update, late->place, width))
-		return rs_refuse(-ENOEXEC, "format", "a late relocation is out of range");
+		return rs_refuse(-ENOEXEC, "format",
+				 "a late relocation of type %u lies outside or is unknown",
+				 late->type);
 	/* An alternative that was applied here has no such field any more. */
 	if (late->feature != RESPLICE_NONE)
 		return rs_refuse(-EOPNOTSUPP, "unsupported",

@@ -185,9 +185,9 @@ static unsigned long field_symbol(const struct resplice_reloc *r, const u8 *run,
 	s32 word;
 	u64 quad;
 
-	if (r->type == R_X86_64_64) {
+	if (rs_reloc_width(r->type) == sizeof(quad)) {
 		memcpy(&quad, run, sizeof(quad));
-		return quad - r->addend;
+		return quad - r->addend + (r->type == R_X86_64_PC64 ? address : 0);
 	}
 	memcpy(&word, run, sizeof(word));
 	switch (r->type) {

@@ -59,7 +59,7 @@ struct resplice_late {
 	__u64 place;			/* -> the field to fill in */
 	__s64 addend;
 	__u32 symbol;			/* index into the image's symbols */
-	__u32 type;			/* R_X86_64_{64,PC32,PLT32,32S,32} */
+	__u32 type;			/* R_X86_64_{64,PC64,PC32,PLT32,32S,32} */
 	__u32 feature;			/* skip if an alternative with this feature
 					 * was applied here; or RESPLICE_NONE */
 	__u32 reserved;			/* 0 */
