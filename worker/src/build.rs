@@ -92,10 +92,12 @@ impl<'a> Build<'a> {
     }
 }
 
-/// The step, with a shell around its command that writes down its CPU time.
+/// The step, with a shell around its command that writes down its CPU time, and
+/// makes one stream of its two, so that their lines keep their order.
 fn timed(step: &Step) -> Step {
-    let script =
-        format!(r#"rm -f {OUT}/{TIMES}; "$@"; code=$?; times > {OUT}/{TIMES}; exit $code"#);
+    let script = format!(
+        r#"exec 2>&1; rm -f {OUT}/{TIMES}; "$@"; code=$?; times > {OUT}/{TIMES}; exit $code"#
+    );
     let mut timed = step.clone();
     let shell = ["sh", "-c", &script, "sh"].map(str::to_owned);
     timed.argv.splice(0..0, shell);

@@ -19,9 +19,11 @@ use bollard::{
     },
 };
 use futures_util::{StreamExt, future::BoxFuture};
-use std::{collections::HashMap, fs, os::unix::fs::MetadataExt};
+use std::{collections::HashMap, fs, os::unix::fs::MetadataExt, time::Duration};
 use tokio::time;
 
+/// How long the removal of a container may take.
+const REMOVAL: Duration = Duration::from_secs(20);
 /// The image unless another is named.
 pub const DEFAULT_IMAGE: &str = "resplice-builder:latest";
 
@@ -255,13 +257,27 @@ impl Container {
 }
 
 impl Drop for Container {
+    /// Waits for the removal: the runtime may be on its way out. It needs a
+    /// runtime and connections of its own for that.
     fn drop(&mut self) {
-        let (Some(id), Ok(runtime)) = (self.id.take(), tokio::runtime::Handle::try_current())
-        else {
+        let Some(id) = self.id.take() else {
             return;
         };
-        let engine = self.engine.clone();
-        runtime.spawn(async move { remove(&engine, &id).await });
+        let removal = std::thread::spawn(move || -> Option<()> {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .ok()?;
+            let remove = async {
+                let engine = Engine::connect_with_defaults().ok()?;
+                remove(&engine, &id).await;
+                Some(())
+            };
+            runtime.block_on(async { time::timeout(REMOVAL, remove).await.ok() })?
+        });
+        if !matches!(removal.join(), Ok(Some(()))) {
+            tracing::warn!("can't remove a container");
+        }
     }
 }
 
