@@ -88,7 +88,9 @@ impl Guest {
     /// Undoes an update and unloads it.
     pub fn undo(&self, package: &Package) -> Result<()> {
         let id = &package.manifest().id;
-        let undone = self.run(&format!("echo 0 > /sys/kernel/resplice/updates/{id}/enabled"))?;
+        let undone = self.run(&format!(
+            "echo 0 > /sys/kernel/resplice/updates/{id}/enabled"
+        ))?;
         ensure!(undone.success(), "not undone:\n{}", self.report()?);
         ensure!(self.state(package)? == "undone", "its state says otherwise");
         self.ok(&format!("rmmod {id}"))?;

@@ -20,7 +20,9 @@ pub const OTHER_ABI: &str = "debian:latest-cloud";
 
 /// Imports a target into the cache, or opens it there.
 pub fn target(spec: &str) -> Result<Target> {
-    let spec = spec.parse().with_context(|| format!("read the target {spec}"))?;
+    let spec = spec
+        .parse()
+        .with_context(|| format!("read the target {spec}"))?;
     let id = resplice_target::resolve(&spec)?;
     Ok(Target::import(&Cache::from_env(), &id, &Bars::new())?)
 }

@@ -26,9 +26,16 @@ impl Host {
             .cpus(2)
             .hostname("host-1")
             .network(port)
-            .files(GuestFile::program(&program("resplice")?, "/usr/bin/resplice")?)
+            .files(GuestFile::program(
+                &program("resplice")?,
+                "/usr/bin/resplice",
+            )?)
             .file(GuestFile::from_host(check, "/root/check")?)
-            .file(GuestFile::new("/root/enrol.token", 0o600, std::fs::read(enrol_token)?))
+            .file(GuestFile::new(
+                "/root/enrol.token",
+                0o600,
+                std::fs::read(enrol_token)?,
+            ))
             .boot()?;
         Ok(Self { vm })
     }
@@ -69,7 +76,11 @@ impl Host {
         say::command(&format!("resplice {words}"), "on the host");
         let output = self.vm.run(&format!("resplice {words}"), LIMIT)?;
         say::printed(&output.all_text());
-        ensure!(output.success(), "resplice {words} exited with {}", output.code);
+        ensure!(
+            output.success(),
+            "resplice {words} exited with {}",
+            output.code
+        );
         Ok(())
     }
 

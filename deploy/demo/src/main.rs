@@ -67,7 +67,9 @@ fn play(host: &Host) -> Result<()> {
     let boot = host.boot_id()?;
     say::line(&format!("{}, up {} s", host.kernel()?, host.uptime()?));
     host.check(guest::VULNERABLE)?;
-    host.agent("enroll --server http://10.0.2.100:80 --token-file /root/enrol.token --name host-1")?;
+    host.agent(
+        "enroll --server http://10.0.2.100:80 --token-file /root/enrol.token --name host-1",
+    )?;
     host.agent("apply")?;
     host.check(guest::FIXED)?;
     host.agent("status")?;
@@ -159,7 +161,11 @@ impl Resplice {
         for cve in fix.cves {
             command.args(["--cve", cve]);
         }
-        command.arg("--check").arg(&script).arg("--check-file").arg(check);
+        command
+            .arg("--check")
+            .arg(&script)
+            .arg("--check-file")
+            .arg(check);
         say::command("resplice-server update upload --wait", fix.patch);
         let before = self.ids()?;
         service::shown(command.arg("--wait").arg(fix.path()))?;
@@ -170,7 +176,8 @@ impl Resplice {
     }
 
     fn ids(&self) -> Result<Vec<String>> {
-        let list: Value = serde_json::from_str(&output(self.update("list", "team")?.arg("--json"))?)?;
+        let list: Value =
+            serde_json::from_str(&output(self.update("list", "team")?.arg("--json"))?)?;
         let updates = list.get("updates").unwrap_or(&list).as_array().cloned();
         Ok(updates
             .unwrap_or_default()
@@ -181,10 +188,11 @@ impl Resplice {
 
     fn release(&self, update: &str) -> Result<()> {
         say::command("resplice-server update release", "as a release engineer");
-        service::shown(
-            self.update("release", "engineer")?
-                .args(["--comment", "verified on the stock kernel", update]),
-        )
+        service::shown(self.update("release", "engineer")?.args([
+            "--comment",
+            "verified on the stock kernel",
+            update,
+        ]))
     }
 
     fn show(&self, update: &str) -> Result<Value> {

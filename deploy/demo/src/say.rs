@@ -14,7 +14,10 @@ fn styled(text: &str, style: Style) -> String {
 
 /// The heading of the next part.
 pub fn chapter(title: &str) {
-    println!("\n{}", styled(&format!("── {title}"), Style::new().bold().cyan()));
+    println!(
+        "\n{}",
+        styled(&format!("── {title}"), Style::new().bold().cyan())
+    );
 }
 
 /// A plain statement.

@@ -44,7 +44,10 @@ impl Service {
         while TcpStream::connect(("127.0.0.1", port)).is_err() {
             self.check()?;
             if start.elapsed() > limit {
-                bail!("{} does not listen on port {port} after {limit:?}", self.name);
+                bail!(
+                    "{} does not listen on port {port} after {limit:?}",
+                    self.name
+                );
             }
             std::thread::sleep(Duration::from_millis(50));
         }

@@ -9,12 +9,19 @@ pub fn print(update: &Value) {
     let longest = rows.iter().map(|row| row.1).max().unwrap_or(1).max(1);
     for (name, millis) in &rows {
         let width = usize::try_from(millis * 32 / longest).unwrap_or(0).max(1);
-        say::line(&format!("{name:<10} {:>7} ms  {}", millis, "█".repeat(width)));
+        say::line(&format!(
+            "{name:<10} {:>7} ms  {}",
+            millis,
+            "█".repeat(width)
+        ));
     }
     for report in items(update, "reports") {
         if let Some(pause) = report.get("pause_ns").and_then(Value::as_u64) {
             let event = report.get("event").and_then(Value::as_str).unwrap_or("?");
-            say::line(&format!("{event:<10} {:>7} µs  the machine stood still", pause / 1000));
+            say::line(&format!(
+                "{event:<10} {:>7} µs  the machine stood still",
+                pause / 1000
+            ));
         }
     }
 }
@@ -26,7 +33,9 @@ fn rows(update: &Value) -> Vec<(String, u64)> {
         .iter()
         .find(|report| report.get("event").and_then(Value::as_str) == Some("applied"));
     let steps = job.into_iter().flat_map(|job| items(job, "steps"));
-    let host = report.into_iter().flat_map(|report| items(report, "timeline"));
+    let host = report
+        .into_iter()
+        .flat_map(|report| items(report, "timeline"));
     steps
         .chain(host)
         .filter_map(|step| {

@@ -79,6 +79,9 @@ pub(crate) fn make(release: &str, package_version: &str, cc_version_text: &str) 
         "DISTRIBUTION_OFFICIAL_BUILD=1".to_owned(),
         "DISTRIBUTOR=Debian".to_owned(),
         format!("DISTRIBUTION_VERSION={package_version}"),
+        // Debug information changes no loaded section and costs a third of the time.
+        "CFLAGS_KERNEL=-g0".to_owned(),
+        "CFLAGS_MODULE=-g0".to_owned(),
     ]
 }
 

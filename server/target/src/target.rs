@@ -16,7 +16,7 @@ use crate::recipe::{
 };
 
 /// Version of target.json and of how a tree is prepared. A target of another format is imported anew.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 /// Largest target.json that is read, in bytes.
 const RECORD_MAX: u64 = 1 << 20;
 

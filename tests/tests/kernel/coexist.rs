@@ -16,7 +16,9 @@ fn trace_on(guest: &Guest) {
 
 fn trace_off(guest: &Guest) {
     guest
-        .ok(&format!("cd {TRACING}; echo nop > current_tracer; echo > set_ftrace_filter"))
+        .ok(&format!(
+            "cd {TRACING}; echo nop > current_tracer; echo > set_ftrace_filter"
+        ))
         .unwrap();
 }
 

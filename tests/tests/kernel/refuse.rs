@@ -25,7 +25,10 @@ fn a_changed_byte_is_named_and_nothing_is_applied() {
         .find(|line| line.starts_with("mismatch: "))
         .unwrap_or_else(|| panic!("no mismatch: {report}"));
     assert!(line.contains("seg6_validate_srh+0xb "), "{line}");
-    assert!(line.contains("expected 04 ") && line.contains("found 05 "), "{line}");
+    assert!(
+        line.contains("expected 04 ") && line.contains("found 05 "),
+        "{line}"
+    );
     assert_eq!(guest.ok("ls /sys/kernel/resplice/updates").unwrap(), "");
 
     guest.ok("rmmod rt_corrupt").unwrap();
@@ -40,12 +43,19 @@ fn another_abi_refuses_the_module() {
     let built_for = target(CLOUD).unwrap();
     let runs = target(OTHER_ABI).unwrap();
     assert_ne!(built_for.release(), runs.release());
-    let package = updates::build(&built_for, crate::SEG6).unwrap().open().unwrap();
+    let package = updates::build(&built_for, crate::SEG6)
+        .unwrap()
+        .open()
+        .unwrap();
     let vm = machine(&runs, "max").boot().unwrap();
     let guest = Guest { vm };
     guest
         .vm
-        .push(&[GuestFile::new("/root/resplice.ko", 0o600, package.core_module().unwrap())])
+        .push(&[GuestFile::new(
+            "/root/resplice.ko",
+            0o600,
+            package.core_module().unwrap(),
+        )])
         .unwrap();
     let output = guest.run("insmod /root/resplice.ko").unwrap();
     assert!(!output.success());
@@ -88,7 +98,12 @@ fn a_check_changes_nothing() {
     let id = &package.manifest().id;
     guest.ok(&format!("insmod /root/{id}.ko check=1")).unwrap();
     assert_eq!(guest.state(&package).unwrap(), "loaded");
-    assert!(guest.report().unwrap().contains("matched: net/ipv6/seg6.c .text"));
+    assert!(
+        guest
+            .report()
+            .unwrap()
+            .contains("matched: net/ipv6/seg6.c .text")
+    );
     assert_eq!(seg6_check(&guest), VULNERABLE);
     guest.ok(&format!("rmmod {id}")).unwrap();
     guest.log_is_clean().unwrap();

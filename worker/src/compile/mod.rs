@@ -14,9 +14,6 @@ use crate::{
 };
 use std::fmt::Write;
 
-/// Debug information changes no loaded section, but costs a third of the time.
-const NO_DEBUG: [&str; 2] = ["CFLAGS_KERNEL=-g0", "CFLAGS_MODULE=-g0"];
-
 /// A unit, compiled just as the kernel was.
 #[derive(Debug, Clone)]
 pub struct Reference {
@@ -59,7 +56,6 @@ pub async fn reference(build: &Build<'_>, units: &[String]) -> Result<Vec<Refere
     let targets: Vec<&str> = objects.iter().map(String::as_str).collect();
     let mut argv = build.target.unit_build(&targets).argv;
     argv.extend(["--no-print-directory", "-O"].map(str::to_owned));
-    argv.extend(NO_DEBUG.map(str::to_owned));
     let mut script = format!("{} || exit $?\n", quote(&argv)?);
     for (index, object) in objects.iter().enumerate() {
         let command = command_file(object);
