@@ -145,8 +145,13 @@ pub async fn build(
 /// The units that the patch reaches.
 fn units(build: &Build<'_>, patch: &Patch) -> Result<Vec<String>, Error> {
     let mut units = BTreeSet::new();
-    for file in patch.files() {
+    for file in patch.sources() {
         units.extend(units_of(&build.target.source_dir(), file)?);
+    }
+    if units.is_empty() {
+        return Err(Error::Nothing(
+            "the patch touches nothing but documentation".to_owned(),
+        ));
     }
     Ok(units.into_iter().collect())
 }

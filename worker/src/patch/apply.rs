@@ -30,7 +30,7 @@ pub async fn apply(build: &Build<'_>, patch: &Patch) -> Result<Vec<Bind>, Error>
         .run(&step, "the patch does not apply to this kernel's source")
         .await?;
     let mut binds = Vec::new();
-    for (index, file) in patch.files().iter().enumerate() {
+    for (index, file) in patch.sources().enumerate() {
         let text = workspace.read("out", &format!("{index}.post.c"))?;
         let diff = workspace.read("out", &format!("{index}.diff"))?;
         let changes = line_changes(&diff)
@@ -55,7 +55,7 @@ fn script(patch: &Patch) -> Result<String, Error> {
          patch -p1 -u --fuzz=0 --batch --forward --no-backup-if-mismatch --reject-file=- \
          -i {IN}/update.patch || exit $?\n"
     );
-    for (index, file) in patch.files().iter().enumerate() {
+    for (index, file) in patch.sources().enumerate() {
         let quoted =
             shlex::try_quote(file).map_err(|error| Error::internal("quote a path", error))?;
         // Writing to a string can't fail. diff says 1 for "different".

@@ -6,7 +6,7 @@ use super::{MAX_FILES, MAX_PATCH_BYTES, MAX_PATH_BYTES, PatchError};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 
-/// A patch that touches nothing but `.c` files.
+/// A patch that touches nothing but `.c` files and documentation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Patch {
     text: String,
@@ -49,6 +49,11 @@ impl Patch {
     #[must_use]
     pub fn files(&self) -> &[String] {
         &self.files
+    }
+
+    /// Those of its files that are compiled: all but the documentation.
+    pub fn sources(&self) -> impl Iterator<Item = &String> {
+        self.files.iter().filter(|file| !is_documentation(file))
     }
 
     /// sha256 of the patch's bytes, in hex.
@@ -272,8 +277,16 @@ fn check_git_header(line: &str, path: &str) -> Result<(), PatchError> {
     }
 }
 
+/// Fixes often come with a word on them; it runs nowhere.
+fn is_documentation(path: &str) -> bool {
+    path.starts_with("Documentation/")
+}
+
 /// Only C units can be compiled twice and compared.
 fn check_kind(path: &str) -> Result<(), PatchError> {
+    if is_documentation(path) {
+        return Ok(());
+    }
     let name = path.rsplit('/').next().unwrap_or(path);
     let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);
     let (code, reason) = match extension {

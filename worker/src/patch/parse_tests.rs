@@ -33,7 +33,7 @@ fn what_is_no_c_file_is_refused_by_name() {
         ("net/Kconfig", "build-system"),
         ("net/Kconfig.debug", "build-system"),
         ("Kbuild", "build-system"),
-        ("Documentation/a.rst", "not-c"),
+        ("net/README", "not-c"),
         ("scripts/a.sh", "not-c"),
     ] {
         let text = diff(&format!("a/{path}"), &format!("b/{path}"));
@@ -110,4 +110,13 @@ fn text_without_a_diff_and_too_much_text_are_turned_down() {
         Patch::parse(&long),
         Err(PatchError::TooLarge { .. })
     ));
+}
+
+#[test]
+fn documentation_may_change_along_but_is_no_source() {
+    let text =
+        diff("a/Documentation/a.rst", "b/Documentation/a.rst") + &diff("a/mm/a.c", "b/mm/a.c");
+    let patch = Patch::parse(&text).unwrap();
+    assert_eq!(patch.files().len(), 2);
+    assert_eq!(patch.sources().collect::<Vec<_>>(), ["mm/a.c"]);
 }
