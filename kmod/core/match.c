@@ -11,28 +11,26 @@
 #include <linux/bitmap.h>
 #include <linux/mm.h>
 #include <linux/module.h>
-#include <linux/sched.h>
 #include <linux/uaccess.h>
 
 #include "match.h"
 #include "report.h"
-#include "update.h"
 
 #define TRAIL_SECTION	0x80000000u	/* a trail entry that names a section */
 
-static const struct resplice_section *section_of(struct rs_match *m, u32 index)
+const struct resplice_section *rs_section_of(struct rs_match *m, u32 index)
 {
 	return &m->image->sections[index];
 }
 
-static const char *unit_name(struct rs_match *m, u32 section)
+const char *rs_unit_name(struct rs_match *m, u32 section)
 {
-	return rs_string(m->image, m->image->units[section_of(m, section)->unit].name);
+	return rs_string(m->image, m->image->units[rs_section_of(m, section)->unit].name);
 }
 
-static const char *section_name(struct rs_match *m, u32 section)
+const char *rs_section_name(struct rs_match *m, u32 section)
 {
-	return rs_string(m->image, section_of(m, section)->name);
+	return rs_string(m->image, rs_section_of(m, section)->name);
 }
 
 /* ------------------------------ what is learnt ---------------------------- */
@@ -53,7 +51,7 @@ bool rs_bind_base(struct rs_match *m, u32 section, unsigned long base)
 {
 	if (test_bit(section, m->base_known))
 		return m->base[section] == base;
-	if (base & (section_of(m, section)->align - 1))
+	if (base & (rs_section_of(m, section)->align - 1))
 		return false;
 	m->base[section] = base;
 	set_bit(section, m->base_known);
@@ -62,7 +60,7 @@ bool rs_bind_base(struct rs_match *m, u32 section, unsigned long base)
 }
 
 /* Another module's symbols are not in the name table, so it has no say there. */
-static bool name_agrees(struct rs_match *m, const char *name, unsigned long value)
+bool rs_name_agrees(struct rs_match *m, const char *name, unsigned long value)
 {
 	const struct rs_name *known = rs_names_get(&m->names, name);
 
@@ -98,7 +96,7 @@ bool rs_bind_symbol(struct rs_match *m, u32 symbol, unsigned long value)
 		return rs_bind_base(m, sym->section, value - sym->value);
 	if (test_bit(symbol, m->value_known))
 		return m->value[symbol] == value;
-	if (!name_agrees(m, rs_symbol_name(m->image, symbol), value))
+	if (!rs_name_agrees(m, rs_symbol_name(m->image, symbol), value))
 		return false;
 	m->value[symbol] = value;
 	set_bit(symbol, m->value_known);
@@ -247,7 +245,7 @@ static bool match_plain(struct rs_match *m, struct rs_cursor *at, u32 from, u32 
 	return rs_match_piece(m, &piece);
 }
 
-static void skip_to(struct rs_match *m, struct rs_cursor *at, u32 offset)
+void rs_cursor_skip(struct rs_match *m, struct rs_cursor *at, u32 offset)
 {
 	const struct resplice_section *sec = at->section;
 
@@ -287,275 +285,9 @@ bool rs_match_span(struct rs_match *m, struct rs_cursor *at, u32 from, u32 to, b
 		}
 		m->mismatch.why = NULL;	/* forms that were tried in vain */
 		from += site->len;
-		skip_to(m, at, from);
+		rs_cursor_skip(m, at, from);
 	}
 	return true;
-}
-
-/* ---------------------------- placing a section --------------------------- */
-
-static bool in_object(struct rs_match *m, unsigned long base, u32 size)
-{
-	if (m->mod)
-		return within_module_core(base, m->mod) &&
-		       within_module_core(base + size - 1, m->mod);
-	return base >= rs_kernel.text_start && base < rs_kernel.text_end &&
-	       size <= rs_kernel.text_end - base;
-}
-
-/* Each function's name must be known at its address, where it is known at all. */
-static bool names_agree(struct rs_match *m, const struct resplice_section *sec,
-			unsigned long base)
-{
-	u32 i;
-
-	for (i = sec->first_function; i < sec->first_function + sec->nr_functions; i++) {
-		const struct resplice_function *f = &m->image->functions[i];
-
-		if (m->image->symbols[f->symbol].flags & RESPLICE_SYMBOL_WEAK)
-			continue;
-		if (!name_agrees(m, rs_symbol_name(m->image, f->symbol), base + f->offset))
-			return false;
-	}
-	return true;
-}
-
-static void report_function(struct rs_match *m, u32 section,
-			    const struct resplice_function *f, bool ok)
-{
-	const struct rs_mismatch *d = &m->mismatch;
-
-	if (ok)
-		rs_report("function: %s %s %s matched\n", unit_name(m, section),
-			  section_name(m, section), rs_symbol_name(m->image, f->symbol));
-	else
-		rs_report("function: %s %s %s mismatch +0x%lx expected %*phN found %*phN (%s)\n",
-			  unit_name(m, section), section_name(m, section),
-			  rs_symbol_name(m->image, f->symbol),
-			  d->offset - (unsigned long)f->offset, d->len, d->expected,
-			  d->len, d->found, d->why);
-}
-
-/*
- * Compare at one base, function by function with the gaps between them.
- * Returns how many spans differ; stops at the first unless all are wanted.
- */
-static u32 compare_at(struct rs_match *m, u32 index, unsigned long base, bool all)
-{
-	const struct resplice_section *sec = section_of(m, index);
-	struct rs_cursor at = {
-		.section = sec, .base = base,
-		.reloc = sec->first_reloc, .site = sec->first_site,
-	};
-	u32 i, from = 0, wrong = 0;
-
-	for (i = 0; i <= sec->nr_functions; i++) {
-		const struct resplice_function *f = i < sec->nr_functions ?
-			&m->image->functions[sec->first_function + i] : NULL;
-		u32 start = f ? f->offset : sec->size, mark = m->nr_trail;
-		bool ok = true;
-
-		if (start > from)
-			ok = rs_match_span(m, &at, from, start, false);
-		from = max(from, start);
-		/* An alias has no bytes of its own. */
-		if (ok && f && f->offset + f->size > from) {
-			ok = rs_match_span(m, &at, from, f->offset + f->size, false);
-			from = f->offset + f->size;
-		}
-		if (!ok) {
-			wrong++;
-			m->mismatch.section = index;
-			m->mismatch.offset = m->mismatch.address - base;
-			rs_match_rollback(m, mark);
-			if (!all)
-				return wrong;
-			skip_to(m, &at, from);
-		}
-		if (all && f)
-			report_function(m, index, f, ok);
-		if (all)
-			m->mismatch.why = NULL;
-		cond_resched();
-	}
-	return wrong;
-}
-
-/*
- * Try one base. The text may be patched under us (a static key flips), so a
- * difference is believed only when it is seen three times.
- */
-static bool try_base(struct rs_match *m, u32 index, unsigned long base)
-{
-	const struct resplice_section *sec = section_of(m, index);
-	u32 mark = m->nr_trail;
-	int attempt;
-
-	if (!in_object(m, base, sec->size) || !names_agree(m, sec, base))
-		return false;
-	for (attempt = 0; attempt < 3; attempt++) {
-		m->mismatch.why = NULL;
-		if (copy_from_kernel_nofault(m->run, (void *)base, sec->size))
-			return false;
-		rs_updates_hide_jumps(m->run, base, sec->size);
-		if (rs_bind_base(m, index, base) && !compare_at(m, index, base, false))
-			return true;
-		rs_match_rollback(m, mark);
-	}
-	return false;
-}
-
-/* The function of this section whose name leaves the fewest places to look at. */
-static const struct rs_name *rarest_function(struct rs_match *m,
-					     const struct resplice_section *sec, u32 *offset)
-{
-	const struct rs_name *best = NULL;
-	u32 i;
-
-	for (i = sec->first_function; i < sec->first_function + sec->nr_functions; i++) {
-		const struct resplice_function *f = &m->image->functions[i];
-		const struct rs_name *name;
-
-		if (m->image->symbols[f->symbol].flags & RESPLICE_SYMBOL_WEAK)
-			continue;
-		name = rs_names_get(&m->names, rs_symbol_name(m->image, f->symbol));
-		if (!name || !name->count || (best && best->count <= name->count))
-			continue;
-		best = name;
-		*offset = f->offset;
-	}
-	return best;
-}
-
-/*
- * Find the places where a section matches. Returns their number; with one,
- * what it taught stays bound. best_base is the nearest miss.
- */
-static u32 place_section(struct rs_match *m, u32 index, unsigned long *best_base,
-			 struct rs_mismatch *best)
-{
-	const struct rs_name *anchor;
-	unsigned long found = 0;
-	u32 offset, i, count = 0, mark = m->nr_trail;
-
-	if (test_bit(index, m->base_known)) {
-		*best_base = m->base[index];
-		if (try_base(m, index, *best_base))
-			return 1;
-		*best = m->mismatch;
-		return 0;
-	}
-	anchor = rarest_function(m, section_of(m, index), &offset);
-	for (i = 0; anchor && i < anchor->count; i++) {
-		unsigned long base = anchor->address[i] - offset;
-
-		m->mismatch.why = NULL;
-		if (try_base(m, index, base)) {
-			count++;
-			found = base;
-			rs_match_rollback(m, mark);
-		} else if (m->mismatch.why && (!best->why || m->mismatch.offset > best->offset)) {
-			*best = m->mismatch;
-			*best_base = base;
-		}
-	}
-	if (count == 1 && !try_base(m, index, found))
-		return 0;
-	return count;
-}
-
-static void report_section_functions(struct rs_match *m, u32 index, unsigned long base)
-{
-	const struct resplice_section *sec = section_of(m, index);
-	u32 mark = m->nr_trail;
-
-	m->mismatch.why = NULL;
-	if (!base || !in_object(m, base, sec->size) ||
-	    copy_from_kernel_nofault(m->run, (void *)base, sec->size)) {
-		rs_report("section: %s %s not found\n", unit_name(m, index),
-			  section_name(m, index));
-		return;
-	}
-	rs_updates_hide_jumps(m->run, base, sec->size);
-	if (!rs_bind_base(m, index, base) || compare_at(m, index, base, true))
-		rs_match_rollback(m, mark);
-}
-
-static int report_failure(struct rs_match *m, u32 index, u32 places,
-			  const struct rs_mismatch *best)
-{
-	const struct resplice_section *sec = section_of(m, index);
-	const char *in = "padding";
-	u32 i, offset = best->offset;
-
-	if (places > 1)
-		return rs_refuse(-ENOTUNIQ, "ambiguous", "%s %s matches at %u places",
-				 unit_name(m, index), section_name(m, index), places);
-	if (!best->why)
-		return rs_refuse(-ENOENT, "missing",
-				 "%s %s: none of its functions is in this kernel",
-				 unit_name(m, index), section_name(m, index));
-	for (i = sec->first_function; i < sec->first_function + sec->nr_functions; i++) {
-		const struct resplice_function *f = &m->image->functions[i];
-
-		if (best->offset - f->offset < f->size) {
-			in = rs_symbol_name(m->image, f->symbol);
-			offset = best->offset - f->offset;
-		}
-	}
-	return rs_refuse(-EILSEQ, "mismatch",
-			 "%s+0x%x (%s %s): expected %*ph, found %*ph: %s", in, offset,
-			 unit_name(m, index), section_name(m, index), best->len,
-			 best->expected, best->len, best->found, best->why);
-}
-
-static bool wanted(struct rs_match *m, u32 index)
-{
-	const struct resplice_section *sec = section_of(m, index);
-
-	return sec->kind == RESPLICE_SECTION_TEXT && sec->size &&
-	       !test_bit(index, m->matched);
-}
-
-int rs_match_run(struct rs_match *m, bool each_function)
-{
-	bool progress = true;
-	u32 i, places, failed = 0, nr = m->image->nr_sections;
-	int err = 0;
-
-	/* Matched text places other sections: go round until nothing is learnt. */
-	while (progress) {
-		progress = false;
-		for (i = 0; i < nr; i++) {
-			struct rs_mismatch best = { .why = NULL };
-			unsigned long base = 0;
-
-			if (!wanted(m, i) || place_section(m, i, &base, &best) != 1)
-				continue;
-			set_bit(i, m->matched);
-			progress = true;
-			if (each_function)
-				report_section_functions(m, i, m->base[i]);
-			else
-				rs_report("matched: %s %s, %u bytes, %u functions\n",
-					  unit_name(m, i), section_name(m, i),
-					  section_of(m, i)->size,
-					  section_of(m, i)->nr_functions);
-		}
-	}
-	for (i = 0; i < nr; i++) {
-		struct rs_mismatch best = { .why = NULL };
-		unsigned long base = 0;
-
-		if (!wanted(m, i))
-			continue;
-		failed++;
-		places = place_section(m, i, &base, &best);
-		err = report_failure(m, i, places, &best);
-		if (each_function)
-			report_section_functions(m, i, base);
-	}
-	return failed ? err : 0;
 }
 
 /* --------------------------- addresses for others ------------------------- */
@@ -569,7 +301,7 @@ int rs_match_resolve(struct rs_match *m, u32 symbol, unsigned long *address)
 	if (sym->section == RESPLICE_SYMBOL_MERGED)
 		return rs_refuse(-EINVAL, "format", "a merged constant has no one address");
 	if (rs_symbol_placed(sym)) {
-		if (section_of(m, sym->section)->kind == RESPLICE_SECTION_INIT)
+		if (rs_section_of(m, sym->section)->kind == RESPLICE_SECTION_INIT)
 			return rs_refuse(-EINVAL, "init", "%s is freed after boot", name);
 		if (test_bit(sym->section, m->base_known)) {
 			*address = m->base[sym->section] + sym->value;
@@ -582,7 +314,7 @@ int rs_match_resolve(struct rs_match *m, u32 symbol, unsigned long *address)
 	known = sym->name ? rs_names_get(&m->names, name) : NULL;
 	if (!known || !known->count)
 		return rs_refuse(-ENOENT, "unresolved", "nothing tells where %s is",
-				 sym->name ? name : section_name(m, sym->section));
+				 sym->name ? name : rs_section_name(m, sym->section));
 	if (known->count > 1)
 		return rs_refuse(-ENOTUNIQ, "ambiguous",
 				 "%u symbols are called %s and no matched code refers to it",
@@ -593,16 +325,7 @@ int rs_match_resolve(struct rs_match *m, u32 symbol, unsigned long *address)
 
 bool rs_match_is_used(struct rs_match *m, u32 symbol, unsigned long address)
 {
-	return name_agrees(m, rs_symbol_name(m->image, symbol), address);
-}
-
-int rs_match_read(struct rs_match *m, u32 section, u32 offset, u8 *out, u32 len)
-{
-	if (!test_bit(section, m->matched) || !try_base(m, section, m->base[section]))
-		return rs_refuse(-EILSEQ, "changed", "%s %s changed after it was matched",
-				 unit_name(m, section), section_name(m, section));
-	memcpy(out, m->run + offset, len);
-	return 0;
+	return rs_name_agrees(m, rs_symbol_name(m->image, symbol), address);
 }
 
 /* --------------------------------- lifetime ------------------------------- */

@@ -50,7 +50,7 @@ bool rs_match_is_used(struct rs_match *m, u32 symbol, unsigned long address);
 int rs_match_read(struct rs_match *m, u32 section, u32 offset, u8 *out, u32 len);
 void rs_match_free(struct rs_match *m);
 
-/* For site.c: the pieces that a site's forms are made of. */
+/* For site.c and place.c: what comparing is made of. */
 
 /* Where a comparison stands: cursors into the section's relocations and sites. */
 struct rs_cursor {
@@ -70,6 +70,12 @@ struct rs_piece {
 	bool nops;			/* runs of 0x90 may have become long nops */
 };
 
+const struct resplice_section *rs_section_of(struct rs_match *m, u32 index);
+const char *rs_unit_name(struct rs_match *m, u32 section);
+const char *rs_section_name(struct rs_match *m, u32 section);
+/* Whether a name, where the kernel knows it, may stand for this value. */
+bool rs_name_agrees(struct rs_match *m, const char *name, unsigned long value);
+void rs_cursor_skip(struct rs_match *m, struct rs_cursor *at, u32 offset);
 bool rs_match_piece(struct rs_match *m, const struct rs_piece *piece);
 bool rs_match_span(struct rs_match *m, struct rs_cursor *at, u32 from, u32 to, bool nops);
 bool rs_bind_symbol(struct rs_match *m, u32 symbol, unsigned long value);

@@ -47,6 +47,12 @@ void rs_updates_exit(void);
 /* Show a copy of running text as it was before our own jumps went in. */
 void rs_updates_hide_jumps(u8 *copy, unsigned long base, u32 size);
 
+/* The applied update that has replaced this function, or NULL. */
+const struct rs_update *rs_updates_replacing(const char *name, const char *unit);
+
+/* prepare.c: match, resolve, get ready; header: the module's resplice_update. */
+int rs_prepare(struct module *mod, unsigned long header, struct rs_update **out);
+
 /* sysfs.c */
 int rs_sysfs_init(void);
 void rs_sysfs_exit(void);

@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * From a module that is coming alive to an update that only waits to be
+ * applied. Everything that can fail or take time happens here.
+ */
+#include <linux/module.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+#include <linux/version.h>
+#include <resplice/format.h>
+
+#include "image.h"
+#include "late.h"
+#include "match.h"
+#include "report.h"
+#include "symbols.h"
+#include "update.h"
+
+static const void *init_data(struct module *mod, u64 address, u64 size)
+{
+	if (!size || !within_module_init(address, mod) ||
+	    size > RESPLICE_MAX_IMAGE || !within_module_init(address + size - 1, mod))
+		return NULL;
+	return (const void *)(unsigned long)address;
+}
+
+static int read_header(struct module *mod, unsigned long address,
+		       const struct resplice_update **out)
+{
+	const struct resplice_update *u = init_data(mod, address, sizeof(*u));
+
+	if (!u || u->magic != RESPLICE_UPDATE_MAGIC || u->size != sizeof(*u))
+		return rs_refuse(-ENOEXEC, "format", "%s: resplice_update is malformed",
+				 mod->name);
+	if (u->format != RESPLICE_FORMAT)
+		return rs_refuse(-ENOEXEC, "format",
+				 "%s has format %u, this core reads %u: rebuild it",
+				 mod->name, u->format, RESPLICE_FORMAT);
+	if (strnlen(u->id, sizeof(u->id)) == sizeof(u->id) || strcmp(u->id, mod->name))
+		return rs_refuse(-ENOEXEC, "format", "the module %s is not called by its id",
+				 mod->name);
+	if (u->nr_late > RESPLICE_MAX_RELOCS || u->nr_replace > RESPLICE_MAX_FUNCTIONS ||
+	    (u->nr_late && !init_data(mod, u->late,
+				      (u64)u->nr_late * sizeof(struct resplice_late))) ||
+	    (u->nr_replace && !init_data(mod, u->replace, (u64)u->nr_replace *
+					 sizeof(struct resplice_replace))))
+		return rs_refuse(-ENOEXEC, "format", "%s: a table lies outside", mod->name);
+	*out = u;
+	return 0;
+}
+
+static int find_target(const struct rs_image *image, struct module **target)
+{
+	const char *object = rs_string(image, image->head->object);
+
+	*target = NULL;
+	if (!strcmp(object, "vmlinux"))
+		return 0;
+	preempt_disable();	/* modules are freed after a grace period */
+	*target = rs_kernel.find_module(object);
+	if (*target && !try_module_get(*target))
+		*target = NULL;
+	preempt_enable();
+	if (!*target)
+		return rs_refuse(-ENOENT, "absent", "the module %s is not loaded", object);
+	return 0;
+}
+
+/* --------------------------------- preparing ------------------------------ */
+
+static int prepare_function(struct rs_update *u, struct rs_match *m, u32 index,
+			    const struct resplice_replace *r)
+{
+	const struct rs_image *image = m->image;
+	struct rs_function *fn = &u->functions[index];
+	struct rs_swap *swap = &u->swaps[index];
+	const struct resplice_function *f;
+	const struct resplice_section *sec;
+	const struct rs_update *other;
+	u32 skip;
+	int err;
+
+	if (r->old >= image->nr_functions || !r->size ||
+	    !within_module_core(r->function, u->mod) ||
+	    !within_module_core(r->function + r->size - 1, u->mod))
+		return rs_refuse(-ENOEXEC, "format", "replacement %u is out of range", index);
+	f = &image->functions[r->old];
+	sec = &image->sections[f->section];
+	fn->name = kstrdup(rs_symbol_name(image, f->symbol), GFP_KERNEL);
+	fn->unit = kstrdup(rs_string(image, image->units[sec->unit].name), GFP_KERNEL);
+	if (!fn->name || !fn->unit)
+		return -ENOMEM;
+	other = rs_updates_replacing(fn->name, fn->unit);
+	if (other)
+		return rs_refuse(-EEXIST, "stacked",
+				 "%s is already replaced by %s: undo that first",
+				 fn->name, other->mod->name);
+	skip = f->flags & RESPLICE_FUNCTION_FENTRY ? 5 : 0;
+	if (f->size < skip + RS_JUMP_BYTES)
+		return rs_refuse(-EOPNOTSUPP, "small", "%s has %u bytes: no room for a jump",
+				 fn->name, f->size);
+	fn->old = m->base[f->section] + f->offset;
+	if (!rs_match_is_used(m, f->symbol, fn->old))
+		return rs_refuse(-EOPNOTSUPP, "overridden",
+				 "the kernel uses another %s than this weak one", fn->name);
+	fn->old_size = f->size;
+	fn->new = r->function;
+	fn->new_size = r->size;
+	swap->address = fn->old + skip;
+	err = rs_match_read(m, f->section, f->offset + skip, swap->before, RS_JUMP_BYTES);
+	if (err)
+		return err;
+	rs_jump_encode(swap->after, swap->address, fn->new);
+	/* On the jump's first byte a task is safe: it goes the new way. */
+	u->ranges[u->nr_ranges].start = swap->address + 1;
+	u->ranges[u->nr_ranges++].end = fn->old + fn->old_size;
+	return rs_alias_map(&swap->alias, swap->address, RS_JUMP_BYTES);
+}
+
+/* What is patched once, before any update: its bytes are settled. */
+static bool settled(u16 kind)
+{
+	return kind == RESPLICE_SITE_RETURN || kind == RESPLICE_SITE_RETPOLINE ||
+	       kind == RESPLICE_SITE_ALT || kind == RESPLICE_SITE_PARAVIRT;
+}
+
+/* The kernel must not rewrite later what we are about to overwrite. */
+static int check_jump_site(struct rs_update *u, struct rs_match *m, u32 index, u32 old)
+{
+	const struct resplice_function *f = &m->image->functions[old];
+	const struct resplice_section *sec = &m->image->sections[f->section];
+	u32 i, at = f->offset + (u->swaps[index].address - u->functions[index].old);
+
+	for (i = sec->first_site; i < sec->first_site + sec->nr_sites; i++) {
+		const struct resplice_site *s = &m->image->sites[i];
+
+		if (s->offset < at + RS_JUMP_BYTES && s->offset + s->len > at &&
+		    !settled(s->kind))
+			return rs_refuse(-EOPNOTSUPP, "site",
+					 "%s: the jump would cover a patched site",
+					 u->functions[index].name);
+	}
+	return 0;
+}
+
+/* A function's cold part belongs to it: nobody may be there either. */
+static void add_cold_ranges(struct rs_update *u, struct rs_match *m, u32 old)
+{
+	u32 i;
+
+	for (i = 0; i < m->image->nr_functions; i++) {
+		const struct resplice_function *f = &m->image->functions[i];
+
+		if (f->parent != old)
+			continue;
+		u->ranges[u->nr_ranges].start = m->base[f->section] + f->offset;
+		u->ranges[u->nr_ranges].end = u->ranges[u->nr_ranges].start + f->size;
+		u->nr_ranges++;
+	}
+}
+
+static void find_own_text(struct rs_update *u)
+{
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 4, 0)
+	u->text.start = (unsigned long)u->mod->core_layout.base;
+	u->text.end = u->text.start + u->mod->core_layout.text_size;
+#else
+	u->text.start = (unsigned long)u->mod->mem[MOD_TEXT].base;
+	u->text.end = u->text.start + u->mod->mem[MOD_TEXT].size;
+#endif
+}
+
+static int allocate(struct rs_update *u, u32 functions, u32 ranges)
+{
+	size_t n = max(functions, 1u);
+
+	u->functions = kvcalloc(n, sizeof(*u->functions), GFP_KERNEL);
+	u->swaps = kvcalloc(n, sizeof(*u->swaps), GFP_KERNEL);
+	u->ranges = kvcalloc(max(ranges, 1u), sizeof(*u->ranges), GFP_KERNEL);
+	u->bytes = n * (sizeof(*u->functions) + sizeof(*u->swaps)) +
+		   ranges * sizeof(*u->ranges) + sizeof(*u);
+	return u->functions && u->swaps && u->ranges ? 0 : -ENOMEM;
+}
+
+static int prepare_functions(struct rs_update *u, struct rs_match *m,
+			     const struct resplice_update *head)
+{
+	const struct resplice_replace *r = (void *)(unsigned long)head->replace;
+	u32 i, k, ranges = head->nr_replace;
+	int err;
+
+	/* Each cold part is counted for every replacement that could own it. */
+	for (i = 0; i < head->nr_replace; i++)
+		for (k = 0; k < m->image->nr_functions; k++)
+			ranges += m->image->functions[k].parent == r[i].old;
+	err = allocate(u, head->nr_replace, ranges);
+	for (i = 0; !err && i < head->nr_replace; i++) {
+		u->nr_functions = i + 1;
+		err = prepare_function(u, m, i, &r[i]);
+		err = err ?: check_jump_site(u, m, i, r[i].old);
+		if (!err)
+			add_cold_ranges(u, m, r[i].old);
+	}
+	return err;
+}
+
+static int prepare_with(struct rs_update *u, struct rs_image *image,
+			const struct resplice_update *head)
+{
+	bool only = head->flags & RESPLICE_UPDATE_MATCH_ONLY;
+	struct rs_match *m = kvmalloc(sizeof(*m), GFP_KERNEL);
+	int err;
+
+	if (!m)
+		return -ENOMEM;
+	err = rs_match_init(m, image, u->target);
+	err = err ?: rs_match_run(m, only);
+	if (!only) {
+		err = err ?: prepare_functions(u, m, head);
+		err = err ?: rs_late_apply(m, u->mod, (void *)(unsigned long)head->late,
+					   head->nr_late);
+	}
+	rs_match_free(m);
+	kvfree(m);
+	/* A match-only module has done its work by its report. */
+	return only && err != -ENOMEM ? 0 : err;
+}
+
+int rs_prepare(struct module *mod, unsigned long header, struct rs_update **out)
+{
+	const struct resplice_update *head;
+	struct rs_update *u;
+	struct rs_image image;
+	const void *data;
+	int err;
+
+	rs_report_begin(mod->name);
+	err = read_header(mod, header, &head);
+	if (err)
+		return err;
+	data = init_data(mod, head->match, head->match_size);
+	if (!data)
+		return rs_refuse(-ENOEXEC, "format", "the match image lies outside");
+	err = rs_image_open(&image, data, head->match_size);
+	if (err)
+		return err;
+	u = kzalloc(sizeof(*u), GFP_KERNEL);
+	if (!u)
+		return -ENOMEM;
+	u->mod = mod;
+	find_own_text(u);
+	err = find_target(&image, &u->target);
+	err = err ?: prepare_with(u, &image, head);
+	if (err) {
+		if (err == -ENOMEM)
+			rs_report("memory: not enough to prepare %s\n", mod->name);
+		rs_update_free(u);
+		return err;
+	}
+	err = rs_sysfs_add(u);	/* from here on the kobject owns it */
+	if (err)
+		return err;
+	*out = u;
+	return 0;
+}
