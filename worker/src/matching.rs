@@ -9,9 +9,9 @@ use crate::{
     compile::{self, KernelObject, Reference},
     kmod::Kmod,
     module,
-    verify::{FileMatch, against_file},
+    verify::{FileMatch, match_report},
 };
-use resplice_objdiff::delta::write_match_only;
+use resplice_objdiff::{delta::write_match_only, filematch::MatchReport};
 use serde::Serialize;
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
@@ -24,6 +24,9 @@ pub struct Matched {
     pub units: Vec<String>,
     /// Against the shipped file.
     pub file: FileMatch,
+    /// The same, with every function.
+    #[serde(skip)]
+    pub report: MatchReport,
     /// The id of `update` in the kernel.
     pub id: String,
     /// A module that only matches when it is loaded; its report is in
@@ -60,9 +63,10 @@ pub async fn match_units(
         let (target, references) = (build.target.clone(), Arc::new(references));
         let (compared, of) = (Arc::clone(&references), object.clone());
         let compare = blocking("match against the shipped file", move || {
-            against_file(&target, &of, &compared)
+            match_report(&target, &of, &compared)
         });
-        let file = build.stage("match", compare).await?;
+        let report = build.stage("match", compare).await?;
+        let file = FileMatch::from(report.clone());
         build.log.line(&file.sentence());
         let id = format!("rsp_match_{}", object.name());
         let inputs: Vec<(&str, &[u8])> = references
@@ -80,6 +84,7 @@ pub async fn match_units(
                 .map(|reference| reference.unit.clone())
                 .collect(),
             file,
+            report,
             id,
             update,
             core: core.module.clone(),

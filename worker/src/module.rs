@@ -8,9 +8,6 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Debug information would only make the package larger.
-const NO_DEBUG: &str = "CFLAGS_MODULE=-g0";
-
 /// The kernel core, built for a target.
 #[derive(Debug, Clone)]
 pub struct Core {
@@ -97,7 +94,7 @@ fn prepare(build: &Build<'_>, kmod: &Kmod, name: &str) -> Result<(), Error> {
 async fn make(build: &Build<'_>, step: &str, variables: &[String]) -> Result<(), Error> {
     let directory = build.workspace.path("module");
     let mut argv = build.target.module_build(&directory).argv;
-    argv.extend(["--no-print-directory".to_owned(), NO_DEBUG.to_owned()]);
+    argv.push("--no-print-directory".to_owned());
     argv.extend(variables.iter().cloned());
     let step = build.workspace.module_step(step, argv);
     build.run(&step, "the kernel module does not build").await

@@ -88,6 +88,18 @@ pub fn against_file(
     object: &KernelObject,
     references: &[Reference],
 ) -> Result<FileMatch, Error> {
+    Ok(FileMatch::from(match_report(target, object, references)?))
+}
+
+/// As [`against_file`], with every function.
+///
+/// # Errors
+/// If the file or an object can't be read; not for a mismatch.
+pub fn match_report(
+    target: &Target,
+    object: &KernelObject,
+    references: &[Reference],
+) -> Result<MatchReport, Error> {
     let mut builder = ImageBuilder::new(object.name());
     for reference in references {
         let failed = |error: &dyn std::fmt::Display| {
@@ -109,7 +121,7 @@ pub fn against_file(
     let broken = |error: &dyn std::fmt::Display| {
         Error::internal(format!("read the kernel object {}", path.display()), error)
     };
-    let report = match object {
+    Ok(match object {
         KernelObject::Vmlinux => {
             let file = KernelFile::parse(&bytes).map_err(|error| broken(&error))?;
             match_file(builder.image(), &file)
@@ -118,8 +130,7 @@ pub fn against_file(
             let file = ModuleFile::parse(&bytes).map_err(|error| broken(&error))?;
             match_file(builder.image(), &file)
         }
-    };
-    Ok(summarise(report))
+    })
 }
 
 /// Finds a module's file by the name that the kernel gives it.
@@ -148,26 +159,28 @@ fn module_file(modules: &Path, name: &str) -> Result<PathBuf, Error> {
     }
 }
 
-fn summarise(report: MatchReport) -> FileMatch {
-    let exceptions = report.units.into_iter().flat_map(|unit| {
-        let name = unit.name;
-        unit.functions.into_iter().map(move |function| Exception {
-            unit: name.clone(),
-            function,
-        })
-    });
-    FileMatch {
-        object: report.object,
-        summary: report.summary,
-        exceptions: exceptions
-            .filter(|exception| {
-                !matches!(
-                    exception.function.status,
-                    Status::Exact { .. } | Status::OverriddenWeak { .. } | Status::Init
-                )
+impl From<MatchReport> for FileMatch {
+    fn from(report: MatchReport) -> Self {
+        let exceptions = report.units.into_iter().flat_map(|unit| {
+            let name = unit.name;
+            unit.functions.into_iter().map(move |function| Exception {
+                unit: name.clone(),
+                function,
             })
-            .take(MAX_LISTED)
-            .collect(),
+        });
+        Self {
+            object: report.object,
+            summary: report.summary,
+            exceptions: exceptions
+                .filter(|exception| {
+                    !matches!(
+                        exception.function.status,
+                        Status::Exact { .. } | Status::OverriddenWeak { .. } | Status::Init
+                    )
+                })
+                .take(MAX_LISTED)
+                .collect(),
+        }
     }
 }
 
