@@ -23,7 +23,6 @@ impl Host {
     pub fn boot(target: &Target, port: u16, enrol_token: &Path, check: &Path) -> Result<Self> {
         let vm = Machine::new(target.bzimage())
             .modules_dir(target.modules_dir())
-            .cpus(2)
             .hostname("host-1")
             .network(port)
             .files(GuestFile::program(
