@@ -6,5 +6,5 @@ mod file;
 mod guest;
 
 pub use check::{Check, CheckError};
-pub use file::{FileMatch, against_file, match_report, match_report};
+pub use file::{FileMatch, against_file, match_report};
 pub use guest::{GuestReport, Trial, in_guest};
