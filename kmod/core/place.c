@@ -20,6 +20,17 @@ static bool in_object(struct rs_match *m, unsigned long base, u32 size)
 	       size <= rs_kernel.text_end - base;
 }
 
+/*
+ * The name of a weak function may stand for another unit's, be that in the
+ * image or not: then it does not tell where this one is.
+ */
+static bool has_own_name(struct rs_match *m, const struct resplice_function *f)
+{
+	const struct resplice_symbol *sym = &m->image->symbols[f->symbol];
+
+	return sym->section == f->section && sym->value == f->offset;
+}
+
 /* Each function's name must be known at its address, where it is known at all. */
 static bool names_agree(struct rs_match *m, const struct resplice_section *sec,
 			unsigned long base)
@@ -29,7 +40,7 @@ static bool names_agree(struct rs_match *m, const struct resplice_section *sec,
 	for (i = sec->first_function; i < sec->first_function + sec->nr_functions; i++) {
 		const struct resplice_function *f = &m->image->functions[i];
 
-		if (m->image->symbols[f->symbol].flags & RESPLICE_SYMBOL_WEAK)
+		if (!has_own_name(m, f))
 			continue;
 		if (!rs_name_agrees(m, rs_symbol_name(m->image, f->symbol), base + f->offset))
 			return false;
@@ -133,7 +144,7 @@ static const struct rs_name *rarest_function(struct rs_match *m,
 		const struct resplice_function *f = &m->image->functions[i];
 		const struct rs_name *name;
 
-		if (m->image->symbols[f->symbol].flags & RESPLICE_SYMBOL_WEAK)
+		if (!has_own_name(m, f))
 			continue;
 		name = rs_names_get(&m->names, rs_symbol_name(m->image, f->symbol));
 		if (!name || !name->count || (best && best->count <= name->count))

@@ -5,6 +5,7 @@
  * of each kind of site. Every form is built and compared; none is masked.
  */
 #include <linux/module.h>
+#include <linux/static_call_types.h>
 #include <linux/string.h>
 #include <linux/uaccess.h>
 
@@ -220,14 +221,32 @@ static bool jump_label_site(struct rs_match *m, const struct view *v)
 	return v->run[0] == JMP32 && rs_bind_base(m, s->a, branch_target(v, 1) - s->b);
 }
 
-/* What a static call's key aims at now; 0 if that can't be told. */
+/* What a trampoline jumps to; 0 if it returns, or is none. */
+static unsigned long trampoline_function(unsigned long address)
+{
+	u8 code[5 + sizeof(trampoline_ud1)];
+
+	if (copy_from_kernel_nofault(code, (void *)address, sizeof(code)) ||
+	    code[0] != JMP32 || memcmp(code + 5, trampoline_ud1, sizeof(trampoline_ud1)))
+		return 0;
+	return rel32_target(code + 1, address + 1);
+}
+
+/*
+ * What a static call's key aims at now; 0 if that can't be told. Where a key
+ * is not exported, modules name its trampoline instead, which aims there too.
+ */
 static unsigned long static_call_function(struct rs_match *m, u32 key)
 {
-	const struct rs_name *name = rs_names_get(&m->names, rs_symbol_name(m->image, key));
+	const char *symbol = rs_symbol_name(m->image, key);
+	const struct rs_name *name = rs_names_get(&m->names, symbol);
 	unsigned long func;
 
-	if (!name || name->count != 1 ||
-	    get_kernel_nofault(func, (unsigned long *)name->address[0]))
+	if (!name || name->count != 1)
+		return 0;
+	if (str_has_prefix(symbol, STATIC_CALL_TRAMP_PREFIX_STR))
+		return trampoline_function(name->address[0]);
+	if (get_kernel_nofault(func, (unsigned long *)name->address[0]))
 		return 0;
 	return func;
 }
