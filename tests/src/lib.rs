@@ -2,6 +2,7 @@
 //! the real worker, and guests that run them.
 #![forbid(unsafe_code)]
 
+pub mod eval;
 pub mod guest;
 pub mod modules;
 pub mod programs;
