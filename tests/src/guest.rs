@@ -27,8 +27,18 @@ pub struct Guest {
 impl Guest {
     /// Restores a booted machine and loads the core that the package brings.
     pub fn start(machine: &Machine, package: &Package) -> Result<Self> {
+        let snapshots = SnapshotCache::new(&Cache::from_env().root().join("vm"));
+        Self::start_from(&snapshots, machine, package)
+    }
+
+    /// As [`Self::start`], with the snapshot in another place.
+    pub fn start_from(
+        snapshots: &SnapshotCache,
+        machine: &Machine,
+        package: &Package,
+    ) -> Result<Self> {
         let guest = Self {
-            vm: machine.restore(&SnapshotCache::new(&Cache::from_env().root().join("vm")))?,
+            vm: machine.restore(snapshots)?,
         };
         guest.vm.push(&[GuestFile::new(
             "/root/resplice.ko",

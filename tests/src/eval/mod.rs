@@ -1,8 +1,13 @@
 //! What `make eval-match`, `make eval` and `make bench` measure.
 
+pub mod attempt;
+pub mod corpus;
 pub mod memory;
+pub mod pool;
 pub mod share;
+pub mod summary;
 pub mod table;
+pub mod trial;
 pub mod units;
 pub mod workshop;
 
