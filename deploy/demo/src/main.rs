@@ -15,7 +15,7 @@ use fix::Fix;
 use guest::Host;
 use resplice_target::{Bars, Cache, Target, TargetId};
 use serde_json::Value;
-use service::{Service, free_port, output, program};
+use service::{Service, output, program};
 use std::io::{BufRead, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -46,15 +46,15 @@ fn demo() -> Result<()> {
     let check = fix.compile_check(&data)?;
 
     say::chapter("The service");
-    let service = Resplice::start(&data, &cache)?;
-    say::line(&format!("server at {}, one worker", service.url()));
+    let mut service = Resplice::start(&data, &cache)?;
+    say::line(&format!("server at {}, one worker", service.url));
 
     say::chapter("The security team uploads a patch");
     let update = service.upload(&fix, &check, target.id())?;
     service.release(&update)?;
 
     say::chapter("A host with the stock kernel");
-    let host = Host::boot(&target, service.port, &service.token("enrol"), &check)?;
+    let host = Host::boot(&target, service.port()?, &service.token("enrol"), &check)?;
     play(&host)?;
 
     say::chapter("Timeline");
@@ -96,30 +96,29 @@ fn import(cache: &Cache) -> Result<Target> {
 /// A server and a worker that run until this value is dropped.
 struct Resplice {
     data: PathBuf,
-    port: u16,
-    // The worker first: it hands back what it holds.
-    _worker: Service,
-    _server: Service,
+    url: String,
+    // The worker goes first: it hands back what it holds.
+    worker: Service,
+    server: Service,
 }
 
 impl Resplice {
     fn start(data: &Path, cache: &Cache) -> Result<Self> {
-        let port = free_port()?;
         let mut serve = Command::new(program("resplice-server")?);
         serve
-            .args(["serve", "--listen", &format!("127.0.0.1:{port}")])
+            .args(["serve", "--listen", "127.0.0.1:0"])
             .arg("--data")
             .arg(data.join("server"))
             .arg("--cache")
             .arg(cache.root());
         let mut server = Service::start("resplice-server", serve, data.join("server.log"))?;
-        server.await_port(port, Duration::from_secs(30))?;
+        let url = server.await_line("listening on ", Duration::from_secs(30))?;
 
         let key = data.join("worker.pem");
         let mut keygen = Command::new(program("resplice-worker")?);
         output(keygen.arg("keygen").arg(&key))?;
         let mut run = Command::new(program("resplice-worker")?);
-        run.args(["run", "--server", &format!("http://127.0.0.1:{port}")])
+        run.args(["run", "--server", &url])
             .arg("--token-file")
             .arg(data.join("server/tokens/worker.token"))
             .arg("--key")
@@ -129,14 +128,16 @@ impl Resplice {
         let worker = Service::start("resplice-worker", run, data.join("worker.log"))?;
         Ok(Self {
             data: data.to_owned(),
-            port,
-            _worker: worker,
-            _server: server,
+            url,
+            worker,
+            server,
         })
     }
 
-    fn url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
+    fn port(&self) -> Result<u16> {
+        let port = self.url.rsplit(':').next().unwrap_or_default();
+        port.parse()
+            .with_context(|| format!("read the port of {}", self.url))
     }
 
     fn token(&self, role: &str) -> PathBuf {
@@ -147,13 +148,13 @@ impl Resplice {
     fn update(&self, verb: &str, role: &str) -> Result<Command> {
         let mut command = Command::new(program("resplice-server")?);
         command
-            .args(["update", verb, "--server", &self.url()])
+            .args(["update", verb, "--server", &self.url])
             .arg("--token-file")
             .arg(self.token(role));
         Ok(command)
     }
 
-    fn upload(&self, fix: &Fix, check: &Path, target: &TargetId) -> Result<String> {
+    fn upload(&mut self, fix: &Fix, check: &Path, target: &TargetId) -> Result<String> {
         let script = self.data.join("check.sh");
         std::fs::write(&script, "exec ./check\n")?;
         let mut command = self.update("upload", "team")?;
@@ -168,7 +169,10 @@ impl Resplice {
             .arg(check);
         say::command("resplice-server update upload --wait", fix.patch);
         let before = self.ids()?;
-        service::shown(command.arg("--wait").arg(fix.path()))?;
+        service::shown(
+            command.arg("--wait").arg(fix.path()),
+            &mut [&mut self.server, &mut self.worker],
+        )?;
         self.ids()?
             .into_iter()
             .find(|id| !before.contains(id))
@@ -188,11 +192,14 @@ impl Resplice {
 
     fn release(&self, update: &str) -> Result<()> {
         say::command("resplice-server update release", "as a release engineer");
-        service::shown(self.update("release", "engineer")?.args([
-            "--comment",
-            "verified on the stock kernel",
-            update,
-        ]))
+        service::shown(
+            self.update("release", "engineer")?.args([
+                "--comment",
+                "verified on the stock kernel",
+                update,
+            ]),
+            &mut [],
+        )
     }
 
     fn show(&self, update: &str) -> Result<Value> {
@@ -202,7 +209,7 @@ impl Resplice {
 
     /// Says where the update is to be seen; on a terminal, stays until Enter.
     fn linger(&self, update: &str) -> Result<()> {
-        say::address(&format!("{}/updates/{update}", self.url()));
+        say::address(&format!("{}/updates/{update}", self.url));
         if std::io::stdin().is_terminal() && std::io::stdout().is_terminal() {
             say::line(&format!(
                 "sign in with the token in {}; press Enter to end the service",
@@ -211,9 +218,9 @@ impl Resplice {
             std::io::stdin().lock().read_line(&mut String::new())?;
         } else {
             say::line(&format!(
-                "to look at it: resplice-server serve --data {} --listen 127.0.0.1:{}",
+                "to look at it: resplice-server serve --data {} --listen {}",
                 self.data.join("server").display(),
-                self.port
+                self.url.trim_start_matches("http://")
             ));
         }
         Ok(())

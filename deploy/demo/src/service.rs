@@ -1,8 +1,7 @@
 //! Programs of Resplice as child processes: services and single commands.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use std::fs::File;
-use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -38,20 +37,24 @@ impl Service {
         Ok(())
     }
 
-    /// Waits until something listens on `port` of this machine.
-    pub fn await_port(&mut self, port: u16, limit: Duration) -> Result<()> {
+    /// Waits for a line of its output that begins so; returns the rest of it.
+    pub fn await_line(&mut self, beginning: &str, limit: Duration) -> Result<String> {
         let start = Instant::now();
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+        loop {
+            let log = std::fs::read_to_string(&self.log).unwrap_or_default();
+            // What has no end yet may still grow.
+            let whole = log
+                .split_inclusive('\n')
+                .filter(|line| line.ends_with('\n'));
+            if let Some(rest) = whole.filter_map(|line| line.strip_prefix(beginning)).next() {
+                return Ok(rest.trim_end().to_owned());
+            }
             self.check()?;
             if start.elapsed() > limit {
-                bail!(
-                    "{} does not listen on port {port} after {limit:?}",
-                    self.name
-                );
+                bail!("{} does not say \"{beginning}\" after {limit:?}", self.name);
             }
             std::thread::sleep(Duration::from_millis(50));
         }
-        Ok(())
     }
 }
 
@@ -70,11 +73,6 @@ impl Drop for Service {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-/// A port of this machine that is free now.
-pub fn free_port() -> Result<u16> {
-    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
 }
 
 /// One of Resplice's programs; they are built beside this one.
@@ -105,15 +103,26 @@ pub fn output(command: &mut Command) -> Result<String> {
     Ok(String::from_utf8_lossy(&out.stdout).into_owned())
 }
 
-/// Runs a command to its end with its output shown as it comes.
-pub fn shown(command: &mut Command) -> Result<()> {
+/// Runs a command to its end with its output shown as it comes, while the
+/// services that it needs go on.
+pub fn shown(command: &mut Command, needs: &mut [&mut Service]) -> Result<()> {
     let name = format!("{command:?}");
-    let status = command
+    let mut child = command
         .stdin(Stdio::null())
-        .status()
+        .spawn()
         .with_context(|| format!("run {name}"))?;
-    if !status.success() {
-        bail!("{name} ended with {status}");
+    loop {
+        if let Some(status) = child.try_wait()? {
+            ensure!(status.success(), "{name} ended with {status}");
+            return Ok(());
+        }
+        for service in needs.iter_mut() {
+            if let Err(error) = service.check() {
+                let _ = child.kill();
+                let _ = child.wait();
+                return Err(error);
+            }
+        }
+        std::thread::sleep(Duration::from_millis(50));
     }
-    Ok(())
 }
