@@ -34,11 +34,17 @@ test: lint
 	npm --prefix web test --silent
 	$(rooted) cargo nextest run --workspace
 
-bench: setup-test
-	$(rooted) cargo bench --workspace
+# These take OUT=DIR for their results and TARGET=… for the kernel.
 
-# Share of functions that match the shipped kernel's file and its memory once booted.
+# What building, differencing and applying cost.
+bench: setup-test
+	$(rooted) cargo run --quiet --release -p resplice-tests --bin bench
+
+# Share of functions that match the shipped kernel's file and its memory once booted; on CPU=model,…
 eval-match: setup-test
 	$(rooted) cargo run --quiet -p resplice-tests --bin eval-match
 
-eval: eval-match
+# What becomes of the patches in CORPUS=DIR; APPLY=1 tries them in QEMU; ONLY=name,…; JOBS=N.
+eval: setup-test
+	cargo build --quiet -p resplice-worker
+	$(rooted) cargo run --quiet -p resplice-tests --bin eval

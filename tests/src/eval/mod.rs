@@ -2,6 +2,7 @@
 
 pub mod attempt;
 pub mod corpus;
+pub mod measure;
 pub mod memory;
 pub mod pool;
 pub mod share;
