@@ -232,9 +232,12 @@ fn finish(result: &Result<(), Error>, report: &Report, steps: &Steps) -> Finish 
     });
     let error = result.as_ref().err();
     let steps = api_steps(steps);
+    // Without a command that failed, the step that came last has decided.
+    let decided = || steps.last()?.exit_code.filter(|code| *code != 0);
+    let exit_code = |error: &Error| error.exit_code().or_else(decided);
     Finish {
         status: error.map_or(FinishStatus::Built, Error::status),
-        exit_code: error.map_or(Some(0), Error::exit_code),
+        exit_code: error.map_or(Some(0), exit_code),
         reason: error.map(|error| error.to_string().chars().take(MAX_TEXT_BYTES / 4).collect()),
         report,
         steps,
