@@ -2,10 +2,13 @@
 //! the real worker, and guests that run them.
 #![forbid(unsafe_code)]
 
+pub mod engine;
 pub mod eval;
 pub mod guest;
+pub mod host;
 pub mod modules;
 pub mod programs;
+pub mod service;
 pub mod updates;
 
 use anyhow::{Context, Result};

@@ -50,6 +50,20 @@ pub fn run_ok(command: &mut Command) -> Result<String> {
     Ok(ended.text)
 }
 
+/// Runs a command that must end well; returns its stdout alone.
+pub fn stdout(command: &mut Command) -> Result<String> {
+    let name = format!("{command:?}");
+    let out = command
+        .stdin(Stdio::null())
+        .output()
+        .with_context(|| format!("run {name}"))?;
+    if !out.status.success() {
+        let said = String::from_utf8_lossy(&out.stderr);
+        bail!("{name} ended with {}:\n{said}", out.status);
+    }
+    String::from_utf8(out.stdout).with_context(|| format!("read what {name} says"))
+}
+
 /// Compiles a C program of the repository statically, for a guest.
 pub fn compile(source: &Path, out: &Path) -> Result<()> {
     run_ok(
