@@ -4,6 +4,7 @@
 mod apply;
 mod busy;
 mod coexist;
+mod hostile;
 mod machines;
 mod refuse;
 
