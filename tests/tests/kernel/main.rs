@@ -6,6 +6,7 @@ mod busy;
 mod coexist;
 mod hostile;
 mod machines;
+mod matching;
 mod refuse;
 
 /// The fix that most tests use: two functions of net/ipv6/seg6.c.
