@@ -134,7 +134,7 @@ fn try_them(
     let bench = Bench::new(target, snapshots.path(), results)?;
     pool::each(
         jobs,
-        "trying  ",
+        "trying",
         &open,
         |(patch, _)| patch.name.clone(),
         |(patch, attempt)| {

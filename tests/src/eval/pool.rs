@@ -1,4 +1,5 @@
-//! Work on many things, some at a time, with a progress bar.
+//! Work on many things, some at a time, with a progress bar; where nobody
+//! watches, a line for each.
 
 use anyhow::Result;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -35,6 +36,9 @@ pub fn each<T: Sync>(
                         fail(error);
                     }
                     bar.inc(1);
+                    if bar.is_hidden() {
+                        eprintln!("{what} {}/{} {}", bar.position(), items.len(), name(item));
+                    }
                 }
             });
         }
