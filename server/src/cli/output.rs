@@ -82,14 +82,25 @@ pub(super) fn json(value: &impl serde::Serialize) -> anyhow::Result<()> {
 
 /// A line of a log that can colour the terminal and do nothing else to it.
 pub(super) fn safe_line(bytes: &[u8]) -> String {
+    safe(bytes, wants_colour(stdout().is_terminal()))
+}
+
+fn safe(bytes: &[u8], colours: bool) -> String {
     let text = String::from_utf8_lossy(bytes);
     let mut safe = String::with_capacity(text.len());
     let mut rest = text.as_ref();
     while let Some(c) = rest.chars().next() {
         let colour = colour_length(rest);
         if colour > 0 {
-            safe.push_str(&rest[..colour]);
+            if colours {
+                safe.push_str(&rest[..colour]);
+            }
             rest = &rest[colour..];
+            continue;
+        }
+        // gcc ends each piece of colour with one: erase what is right of it.
+        if let Some(more) = rest.strip_prefix("\u{1b}[K") {
+            rest = more;
             continue;
         }
         if c == '\t' || !c.is_control() {
@@ -120,11 +131,16 @@ mod tests {
     #[test]
     fn a_log_can_colour_a_terminal_and_do_nothing_else() {
         assert_eq!(
-            safe_line(b"\x1b[1;31mred\x1b[m\tx"),
+            safe(b"\x1b[1;31mred\x1b[m\tx", true),
             "\x1b[1;31mred\x1b[m\tx"
         );
+        assert_eq!(safe(b"\x1b[1;31mred\x1b[m\tx", false), "red\tx");
         assert_eq!(
-            safe_line(b"\x1b[2Ja\x1b]0;title\x07b\r\xff"),
+            safe(b"\x1b[01;31m\x1b[Kerror: \x1b[m\x1b[Kno", false),
+            "error: no"
+        );
+        assert_eq!(
+            safe(b"\x1b[2Ja\x1b]0;title\x07b\r\xff", true),
             "[2Ja]0;titleb\u{fffd}"
         );
     }

@@ -15,7 +15,7 @@ use resplice_api::{
 };
 use std::{
     fs::File,
-    io::{Read, Write},
+    io::Read,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::ExitCode,
@@ -299,13 +299,14 @@ async fn log(
             targets.join(", ")
         );
     };
-    let mut out = std::io::stdout();
+    // Line by line: what a build prints must not drive somebody's terminal.
+    let mut lines = watch::Lines::new(None, false);
     if follow {
-        client
-            .follow_log(*job, |_, bytes| {
-                let _ = out.write_all(bytes).and_then(|()| out.flush());
-            })
-            .await?;
+        let followed = client
+            .follow_log(*job, |attempt, bytes| lines.add(attempt, bytes))
+            .await;
+        lines.end();
+        followed?;
         return Ok(ExitCode::SUCCESS);
     }
     let mut offset = 0;
@@ -313,9 +314,10 @@ async fn log(
     loop {
         let piece = client.log(*job, attempt, offset, false).await?;
         if piece.bytes.is_empty() {
+            lines.end();
             return Ok(ExitCode::SUCCESS);
         }
-        out.write_all(&piece.bytes).context("can't write the log")?;
+        lines.add(piece.attempt, &piece.bytes);
         offset += piece.bytes.len() as u64;
         attempt = Some(piece.attempt);
     }

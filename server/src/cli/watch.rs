@@ -33,7 +33,7 @@ pub(super) async fn follow(client: &Client, update: &Update, quiet: bool) -> any
 }
 
 /// Cuts a log into lines, so that several builds do not mix within one.
-struct Lines {
+pub(super) struct Lines {
     prefix: Option<String>,
     quiet: bool,
     attempt: u32,
@@ -44,7 +44,7 @@ impl Lines {
     /// A line is printed once it has so many bytes, whether it has ended or not.
     const MAX_LINE_BYTES: usize = 16 << 10;
 
-    fn new(prefix: Option<String>, quiet: bool) -> Self {
+    pub(super) fn new(prefix: Option<String>, quiet: bool) -> Self {
         Self {
             prefix,
             quiet,
@@ -53,7 +53,7 @@ impl Lines {
         }
     }
 
-    fn add(&mut self, attempt: u32, bytes: &[u8]) {
+    pub(super) fn add(&mut self, attempt: u32, bytes: &[u8]) {
         if attempt != self.attempt {
             self.end();
             self.attempt = attempt;
@@ -67,7 +67,7 @@ impl Lines {
         }
     }
 
-    fn end(&mut self) {
+    pub(super) fn end(&mut self) {
         let line = std::mem::take(&mut self.partial);
         if !line.is_empty() {
             self.print(line.strip_suffix(b"\n").unwrap_or(&line));
