@@ -32,6 +32,8 @@ lint: setup-test
 # The summary of the Rust tests comes last.
 test: lint
 	npm --prefix web test --silent
+	# Tests run all programs; cargo by itself builds only those of crates with tests of their own.
+	cargo build --quiet --workspace --bins
 	$(rooted) cargo nextest run --workspace
 
 # These take OUT=DIR for their results and TARGET=… for the kernel.
