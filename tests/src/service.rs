@@ -225,16 +225,9 @@ impl Resplice {
         self.update("team", "show", &[&update.id.to_string()])
     }
 
-    /// The log of an update's only build, without its colours.
+    /// The log of an update's only build.
     pub fn log(&self, update: &Update) -> Result<String> {
-        let log = stdout(self.command("team", "log")?.arg(update.id.to_string()))?;
-        let mut pieces = log.split('\x1b');
-        let mut plain = pieces.next().unwrap_or_default().to_owned();
-        for piece in pieces {
-            let end = piece.find(|c: char| c.is_ascii_alphabetic());
-            plain.push_str(end.map_or("", |end| piece.get(end + 1..).unwrap_or_default()));
-        }
-        Ok(plain)
+        stdout(self.command("team", "log")?.arg(update.id.to_string()))
     }
 
     /// Waits until an update's builds have ended.
