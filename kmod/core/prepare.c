@@ -77,7 +77,7 @@ static int prepare_function(struct rs_update *u, struct rs_match *m, u32 index,
 	const struct resplice_function *f;
 	const struct resplice_section *sec;
 	const struct rs_update *other;
-	u32 skip;
+	u32 i, skip;
 	int err;
 
 	if (r->old >= image->nr_functions || !r->size ||
@@ -100,6 +100,10 @@ static int prepare_function(struct rs_update *u, struct rs_match *m, u32 index,
 		return rs_refuse(-EOPNOTSUPP, "small", "%s has %u bytes: no room for a jump",
 				 fn->name, f->size);
 	fn->old = m->base[f->section] + f->offset;
+	/* Two jumps at one place could not be undone. */
+	for (i = 0; i < index; i++)
+		if (u->functions[i].old == fn->old)
+			return rs_refuse(-ENOEXEC, "format", "%s is replaced twice", fn->name);
 	if (!rs_match_is_used(m, f->symbol, fn->old))
 		return rs_refuse(-EOPNOTSUPP, "overridden",
 				 "the kernel uses another %s than this weak one", fn->name);
