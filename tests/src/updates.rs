@@ -1,8 +1,7 @@
 //! Updates for the tests, built once by the real worker and kept in the cache.
 //!
-//! An entry's name is a digest of all that goes into it: the worker's binary,
-//! the kernel module's sources (which a debug build reads when it runs), the
-//! patch, and the target.
+//! An entry's name is a digest of all that goes into it: the worker's binary
+//! (which carries the kernel module's sources), the patch, and the target.
 
 use crate::programs::{program, run_ok};
 use crate::repository;
@@ -77,24 +76,8 @@ fn name(target: &Target, patch: &Path) -> Result<String> {
     digest.update(Sha256::digest(
         std::fs::read(patch).with_context(|| format!("read {}", patch.display()))?,
     ));
-    digest.update(kmod_digest()?);
     digest.update(target.digest());
     Ok(format!("{}.rspl", hex::encode(digest.finalize())))
-}
-
-fn kmod_digest() -> Result<[u8; 32]> {
-    let mut digest = Sha256::new();
-    for directory in ["core", "update", "include/resplice"] {
-        let mut files: Vec<PathBuf> = std::fs::read_dir(repository("kmod").join(directory))?
-            .filter_map(|entry| Some(entry.ok()?.path()))
-            .filter(|path| path.is_file())
-            .collect();
-        files.sort();
-        for file in files {
-            digest.update(Sha256::digest(std::fs::read(file)?));
-        }
-    }
-    Ok(digest.finalize().into())
 }
 
 fn built(directory: &Path) -> Result<PathBuf> {
