@@ -22,7 +22,7 @@ const INSMOD: &str = r#"#!/bin/sh
 name=$(basename "$1" .ko)
 stat -c '%a' "$1" "$(dirname "$1")" >> DIR/modes
 echo "insmod $name $2" >> DIR/calls
-if [ "$name" = resplice ]; then mkdir -p DIR/sys/updates; echo 1 > DIR/sys/abi; exit 0; fi
+if [ "$name" = resplice ]; then mkdir -p DIR/sys/updates; echo 2 > DIR/sys/abi; exit 0; fi
 complain() { printf 'update: %s\n%s\n' "$name" "$1" > DIR/sys/report; echo "insmod: no" >&2; exit 1; }
 case "$(cat "$1")" in
   mismatch) complain 'function: u .text f mismatch +0x3 expected 90 found cc (text)

@@ -45,6 +45,9 @@ static int read_header(struct module *mod, unsigned long address,
 	    (u->nr_replace && !init_data(mod, u->replace, (u64)u->nr_replace *
 					 sizeof(struct resplice_replace))))
 		return rs_refuse(-ENOEXEC, "format", "%s: a table lies outside", mod->name);
+	if (u->nr_data || u->nr_hooks || u->part || u->nr_parts != 1)
+		return rs_refuse(-EOPNOTSUPP, "unsupported",
+				 "%s has data exchanges, hooks or several parts", mod->name);
 	*out = u;
 	return 0;
 }

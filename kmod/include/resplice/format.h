@@ -11,7 +11,9 @@
  *   - the late relocations: places in the module's own sections that wait for
  *     symbols that only matching can resolve;
  *   - the replacements: which function of the match image gives way to which
- *     function of the module.
+ *     function of the module;
+ *   - the data exchanges: which bytes of existing data become which others;
+ *   - the hooks of the patch's author.
  * All of it lies in .init sections: the kernel's module loader frees it once
  * the update's init has returned.
  *
@@ -22,7 +24,7 @@
 
 #include <linux/types.h>
 
-#define RESPLICE_FORMAT		1
+#define RESPLICE_FORMAT		2
 #define RESPLICE_UPDATE_MAGIC	0x4c505352u	/* "RSPL" */
 #define RESPLICE_MATCH_MAGIC	0x484d5352u	/* "RSMH" */
 #define RESPLICE_ID_LEN		64
@@ -34,8 +36,18 @@
 #define RESPLICE_MAX_SECTIONS	65536u
 #define RESPLICE_MAX_SYMBOLS	1048576u
 #define RESPLICE_MAX_RELOCS	4194304u
-#define RESPLICE_MAX_FUNCTIONS	4096u		/* replacements in one update */
+#define RESPLICE_MAX_FUNCTIONS	4096u		/* replacements in one part */
+#define RESPLICE_MAX_DATA	4096u		/* data exchanges in one part */
+#define RESPLICE_MAX_DATA_BYTES	(1u << 20)	/* bytes of one data exchange */
+#define RESPLICE_MAX_HOOKS	256u		/* in one part */
+#define RESPLICE_MAX_PARTS	64u		/* kernel objects in one update */
 #define RESPLICE_MAX_NAME	512u		/* bytes of a name, with its NUL */
+
+/*
+ * An update has one part for each kernel object that it changes, and each part
+ * is a module of its own: ID for part 0, ID_pN for part N. They are applied and
+ * undone together.
+ */
 
 /* ---- the module's own part; pointers are filled in by ELF relocations ---- */
 
@@ -51,6 +63,12 @@ struct resplice_update {
 	__u64 replace;			/* -> struct resplice_replace[nr_replace] */
 	__u32 nr_late;
 	__u32 nr_replace;
+	__u64 data;			/* -> struct resplice_data[nr_data] */
+	__u64 hooks;			/* -> struct resplice_hook[nr_hooks] */
+	__u32 nr_data;
+	__u32 nr_hooks;
+	__u32 part;			/* this one's number, from 0 */
+	__u32 nr_parts;			/* at least 1 */
 };
 
 #define RESPLICE_UPDATE_MATCH_ONLY	0x1u	/* match, report, change nothing */
@@ -70,6 +88,39 @@ struct resplice_replace {
 	__u32 old;			/* index into the image's functions */
 	__u32 size;			/* bytes of the replacement */
 };
+
+/*
+ * Bytes of existing data that are exchanged while the machine is stopped, and
+ * back on undo: both contents lie in the module and are relocated there, so
+ * that pointers in them are those of the running kernel.
+ */
+struct resplice_data {
+	__u64 before;			/* -> what must be there */
+	__u64 after;			/* -> what shall be there */
+	__u32 symbol;			/* index into the image's symbols */
+	__u32 offset;			/* bytes from the symbol */
+	__u32 size;			/* bytes */
+	__u32 reserved;			/* 0 */
+};
+
+/* What the patch's author wants done around the exchange; see hooks.h. */
+struct resplice_hook {
+	__u64 function;			/* -> in this module's text */
+	__u32 kind;			/* RESPLICE_HOOK_* */
+	__u32 reserved;			/* 0 */
+};
+
+#define RESPLICE_HOOK_PRE_APPLY		0u	/* int: may sleep, may refuse */
+#define RESPLICE_HOOK_CHECK_APPLY	1u	/* int: machine stopped, may refuse */
+#define RESPLICE_HOOK_APPLY		2u	/* void: machine stopped, code exchanged */
+#define RESPLICE_HOOK_POST_APPLY	3u	/* void: may sleep */
+#define RESPLICE_HOOK_FAIL_APPLY	4u	/* void: may sleep; undoes what pre did */
+#define RESPLICE_HOOK_PRE_REVERSE	5u
+#define RESPLICE_HOOK_CHECK_REVERSE	6u
+#define RESPLICE_HOOK_REVERSE		7u
+#define RESPLICE_HOOK_POST_REVERSE	8u
+#define RESPLICE_HOOK_FAIL_REVERSE	9u
+#define RESPLICE_HOOK_KINDS		10u
 
 /* ------------------------------ the match image --------------------------- */
 

@@ -11,9 +11,9 @@ use super::elf::{OutReloc, OutSection, OutSymbol, OutTarget, SHF_ALLOC};
 pub(super) const MATCH_ONLY: u32 = 1;
 
 const UPDATE_MAGIC: u32 = 0x4c50_5352;
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 const ID_LEN: usize = 64;
-const UPDATE_BYTES: usize = 120;
+const UPDATE_BYTES: usize = 152;
 pub(super) const LATE_BYTES: usize = 32;
 pub(super) const REPLACE_BYTES: usize = 16;
 const MAX_FUNCTIONS: u64 = 4096;
@@ -130,6 +130,9 @@ pub(super) fn finish(
     bytes.extend_from_slice(&[0; 16]);
     bytes.extend_from_slice(&nr_late.to_le_bytes());
     bytes.extend_from_slice(&nr_replace.to_le_bytes());
+    // No data exchanges, no hooks; part 0 of 1.
+    bytes.extend_from_slice(&[0; 28]);
+    bytes.extend_from_slice(&1_u32.to_le_bytes());
     let mut update = OutSection::new(UPDATE_SECTION, SHF_ALLOC, 8, bytes);
     for (field, section) in [(0, first), (16, first + 1), (24, first + 2)] {
         update.relocs.push(pointer(pointers + field, section, 0));
