@@ -16,6 +16,7 @@ const MAX_SOURCE_BYTES: u64 = 1 << 20;
 #[include = "core/*.c"]
 #[include = "core/*.h"]
 #[include = "core/Kbuild"]
+#[include = "include/*.h"]
 #[include = "include/resplice/*.h"]
 #[include = "update/*.c"]
 #[include = "update/Kbuild"]
@@ -46,7 +47,7 @@ impl Kmod {
     /// If they can't be read, or are not there.
     pub fn from_directory(directory: &Path) -> Result<Self, Error> {
         let mut files = BTreeMap::new();
-        for name in ["core", "include/resplice", "update"] {
+        for name in ["core", "include", "include/resplice", "update"] {
             let path = directory.join(name);
             for entry in fs::read_dir(&path).map_err(Error::file("list", &path))? {
                 let entry = entry.map_err(Error::file("list", &path))?;
@@ -82,7 +83,7 @@ impl Kmod {
         Ok(Self { files })
     }
 
-    /// The files of a directory, by their names in it.
+    /// The files below a directory, by their paths in it.
     pub fn directory<'a>(&'a self, name: &'a str) -> impl Iterator<Item = (&'a str, &'a [u8])> {
         self.files.iter().filter_map(move |(path, bytes)| {
             let file = path.strip_prefix(name)?.strip_prefix('/')?;

@@ -50,6 +50,7 @@ pub async fn match_units(
     cache: &Path,
 ) -> Result<Vec<Matched>, Error> {
     let references = compile::reference(build, units).await?;
+    module::headers(build, kmod)?;
     let core = module::core(build, kmod, cache).await?;
     let mut objects: BTreeMap<KernelObject, Vec<Reference>> = BTreeMap::new();
     for reference in references {

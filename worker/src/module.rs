@@ -75,14 +75,20 @@ pub async fn update(
     build.workspace.read("module", &format!("{id}.ko"))
 }
 
+/// Puts the headers for patch authors and for modules where steps see them.
+///
+/// # Errors
+/// If they can't be written.
+pub fn headers(build: &Build<'_>, kmod: &Kmod) -> Result<(), Error> {
+    for (file, bytes) in kmod.directory("include") {
+        build.workspace.write(&format!("include/{file}"), bytes)?;
+    }
+    Ok(())
+}
+
 /// Puts the sources of a module, and nothing else, into `module/`.
 fn prepare(build: &Build<'_>, kmod: &Kmod, name: &str) -> Result<(), Error> {
     build.workspace.clear("module")?;
-    for (file, bytes) in kmod.directory("include/resplice") {
-        build
-            .workspace
-            .write(&format!("include/resplice/{file}"), bytes)?;
-    }
     for (file, bytes) in kmod.directory(name) {
         build
             .workspace

@@ -100,6 +100,7 @@ pub async fn build(
     report.patch_sha256 = request.patch.sha256();
     report.files = request.patch.files().to_vec();
 
+    module::headers(build, &options.kmod)?;
     let patched = patch::apply(build, &request.patch).await?;
     report.units = units(build, &request.patch)?;
     let references = Arc::new(compile::reference(build, &report.units).await?);

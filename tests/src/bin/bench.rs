@@ -178,7 +178,7 @@ struct Gcc {
 async fn gcc(workshop: &Workshop, build: &Build<'_>, unit: &str) -> Result<Gcc> {
     let references = compile::reference(build, &[unit.to_owned()]).await?;
     let reference = references.first().context("no reference object")?;
-    let script = reference.replay.script("/tmp/bare.o")?;
+    let script = reference.replay.script("/tmp/bare.o", None)?;
     let compiler = script.lines().next().context("no compiler")?;
     let mut seconds = Vec::new();
     for _ in 0..TIMES {

@@ -62,6 +62,10 @@ impl UnitDiff {
         let pre = Unit::new(parse(pre, "pre")?)?;
         let post = Unit::new(parse(post, "post")?)?;
         let correlation = Correlation::new(&pre, &post);
+        let (declared, refused) = match crate::declare::read(&post.object) {
+            Ok(declared) => (declared, Vec::new()),
+            Err(refusal) => (Vec::new(), vec![refusal]),
+        };
         let mut diff = Self {
             reference,
             states: changes::states(&pre, &post, &correlation),
@@ -71,6 +75,8 @@ impl UnitDiff {
             replaced: Vec::new(),
             plan: UnitPlan {
                 name: name.to_owned(),
+                declared,
+                refused,
                 ..UnitPlan::default()
             },
         };

@@ -13,6 +13,7 @@
 mod atoms;
 mod compare;
 mod correlate;
+pub mod declare;
 pub mod delta;
 pub mod diff;
 pub mod elf;

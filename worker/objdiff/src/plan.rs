@@ -1,5 +1,6 @@
 //! What differencing found, as data: for reports, manifests and reviewers.
 
+use crate::declare::{Declaration, DeclarationKind};
 use serde::{Deserialize, Serialize};
 
 /// The result for one kernel object (vmlinux or a module).
@@ -39,6 +40,9 @@ pub struct UnitPlan {
     pub data_added: Vec<DataAdded>,
     /// Changes in `__exit` code: without effect in vmlinux, refused in a module.
     pub exit_changed: Vec<String>,
+    /// What the patch's author declares.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub declared: Vec<Declaration>,
     /// Why the change can't be carried over; empty if it can.
     pub refused: Vec<Refusal>,
 }
@@ -100,6 +104,20 @@ impl std::fmt::Display for Refusal {
 }
 
 impl UnitPlan {
+    /// Whether the patch's author declared that of a symbol, function or tag.
+    /// To be asked where only that keeps a change from being refused: it notes
+    /// that the declaration is needed.
+    pub fn declares(&mut self, kind: DeclarationKind, symbol: &str) -> bool {
+        let mut found = false;
+        for declaration in &mut self.declared {
+            if declaration.kind == kind && declaration.is_about(symbol) {
+                declaration.is_needed = true;
+                found = true;
+            }
+        }
+        found
+    }
+
     /// What happens with this unit.
     pub fn outcome(&self) -> Outcome {
         if !self.refused.is_empty() {
@@ -122,6 +140,33 @@ impl Plan {
             Outcome::Replace
         } else {
             Outcome::Nothing
+        }
+    }
+
+    /// Refuses declarations of these kinds that no change of any unit needed.
+    /// To be called once whatever could need them has been looked at.
+    pub fn refuse_unneeded(&mut self, kinds: &[DeclarationKind]) {
+        let needed: Vec<Declaration> = self
+            .units
+            .iter()
+            .flat_map(|u| &u.declared)
+            .filter(|d| d.is_needed)
+            .cloned()
+            .collect();
+        for unit in &mut self.units {
+            for declaration in &unit.declared {
+                let (kind, name) = (declaration.kind, &declaration.name);
+                let is_needed = needed.iter().any(|d| d.kind == kind && d.name == *name);
+                if is_needed || !kinds.contains(&kind) {
+                    continue;
+                }
+                let sentence = format!(
+                    "{} names {name}, but no change of it needs that: is the name right?",
+                    kind.macro_name()
+                );
+                unit.refused
+                    .push(Refusal::new("unneeded-declaration", name, sentence));
+            }
         }
     }
 

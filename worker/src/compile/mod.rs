@@ -10,7 +10,7 @@ use crate::{
     Error,
     build::Build,
     sandbox::Bind,
-    workspace::{IN, OUT},
+    workspace::{IN, INCLUDE, OUT},
 };
 use std::fmt::Write;
 
@@ -43,6 +43,14 @@ impl Side {
         match self {
             Self::Pre => "pre",
             Self::Post => "post",
+        }
+    }
+
+    /// Where the headers for patch authors are, if the source may use them.
+    fn include(self) -> Option<&'static str> {
+        match self {
+            Self::Pre => None,
+            Self::Post => Some(INCLUDE),
         }
     }
 }
@@ -111,7 +119,7 @@ pub async fn again(
     for (index, reference) in references.iter().enumerate() {
         let script = reference
             .replay
-            .script(&format!("{OUT}/{index}.{name}.o"))
+            .script(&format!("{OUT}/{index}.{name}.o"), side.include())
             .map_err(|error| Error::internal(format!("compile {} again", reference.unit), error))?;
         let said = format!("  CC {name:<4} {}", reference.unit);
         let script = format!("echo {}\n{script}", quote(&[said])?);
@@ -134,6 +142,10 @@ pub async fn again(
         ]);
     let mut step = build.workspace.step(name, argv.collect());
     step.binds.extend(patched.iter().cloned());
+    if side.include().is_some() {
+        let headers = build.workspace.path("include");
+        step.binds.push(Bind::read_only(headers, INCLUDE));
+    }
     let failure = match side {
         Side::Pre => "the kernel's own source does not compile with function sections",
         Side::Post => "the patched source does not compile",

@@ -114,11 +114,12 @@ impl Replay {
         &self.kernel_object
     }
 
-    /// A shell script that compiles the unit to `output`.
+    /// A shell script that compiles the unit to `output`; `include` is searched
+    /// for headers after all directories of the kernel's own.
     ///
     /// # Errors
     /// If a word can't be quoted.
-    pub fn script(&self, output: &str) -> Result<String, ReplayError> {
+    pub fn script(&self, output: &str, include: Option<&str>) -> Result<String, ReplayError> {
         let moved = |word: &String| match word {
             word if *word == self.object => output.to_owned(),
             // The list of headers is kbuild's; nobody reads it here.
@@ -130,7 +131,11 @@ impl Replay {
             .iter()
             .position(|word| word == "-c")
             .unwrap_or(compiler.len());
-        compiler.splice(at..at, EXTRA_FLAGS.map(str::to_owned));
+        let include = include.map(|directory| format!("-I{directory}"));
+        compiler.splice(
+            at..at,
+            EXTRA_FLAGS.map(str::to_owned).into_iter().chain(include),
+        );
         let mut script = String::new();
         let after = self
             .after
@@ -175,7 +180,7 @@ mod tests {
     fn a_saved_command_is_repeated_with_other_output() {
         let script = Replay::parse(SAVED, "net/a.o")
             .unwrap()
-            .script("/out/0.o")
+            .script("/out/0.o", Some("/headers"))
             .unwrap();
         let lines: Vec<Vec<String>> = script
             .lines()
@@ -195,6 +200,7 @@ mod tests {
                 "-fdata-sections",
                 "-g0",
                 "-fdiagnostics-color=always",
+                "-I/headers",
                 "-c",
                 "-o",
                 "/out/0.o",

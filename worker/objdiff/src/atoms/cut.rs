@@ -22,7 +22,11 @@ pub(super) fn table_entry_bytes(kind: SectionKind) -> Option<u64> {
 /// Sections that are neither compared nor carried, or by other means.
 fn is_ignored(kind: SectionKind) -> bool {
     use SectionKind::*;
-    !kind.has_contents() || matches!(kind, Discard | Note | PrintkIndex | OrcUnwind | OrcUnwindIp)
+    !kind.has_contents()
+        || matches!(
+            kind,
+            Discard | Note | PrintkIndex | OrcUnwind | OrcUnwindIp | Declare
+        )
 }
 
 impl Unit {

@@ -15,6 +15,7 @@ mod tables;
 mod update;
 mod verify;
 
+use crate::declare::DeclarationKind;
 use crate::diff::UnitDiff;
 use crate::elf::Object;
 use crate::error::DiffError;
@@ -62,7 +63,13 @@ pub fn write_delta(
         .collect();
     let mut set = collect::Set::new(object, diffs?, symvers);
     set.collect();
-    let plan = set.plan();
+    let mut plan = set.plan();
+    // Layouts are compared elsewhere.
+    plan.refuse_unneeded(&[
+        DeclarationKind::DataKeep,
+        DeclarationKind::DataSet,
+        DeclarationKind::InitDone,
+    ]);
     if plan.outcome() != Outcome::Replace {
         return Ok(Delta { bytes: None, plan });
     }

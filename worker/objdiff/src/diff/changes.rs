@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use crate::atoms::{AtomId, Target, Unit};
 use crate::compare::Comparer;
 use crate::correlate::Correlation;
+use crate::declare::DeclarationKind;
 use crate::elf::SectionKind;
 use crate::plan::{Refusal, Replaced};
 
@@ -82,11 +83,14 @@ impl UnitDiff {
                     plan.added.push(label);
                 }
                 (_, Role::Exit) => plan.exit_changed.push(label),
+                (State::Changed(_), Role::Data)
+                    if plan.declares(DeclarationKind::DataKeep, &label) => {}
                 (State::Changed(was), Role::Data) => {
                     let what = comparer.difference(*was, id).unwrap_or("is different");
                     plan.refused.push(changed_data(&label, what));
                 }
                 (State::Added, Role::Data) => {}
+                (_, Role::Init) if plan.declares(DeclarationKind::InitDone, &label) => {}
                 (_, Role::Init) => plan.refused.push(init_changed(&label)),
                 (State::Changed(_), Role::Other(code, what)) => {
                     plan.refused.push(record(code, what, &label, "different"));
@@ -106,6 +110,7 @@ impl UnitDiff {
                 Role::Code if atom.parent.is_none() => plan.removed.push(label),
                 Role::Code | Role::Data | Role::Follows => {}
                 Role::Exit => plan.exit_changed.push(label),
+                Role::Init if plan.declares(DeclarationKind::InitDone, &label) => {}
                 Role::Init => plan.refused.push(init_changed(&label)),
                 Role::Other(code, what) => plan.refused.push(record(code, what, &label, "gone")),
             }

@@ -357,3 +357,80 @@ fn a_reference_with_other_inlining_is_refused() {
     .unwrap();
     assert_eq!(codes(&plan), [("reference-differs", "f")]);
 }
+
+/// As the macros of <resplice/hooks.h> write it.
+fn declare(text: &str) -> String {
+    format!(
+        "static const char declare[] __attribute__((used, aligned(1), section(\".resplice.declare\"))) = \"{text}\";"
+    )
+}
+
+#[test]
+fn data_whose_running_value_shall_stay_is_kept_by_declaration() {
+    let rest = "int f(int a) { static int n = 1; return take(n += a) + limit; }";
+    let pre = format!("int limit = 5; {rest}");
+    let post = format!("int limit = 6; {rest}");
+    assert_eq!(codes(&diff(&pre, &post)), [("changed-data", "limit")]);
+    let plan = diff(&pre, &format!("{post} {}", declare("data-keep:limit")));
+    assert_eq!(codes(&plan), []);
+    assert!(plan.declared[0].is_needed);
+    assert!(plan.data_added.is_empty(), "{plan:?}");
+}
+
+#[test]
+fn a_changed_init_function_is_passed_over_by_declaration() {
+    let pre = "int __init start(int a) { return take(a); } int f(int a) { return take(a); }";
+    let post =
+        "int __init start(int a) { return take(a + 1); } int f(int a) { return take(a + 2); }";
+    let plan = diff(pre, &format!("{post} {}", declare("init-done:start")));
+    assert_eq!(codes(&plan), []);
+    assert_eq!(replaced(&plan), ["f"]);
+}
+
+#[test]
+fn a_declaration_of_a_static_local_goes_by_its_name_in_the_source() {
+    let plan = diff(
+        "int f(int a) { static int n = 1; return take(n += a); }",
+        &format!(
+            "int f(int a) {{ static int n = 2; return take(n += a); }} {}",
+            declare("data-keep:n")
+        ),
+    );
+    assert_eq!(codes(&plan), []);
+}
+
+#[test]
+fn a_declaration_that_nothing_needs_is_refused_by_name() {
+    let source = "int limit = 5; int f(int a) { return take(a); }";
+    let unit = diff(source, &format!("{source} {}", declare("data-keep:limt")));
+    let mut plan = crate::plan::Plan {
+        object: "vmlinux".into(),
+        units: vec![unit],
+    };
+    plan.refuse_unneeded(&crate::declare::DeclarationKind::ALL);
+    assert_eq!(codes(&plan.units[0]), [("unneeded-declaration", "limt")]);
+}
+
+#[test]
+fn a_declaration_that_is_none_is_refused() {
+    let source = "int f(int a) { return take(a); }";
+    for text in ["data-kept:x", "x", "data-keep:", "data-keep:a[3]"] {
+        let plan = diff(source, &format!("{source} {}", declare(text)));
+        assert_eq!(
+            codes(&plan),
+            [("bad-declaration", ".resplice.declare")],
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn a_layout_is_declared_by_its_tag() {
+    let source = "int f(int a) { return take(a); }";
+    let plan = diff(
+        source,
+        &format!("{source} {}", declare("layout-ok:struct thing")),
+    );
+    assert_eq!(plan.declared[0].name, "thing");
+    assert_eq!(codes(&plan), []);
+}

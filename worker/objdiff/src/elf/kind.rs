@@ -92,6 +92,8 @@ pub enum SectionKind {
     KprobeBlacklist,
     /// `.BTF_ids`.
     BtfIds,
+    /// `.resplice.declare`: what the patch's author declares; see [`crate::declare`].
+    Declare,
     /// `.printk_index`.
     PrintkIndex,
     /// `.pci_fixup*`.
@@ -232,6 +234,7 @@ fn by_name(name: &str) -> Option<SectionKind> {
         "_kprobe_blacklist" => KprobeBlacklist,
         ".BTF_ids" => BtfIds,
         ".printk_index" => PrintkIndex,
+        ".resplice.declare" => Declare,
         "___srcu_struct_ptrs" => SrcuPointers,
         "__versions" => Versions,
         ".modinfo" => Modinfo,
