@@ -9,6 +9,7 @@
 #include <linux/version.h>
 #include <resplice/format.h>
 
+#include "group.h"
 #include "image.h"
 #include "late.h"
 #include "match.h"
@@ -24,6 +25,18 @@ static const void *init_data(struct module *mod, u64 address, u64 size)
 	return (const void *)(unsigned long)address;
 }
 
+/* ID for part 0, ID_pN for part N: the kernel lets each name in once. */
+static bool is_named(struct module *mod, const struct resplice_update *u)
+{
+	char name[RESPLICE_ID_LEN + sizeof("_p4294967295")];
+
+	if (u->part)
+		snprintf(name, sizeof(name), "%s_p%u", u->id, u->part);
+	else
+		strscpy(name, u->id, sizeof(name));
+	return !strcmp(name, mod->name);
+}
+
 static int read_header(struct module *mod, unsigned long address,
 		       const struct resplice_update **out)
 {
@@ -36,18 +49,21 @@ static int read_header(struct module *mod, unsigned long address,
 		return rs_refuse(-ENOEXEC, "format",
 				 "%s has format %u, this core reads %u: rebuild it",
 				 mod->name, u->format, RESPLICE_FORMAT);
-	if (strnlen(u->id, sizeof(u->id)) == sizeof(u->id) || strcmp(u->id, mod->name))
-		return rs_refuse(-ENOEXEC, "format", "the module %s is not called by its id",
-				 mod->name);
+	if (!u->nr_parts || u->nr_parts > RESPLICE_MAX_PARTS || u->part >= u->nr_parts)
+		return rs_refuse(-ENOEXEC, "format", "%s is part %u of %u", mod->name,
+				 u->part, u->nr_parts);
+	if (strnlen(u->id, sizeof(u->id)) == sizeof(u->id) || !is_named(mod, u))
+		return rs_refuse(-ENOEXEC, "format",
+				 "the module %s is not called by its id and part", mod->name);
 	if (u->nr_late > RESPLICE_MAX_RELOCS || u->nr_replace > RESPLICE_MAX_FUNCTIONS ||
 	    (u->nr_late && !init_data(mod, u->late,
 				      (u64)u->nr_late * sizeof(struct resplice_late))) ||
 	    (u->nr_replace && !init_data(mod, u->replace, (u64)u->nr_replace *
 					 sizeof(struct resplice_replace))))
 		return rs_refuse(-ENOEXEC, "format", "%s: a table lies outside", mod->name);
-	if (u->nr_data || u->nr_hooks || u->part || u->nr_parts != 1)
+	if (u->nr_data || u->nr_hooks)
 		return rs_refuse(-EOPNOTSUPP, "unsupported",
-				 "%s has data exchanges, hooks or several parts", mod->name);
+				 "%s has data exchanges or hooks", mod->name);
 	*out = u;
 	return 0;
 }
@@ -107,6 +123,10 @@ static int prepare_function(struct rs_update *u, struct rs_match *m, u32 index,
 	for (i = 0; i < index; i++)
 		if (u->functions[i].old == fn->old)
 			return rs_refuse(-ENOEXEC, "format", "%s is replaced twice", fn->name);
+	other = rs_group_replacing(u->group, fn->old);
+	if (other)
+		return rs_refuse(-ENOEXEC, "format", "%s is replaced by %s as well",
+				 fn->name, other->mod->name);
 	if (!rs_match_is_used(m, f->symbol, fn->old))
 		return rs_refuse(-EOPNOTSUPP, "overridden",
 				 "the kernel uses another %s than this weak one", fn->name);
@@ -256,7 +276,8 @@ int rs_prepare(struct module *mod, unsigned long header, struct rs_update **out)
 		return -ENOMEM;
 	u->mod = mod;
 	find_own_text(u);
-	err = find_target(&image, &u->target);
+	err = rs_group_join(u, head);
+	err = err ?: find_target(&image, &u->target);
 	err = err ?: prepare_with(u, &image, head);
 	if (err) {
 		if (err == -ENOMEM)

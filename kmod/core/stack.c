@@ -15,31 +15,51 @@
 #include "stack.h"
 #include "symbols.h"
 
-void rs_scan_init(struct rs_scan *scan, const struct rs_range *ranges, u32 nr_ranges)
+void rs_scan_init(struct rs_scan *scan, struct list_head *areas)
 {
+	struct rs_area *a;
 	u32 i;
 
 	memset(scan, 0, sizeof(*scan));
-	scan->ranges = ranges;
-	scan->nr_ranges = nr_ranges;
-	scan->low = ULONG_MAX;
-	for (i = 0; i < nr_ranges; i++) {
-		scan->low = min(scan->low, ranges[i].start);
-		scan->high = max(scan->high, ranges[i].end);
+	scan->areas = areas;
+	list_for_each_entry(a, areas, node) {
+		a->low = ULONG_MAX;
+		a->high = 0;
+		for (i = 0; i < a->nr_ranges; i++) {
+			a->low = min(a->low, a->ranges[i].start);
+			a->high = max(a->high, a->ranges[i].end);
+		}
 	}
+}
+
+static bool is_inside(const struct rs_area *a, unsigned long word)
+{
+	u32 i;
+
+	if (word < a->low || word >= a->high)
+		return false;
+	for (i = 0; i < a->nr_ranges; i++)
+		if (word >= a->ranges[i].start && word < a->ranges[i].end)
+			return true;
+	return false;
+}
+
+static bool is_in_the_way(const struct rs_scan *scan, unsigned long word)
+{
+	const struct rs_area *a;
+
+	list_for_each_entry(a, scan->areas, node)
+		if (is_inside(a, word))
+			return true;
+	return false;
 }
 
 static void check_word(struct rs_scan *scan, struct task_struct *task, unsigned long word)
 {
 	struct rs_conflict *c;
-	u32 i, slot;
+	u32 slot;
 
-	if (word < scan->low || word >= scan->high)
-		return;
-	for (i = 0; i < scan->nr_ranges; i++)
-		if (word >= scan->ranges[i].start && word < scan->ranges[i].end)
-			break;
-	if (i == scan->nr_ranges)
+	if (!is_in_the_way(scan, word))
 		return;
 	slot = atomic_inc_return(&scan->nr_conflicts) - 1;
 	if (slot >= RS_CONFLICTS)

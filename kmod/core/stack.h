@@ -3,6 +3,7 @@
 #define RESPLICE_STACK_H
 
 #include <linux/atomic.h>
+#include <linux/list.h>
 #include <linux/sched.h>
 
 #define RS_CONFLICTS	16u
@@ -12,6 +13,14 @@ struct rs_range {
 	unsigned long start, end;
 };
 
+/* The ranges of one part of an update. */
+struct rs_area {
+	struct list_head node;
+	const struct rs_range *ranges;
+	u32 nr_ranges;
+	unsigned long low, high;	/* bounds of its ranges; rs_scan_init's */
+};
+
 struct rs_conflict {
 	pid_t pid;
 	char comm[TASK_COMM_LEN];
@@ -19,14 +28,12 @@ struct rs_conflict {
 };
 
 struct rs_scan {
-	const struct rs_range *ranges;
-	u32 nr_ranges;
-	unsigned long low, high;	/* bounds of all ranges */
+	const struct list_head *areas;	/* struct rs_area */
 	atomic_t nr_conflicts;		/* may exceed what is kept */
 	struct rs_conflict conflicts[RS_CONFLICTS];
 };
 
-void rs_scan_init(struct rs_scan *scan, const struct rs_range *ranges, u32 nr_ranges);
+void rs_scan_init(struct rs_scan *scan, struct list_head *areas);
 /*
  * Scan one of `shares` equal parts of all tasks, and this CPU's own stack and
  * idle task. For use with every CPU inside stop_machine: takes no lock.

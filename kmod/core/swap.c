@@ -15,8 +15,7 @@
 
 /* What the CPUs share inside one stop. */
 struct stop {
-	struct rs_swap *swaps;
-	u32 count;
+	struct list_head *changes;
 	struct rs_swap_result *result;
 	atomic_t entered, scanned, finished;
 	int error;
@@ -28,21 +27,44 @@ static void await(atomic_t *counter, u32 target)
 		cpu_relax();
 }
 
-static int exchange(struct stop *s)
+/* Whether all bytes of a part are those that are to go. */
+static int check(const struct rs_change *c, struct rs_swap_result *result)
 {
 	u32 i;
 
-	if (atomic_read(&s->result->scan.nr_conflicts))
-		return -EBUSY;
-	for (i = 0; i < s->count; i++) {
-		if (!memcmp(s->swaps[i].alias.at, s->swaps[i].before, RS_JUMP_BYTES))
+	for (i = 0; i < c->nr_swaps; i++) {
+		if (!memcmp(c->swaps[i].alias.at, c->swaps[i].before, RS_JUMP_BYTES))
 			continue;
-		s->result->changed = &s->swaps[i];
-		memcpy(s->result->found, s->swaps[i].alias.at, RS_JUMP_BYTES);
+		result->changed = &c->swaps[i];
+		memcpy(result->found, c->swaps[i].alias.at, RS_JUMP_BYTES);
 		return -EILSEQ;
 	}
-	for (i = 0; i < s->count; i++)
-		rs_jump_write(&s->swaps[i].alias, s->swaps[i].after);
+	return 0;
+}
+
+static void write(const struct rs_change *c)
+{
+	u32 i;
+
+	for (i = 0; i < c->nr_swaps; i++)
+		rs_jump_write(&c->swaps[i].alias, c->swaps[i].after);
+}
+
+/* Nothing is written before all parts have been checked. */
+static int exchange(struct stop *s)
+{
+	const struct rs_change *c;
+	int err;
+
+	if (atomic_read(&s->result->scan.nr_conflicts))
+		return -EBUSY;
+	list_for_each_entry(c, s->changes, area.node) {
+		err = check(c, s->result);
+		if (err)
+			return err;
+	}
+	list_for_each_entry(c, s->changes, area.node)
+		write(c);
 	return 0;
 }
 
@@ -67,28 +89,26 @@ static int stopped(void *data)
 	return 0;
 }
 
-static int attempt(struct rs_swap *swaps, u32 count, const struct rs_range *ranges,
-		   u32 nr_ranges, struct rs_swap_result *result)
+static int attempt(struct list_head *changes, struct rs_swap_result *result)
 {
-	struct stop s = { .swaps = swaps, .count = count, .result = result };
+	struct stop s = { .changes = changes, .result = result };
 	u64 start;
 	int err;
 
-	rs_scan_init(&result->scan, ranges, nr_ranges);
+	rs_scan_init(&result->scan, changes);
 	start = ktime_get_ns();
 	err = stop_machine(stopped, &s, cpu_online_mask);
 	result->pause_ns = ktime_get_ns() - start;
 	return err ?: s.error;
 }
 
-int rs_swap_all(struct rs_swap *swaps, u32 count, const struct rs_range *ranges,
-		u32 nr_ranges, struct rs_swap_result *result)
+int rs_swap_all(struct list_head *changes, struct rs_swap_result *result)
 {
 	u32 wait_ms = SWAP_FIRST_WAIT_MS;
 	int err;
 
 	for (result->attempts = 1;; result->attempts++) {
-		err = attempt(swaps, count, ranges, nr_ranges, result);
+		err = attempt(changes, result);
 		if (err != -EBUSY || result->attempts == SWAP_ATTEMPTS)
 			return err;
 		if (msleep_interruptible(wait_ms))

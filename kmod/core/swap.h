@@ -12,6 +12,13 @@ struct rs_swap {
 	struct rs_alias alias;
 };
 
+/* What one part of an update exchanges, and where nobody may be meanwhile. */
+struct rs_change {
+	struct rs_area area;
+	struct rs_swap *swaps;
+	u32 nr_swaps;
+};
+
 struct rs_swap_result {
 	u32 attempts;
 	u64 pause_ns;			/* of the last stop, rendezvous included */
@@ -22,11 +29,11 @@ struct rs_swap_result {
 };
 
 /*
- * Exchange all or none while no task is in the ranges. -EBUSY: one was, in
- * every attempt; -EILSEQ: some bytes have changed under us; -EINTR.
+ * Make all changes (struct rs_change, linked by their area's node) or none,
+ * while no task is in their ranges. -EBUSY: one was, in every attempt; -EILSEQ:
+ * some bytes have changed under us; -EINTR.
  * The ranges must not lie on a stack: the scan would find them there.
  */
-int rs_swap_all(struct rs_swap *swaps, u32 count, const struct rs_range *ranges,
-		u32 nr_ranges, struct rs_swap_result *result);
+int rs_swap_all(struct list_head *changes, struct rs_swap_result *result);
 
 #endif /* RESPLICE_SWAP_H */

@@ -5,6 +5,7 @@
 #include <linux/sysfs.h>
 #include <resplice/format.h>
 
+#include "group.h"
 #include "report.h"
 #include "update.h"
 
@@ -38,9 +39,12 @@ static const char *const state_names[] = {
 
 SHOW(state, "%s", state_names[u->state]);
 SHOW(object, "%s", u->target ? u->target->name : "vmlinux");
-SHOW(pause_ns, "%llu", u->result.pause_ns);
-SHOW(work_ns, "%llu", u->result.work_ns);
-SHOW(attempts, "%u", u->result.attempts);
+SHOW(id, "%s", u->group->id);
+SHOW(part, "%u", u->part);
+SHOW(parts, "%u", u->group->nr_parts);
+SHOW(pause_ns, "%llu", u->group->result.pause_ns);
+SHOW(work_ns, "%llu", u->group->result.work_ns);
+SHOW(attempts, "%u", u->group->result.attempts);
 SHOW(bytes, "%zu", u->bytes);
 
 static ssize_t functions_show(struct kobject *kobj, struct kobj_attribute *attr, char *buf)
@@ -63,7 +67,7 @@ static ssize_t functions_show(struct kobject *kobj, struct kobj_attribute *attr,
 
 static ssize_t conflicts_show(struct kobject *kobj, struct kobj_attribute *attr, char *buf)
 {
-	const struct rs_scan *scan = &to_update(kobj)->result.scan;
+	const struct rs_scan *scan = &to_update(kobj)->group->result.scan;
 	ssize_t len = 0;
 	u32 i, n;
 
@@ -90,14 +94,16 @@ static ssize_t enabled_show(struct kobject *kobj, struct kobj_attribute *attr, c
 static ssize_t enabled_store(struct kobject *kobj, struct kobj_attribute *attr,
 			     const char *buf, size_t count)
 {
+	struct rs_update *u = to_update(kobj);
 	bool enable;
 	int err;
 
 	err = kstrtobool(buf, &enable);
-	if (err || enable)
-		return err ?: -EINVAL;	/* applying again means loading again */
+	if (err)
+		return err;
 	mutex_lock(&rs_lock);
-	err = rs_update_undo(to_update(kobj));
+	rs_report_begin(u->mod->name);
+	err = enable ? rs_group_apply(u->group) : rs_group_undo(u->group);
 	mutex_unlock(&rs_lock);
 	return err ?: count;
 }
@@ -107,9 +113,10 @@ static struct kobj_attribute conflicts_attr = __ATTR(conflicts, 0400, conflicts_
 static struct kobj_attribute enabled_attr = __ATTR(enabled, 0600, enabled_show, enabled_store);
 
 static struct attribute *update_attrs[] = {
-	&state_attr.attr, &object_attr.attr, &functions_attr.attr, &pause_ns_attr.attr,
-	&work_ns_attr.attr, &attempts_attr.attr, &bytes_attr.attr, &conflicts_attr.attr,
-	&enabled_attr.attr, NULL
+	&id_attr.attr, &part_attr.attr, &parts_attr.attr, &state_attr.attr,
+	&object_attr.attr, &functions_attr.attr, &pause_ns_attr.attr, &work_ns_attr.attr,
+	&attempts_attr.attr, &bytes_attr.attr, &conflicts_attr.attr, &enabled_attr.attr,
+	NULL
 };
 ATTRIBUTE_GROUPS(update);
 

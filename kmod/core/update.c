@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The life of an update: its module is about to come alive, its init asks for
- * it to be applied, an operator undoes it, it goes.
+ * The life of one part of an update: its module is about to come alive, its
+ * init asks for it to be applied, it goes.
  */
 #include <linux/kernel.h>
 #include <linux/module.h>
@@ -10,17 +10,18 @@
 #include <linux/string.h>
 #include <resplice/update.h>
 
+#include "group.h"
 #include "report.h"
 #include "update.h"
 
 DEFINE_MUTEX(rs_lock);
-static LIST_HEAD(updates);
+LIST_HEAD(rs_updates);
 
 static struct rs_update *update_of(struct module *mod)
 {
 	struct rs_update *u;
 
-	list_for_each_entry(u, &updates, node)
+	list_for_each_entry(u, &rs_updates, node)
 		if (u->mod == mod)
 			return u;
 	return NULL;
@@ -31,7 +32,7 @@ void rs_updates_hide_jumps(u8 *copy, unsigned long base, u32 size)
 	struct rs_update *u;
 	u32 i, offset;
 
-	list_for_each_entry(u, &updates, node) {
+	list_for_each_entry(u, &rs_updates, node) {
 		for (i = 0; u->state == RS_APPLIED && i < u->nr_functions; i++) {
 			const struct rs_swap *s = &u->swaps[i];
 
@@ -51,7 +52,7 @@ const struct rs_update *rs_updates_replacing(const char *name, const char *unit)
 	struct rs_update *u;
 	u32 i;
 
-	list_for_each_entry(u, &updates, node)
+	list_for_each_entry(u, &rs_updates, node)
 		for (i = 0; u->state == RS_APPLIED && i < u->nr_functions; i++)
 			if (!strcmp(u->functions[i].name, name) &&
 			    !strcmp(u->functions[i].unit, unit))
@@ -73,49 +74,8 @@ void rs_update_free(struct rs_update *u)
 	kvfree(u->functions);
 	if (u->target)
 		module_put(u->target);
+	rs_group_put(u->group);
 	kfree(u);
-}
-
-/* ----------------------------- applying, undoing -------------------------- */
-
-static void report_swap(struct rs_update *u, const char *what, int err)
-{
-	const struct rs_swap_result *r = &u->result;
-	u32 i, n = min_t(u32, atomic_read(&r->scan.nr_conflicts), RS_CONFLICTS);
-
-	switch (err) {
-	case 0:
-		rs_report("%s: %u functions, %llu ns stopped, %llu ns of it work, attempt %u\n",
-			  what, u->nr_functions, r->pause_ns, r->work_ns, r->attempts);
-		break;
-	case -EBUSY:
-		for (i = 0; i < n; i++)
-			rs_report("busy: %s[%d] is in %pS\n", r->scan.conflicts[i].comm,
-				  r->scan.conflicts[i].pid,
-				  (void *)r->scan.conflicts[i].address);
-		break;
-	case -EILSEQ:
-		rs_report("changed: %pS holds %*ph, expected %*ph: is a probe there?\n",
-			  (void *)r->changed->address, RS_JUMP_BYTES, r->found,
-			  RS_JUMP_BYTES, r->changed->before);
-		break;
-	default:
-		rs_report("failed: %s ended with error %d\n", what, err);
-	}
-}
-
-static void turn_round(struct rs_update *u)
-{
-	u8 held[RS_JUMP_BYTES];
-	u32 i;
-
-	for (i = 0; i < u->nr_functions; i++) {
-		struct rs_swap *s = &u->swaps[i];
-
-		memcpy(held, s->before, sizeof(held));
-		memcpy(s->before, s->after, sizeof(held));
-		memcpy(s->after, held, sizeof(held));
-	}
 }
 
 int resplice_apply(struct module *mod)
@@ -125,45 +85,14 @@ int resplice_apply(struct module *mod)
 
 	mutex_lock(&rs_lock);
 	u = update_of(mod);
-	if (!u || u->state != RS_LOADED) {
+	if (!u || u->state != RS_LOADED)
 		err = rs_refuse(-EINVAL, "state", "%s has not been matched", mod->name);
-	} else if (!u->nr_functions) {
-		err = 0;
-	} else {
-		err = rs_swap_all(u->swaps, u->nr_functions, u->ranges, u->nr_ranges,
-				  &u->result);
-		report_swap(u, "applied", err);
-		if (!err) {
-			__module_get(mod);	/* its code is in use now */
-			turn_round(u);
-			u->state = RS_APPLIED;
-			pr_info("resplice: %s applied: %u functions, work %llu ns\n",
-				mod->name, u->nr_functions, u->result.work_ns);
-		}
-	}
+	else
+		err = rs_group_arrive(u);
 	mutex_unlock(&rs_lock);
 	return err;
 }
 EXPORT_SYMBOL_GPL(resplice_apply);
-
-/* Called with rs_lock held. */
-int rs_update_undo(struct rs_update *u)
-{
-	int err;
-
-	if (u->state != RS_APPLIED)
-		return -EINVAL;
-	rs_report_begin(u->mod->name);
-	err = rs_swap_all(u->swaps, u->nr_functions, &u->text, 1, &u->result);
-	report_swap(u, "undone", err);
-	if (err)
-		return err;
-	turn_round(u);
-	u->state = RS_UNDONE;
-	pr_info("resplice: %s undone: work %llu ns\n", u->mod->name, u->result.work_ns);
-	module_put(u->mod);
-	return 0;
-}
 
 /* ------------------------------ the module's life ------------------------- */
 
@@ -190,7 +119,7 @@ static int coming(struct module *mod)
 	mutex_lock(&rs_lock);
 	err = rs_prepare(mod, header, &u);
 	if (!err)
-		list_add_tail(&u->node, &updates);
+		list_add_tail(&u->node, &rs_updates);
 	mutex_unlock(&rs_lock);
 	return err;
 }

@@ -9,6 +9,7 @@
 #include "swap.h"
 
 struct module;
+struct rs_group;
 
 enum rs_state {
 	RS_LOADED,			/* matched and linked; nothing changed */
@@ -22,9 +23,15 @@ struct rs_function {
 	u32 old_size, new_size;
 };
 
+/*
+ * One part of an update: what one module brings for one kernel object. The
+ * parts of a group are applied and undone together.
+ */
 struct rs_update {
-	struct list_head node;
+	struct list_head node;		/* in rs_updates */
 	struct kobject kobj;
+	struct rs_group *group;
+	u32 part;			/* its number, from 0 */
 	struct module *mod;		/* the update itself */
 	struct module *target;		/* what it patches; NULL for vmlinux */
 	enum rs_state state;
@@ -34,13 +41,13 @@ struct rs_update {
 	struct rs_range *ranges;	/* the old code */
 	u32 nr_ranges;
 	struct rs_range text;		/* the new code */
-	struct rs_swap_result result;	/* of the last apply or undo */
+	struct rs_change change;	/* what the next stop is to do */
 	size_t bytes;			/* resident, beyond the module's own */
 };
 
 extern struct mutex rs_lock;		/* guards all of the above */
+extern struct list_head rs_updates;	/* all parts, in the order of their coming */
 
-int rs_update_undo(struct rs_update *update);
 int rs_updates_init(void);
 void rs_updates_exit(void);
 

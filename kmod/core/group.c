@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * All parts of an update as one: applied in one stop, undone in one stop.
+ *
+ * A part that comes while others are missing waits. The last one to come brings
+ * all of them in; whoever knows that no more will come (the module they are for
+ * is not loaded) asks for those that are here through sysfs.
+ */
+#include <linux/module.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+
+#include "group.h"
+#include "report.h"
+#include "update.h"
+
+#define for_each_part(u, g)						\
+	list_for_each_entry(u, &rs_updates, node)			\
+		if ((u)->group == (g))
+
+int rs_group_join(struct rs_update *part, const struct resplice_update *head)
+{
+	struct rs_update *u;
+	struct rs_group *g;
+
+	part->part = head->part;
+	list_for_each_entry(u, &rs_updates, node) {
+		g = u->group;
+		if (strcmp(g->id, head->id))
+			continue;
+		if (g->nr_parts != head->nr_parts)
+			return rs_refuse(-EINVAL, "foreign",
+					 "%s is of an update of %u parts, %s of one of %u: they were not built together",
+					 part->mod->name, head->nr_parts, u->mod->name,
+					 g->nr_parts);
+		kref_get(&g->kref);
+		part->group = g;
+		return 0;
+	}
+	g = kzalloc(sizeof(*g), GFP_KERNEL);
+	if (!g)
+		return -ENOMEM;
+	kref_init(&g->kref);
+	strscpy(g->id, head->id, sizeof(g->id));
+	g->nr_parts = head->nr_parts;
+	part->group = g;
+	return 0;
+}
+
+static void group_free(struct kref *kref)
+{
+	kfree(container_of(kref, struct rs_group, kref));
+}
+
+void rs_group_put(struct rs_group *group)
+{
+	if (group)
+		kref_put(&group->kref, group_free);
+}
+
+const struct rs_update *rs_group_replacing(const struct rs_group *g, unsigned long function)
+{
+	const struct rs_update *u;
+	u32 i;
+
+	for_each_part(u, g)
+		for (i = 0; i < u->nr_functions; i++)
+			if (u->functions[i].old == function)
+				return u;
+	return NULL;
+}
+
+/* --------------------------------- the stop ------------------------------- */
+
+static void report_done(const struct rs_group *g, const char *what,
+			const struct list_head *changes)
+{
+	const struct rs_swap_result *r = &g->result;
+	const struct rs_change *c;
+	u32 parts = 0, functions = 0;
+
+	list_for_each_entry(c, changes, area.node) {
+		parts++;
+		functions += c->nr_swaps;
+	}
+	rs_report("%s: %u functions in %u of %u parts, %llu ns stopped, %llu ns of it work, attempt %u\n",
+		  what, functions, parts, g->nr_parts, r->pause_ns, r->work_ns, r->attempts);
+	pr_info("resplice: %s %s: %u functions in %u of %u parts, work %llu ns\n", g->id,
+		what, functions, parts, g->nr_parts, r->work_ns);
+}
+
+static void report_failed(const struct rs_group *g, const char *what, int err)
+{
+	const struct rs_swap_result *r = &g->result;
+	u32 i, n = min_t(u32, atomic_read(&r->scan.nr_conflicts), RS_CONFLICTS);
+
+	switch (err) {
+	case -EBUSY:
+		for (i = 0; i < n; i++)
+			rs_report("busy: %s[%d] is in %pS\n", r->scan.conflicts[i].comm,
+				  r->scan.conflicts[i].pid,
+				  (void *)r->scan.conflicts[i].address);
+		break;
+	case -EILSEQ:
+		rs_report("changed: %pS holds %*ph, expected %*ph: is a probe there?\n",
+			  (void *)r->changed->address, RS_JUMP_BYTES, r->found,
+			  RS_JUMP_BYTES, r->changed->before);
+		break;
+	default:
+		rs_report("failed: %s ended with error %d\n", what, err);
+	}
+}
+
+static int stop(struct rs_group *g, const char *what, struct list_head *changes)
+{
+	int err = rs_swap_all(changes, &g->result);
+
+	if (err)
+		report_failed(g, what, err);
+	else
+		report_done(g, what, changes);
+	return err;
+}
+
+/* What was done is what the next stop has to take back. */
+static void turn_round(struct rs_update *u)
+{
+	u8 held[RS_JUMP_BYTES];
+	u32 i;
+
+	for (i = 0; i < u->nr_functions; i++) {
+		struct rs_swap *s = &u->swaps[i];
+
+		memcpy(held, s->before, sizeof(held));
+		memcpy(s->before, s->after, sizeof(held));
+		memcpy(s->after, held, sizeof(held));
+	}
+}
+
+static void plan(struct rs_update *u, const struct rs_range *ranges, u32 nr_ranges,
+		 struct list_head *changes)
+{
+	u->change.swaps = u->swaps;
+	u->change.nr_swaps = u->nr_functions;
+	u->change.area.ranges = ranges;
+	u->change.area.nr_ranges = nr_ranges;
+	list_add_tail(&u->change.area.node, changes);
+}
+
+static struct rs_update *part_of(struct rs_change *change)
+{
+	return container_of(change, struct rs_update, change);
+}
+
+/* -------------------------------- applying -------------------------------- */
+
+/* The code of an applied part is in use: its module must stay. */
+static int plan_apply(struct rs_group *g, struct list_head *changes)
+{
+	struct rs_update *u;
+
+	for_each_part(u, g) {
+		if (u->state == RS_UNDONE)
+			return rs_refuse(-EINVAL, "state", "%s has been undone: load it again",
+					 u->mod->name);
+		if (u->state != RS_LOADED || !u->nr_functions)
+			continue;
+		if (!try_module_get(u->mod))
+			return rs_refuse(-EINVAL, "state", "%s is being unloaded",
+					 u->mod->name);
+		plan(u, u->ranges, u->nr_ranges, changes);
+	}
+	if (list_empty(changes))
+		return rs_refuse(-EINVAL, "state", "%s: there is nothing to apply", g->id);
+	return 0;
+}
+
+int rs_group_apply(struct rs_group *g)
+{
+	LIST_HEAD(changes);
+	struct rs_change *c;
+	int err;
+
+	err = plan_apply(g, &changes);
+	err = err ?: stop(g, "applied", &changes);
+	list_for_each_entry(c, &changes, area.node) {
+		if (err) {
+			module_put(part_of(c)->mod);
+			continue;
+		}
+		turn_round(part_of(c));
+		part_of(c)->state = RS_APPLIED;
+	}
+	return err;
+}
+
+int rs_group_arrive(struct rs_update *part)
+{
+	struct rs_group *g = part->group;
+	struct rs_update *u;
+	u32 here = 0;
+
+	if (!part->nr_functions)
+		return 0;	/* it only wanted to be matched */
+	for_each_part(u, g)
+		here++;
+	if (here == g->nr_parts)
+		return rs_group_apply(g);
+	rs_report("waiting: %s is part %u of %u, %u of them here\n", part->mod->name,
+		  part->part, g->nr_parts, here);
+	return 0;
+}
+
+/* --------------------------------- undoing -------------------------------- */
+
+int rs_group_undo(struct rs_group *g)
+{
+	LIST_HEAD(changes);
+	struct rs_update *u;
+	struct rs_change *c;
+	int err;
+
+	for_each_part(u, g)
+		if (u->state == RS_APPLIED)
+			plan(u, &u->text, 1, &changes);
+	if (list_empty(&changes))
+		return rs_refuse(-EINVAL, "state", "%s is not applied", g->id);
+	err = stop(g, "undone", &changes);
+	if (err)
+		return err;
+	list_for_each_entry(c, &changes, area.node) {
+		u = part_of(c);
+		turn_round(u);
+		u->state = RS_UNDONE;
+		module_put(u->mod);
+	}
+	return 0;
+}
