@@ -110,7 +110,7 @@ fn timed(step: &Step) -> Step {
 ///
 /// # Errors
 /// What the work gives; [`Error::Internal`] if it panics.
-pub(crate) async fn blocking<T: Send + 'static>(
+pub async fn blocking<T: Send + 'static>(
     operation: &str,
     work: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {

@@ -8,7 +8,7 @@ use crate::{
     module,
     patch::{self, Patch},
     report::Report,
-    verify::{Check, Trial, against_file, in_guest},
+    verify::{Check, GuestReport, Trial, against_file, in_guest},
 };
 use resplice_objdiff::{
     delta::{UnitInput, write_delta},
@@ -121,9 +121,9 @@ pub async fn build(
     for cpu in &options.cpus {
         let trial = Trial {
             id: id.clone(),
-            module: match &object {
-                KernelObject::Vmlinux => None,
-                KernelObject::Module(name) => Some(name.clone()),
+            modules: match &object {
+                KernelObject::Vmlinux => Vec::new(),
+                KernelObject::Module(name) => vec![name.clone()],
             },
             core: core.module.clone(),
             update: update.clone(),
@@ -256,12 +256,14 @@ async fn verify(
         options.cache.clone(),
         build.log.clone(),
     );
-    let guest = blocking("run the verification", move || {
-        in_guest(&target, &cache, &trial, &log)
+    let (outcome, guest) = blocking("run the verification", move || {
+        let mut guest = GuestReport::default();
+        let outcome = in_guest(&target, &cache, &trial, &log, &mut guest);
+        Ok((outcome, guest))
     })
     .await?;
     report.guests.push(guest);
-    Ok(())
+    outcome
 }
 
 /// Signs what was built; the same inputs give the same bytes.

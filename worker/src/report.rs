@@ -50,6 +50,10 @@ impl Report {
     pub fn reproducible(&self) -> Result<Vec<u8>, Error> {
         let guests = self.guests.iter().map(|guest| GuestReport {
             cpu: guest.cpu.clone(),
+            modules_loaded: guest.modules_loaded,
+            applied: guest.applied,
+            undone: guest.undone,
+            log_clean: guest.log_clean,
             checks: guest.checks.clone(),
             ..GuestReport::default()
         });

@@ -5,6 +5,7 @@ mod common;
 mod keygen;
 mod r#match;
 mod run;
+mod verify;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -25,6 +26,8 @@ enum Command {
     Run(run::Run),
     /// Build one update without a server.
     Build(build::BuildCommand),
+    /// Try a finished package on its stock kernel.
+    Verify(verify::VerifyCommand),
     /// Match units against a kernel's files.
     Match(r#match::MatchCommand),
 }
@@ -39,6 +42,7 @@ impl Cli {
             Command::Keygen(command) => command.run(),
             Command::Run(command) => command.run().await,
             Command::Build(command) => command.run().await,
+            Command::Verify(command) => command.run().await,
             Command::Match(command) => command.run().await,
         }
     }

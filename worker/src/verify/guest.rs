@@ -2,8 +2,9 @@
 
 use super::Check;
 use crate::{Error, log::Log};
+use resplice_package::Package;
 use resplice_target::Target;
-use resplice_vm::{GuestFile, Machine, Output, SnapshotCache, Vm};
+use resplice_vm::{GuestFile, Machine, Output, SnapshotCache, Vm, quote};
 use serde::Serialize;
 use std::{collections::BTreeMap, path::Path, time::Duration};
 
@@ -11,6 +12,10 @@ use std::{collections::BTreeMap, path::Path, time::Duration};
 const LOAD: Duration = Duration::from_secs(120);
 /// For an update's own check.
 const CHECK: Duration = Duration::from_secs(120);
+/// For modules to be found and loaded: a large driver takes its time, emulated.
+const MODPROBE: Duration = Duration::from_secs(120);
+/// Room for a large driver and the match data of many units beside it.
+const MEMORY_MIB: u32 = 1024;
 /// For everything else.
 const SHORT: Duration = Duration::from_secs(30);
 /// What the core says in numbers, under `updates/ID/`.
@@ -24,8 +29,8 @@ const VULNERABLE: i32 = 1;
 pub struct Trial {
     /// The update's id in the kernel.
     pub id: String,
-    /// The patched module, if it is not vmlinux.
-    pub module: Option<String>,
+    /// The patched modules; they are loaded first, with what they depend on.
+    pub modules: Vec<String>,
     /// `resplice.ko`.
     pub core: Vec<u8>,
     /// `<id>.ko`.
@@ -36,11 +41,42 @@ pub struct Trial {
     pub cpu: String,
 }
 
+impl Trial {
+    /// A finished package, without a check.
+    ///
+    /// # Errors
+    /// If a member is missing.
+    pub fn of_package(package: &Package, cpu: &str) -> Result<Self, Error> {
+        let missing = |error| Error::internal("read the package", error);
+        let manifest = package.manifest();
+        let modules = match manifest.object.as_str() {
+            "vmlinux" => Vec::new(),
+            module => vec![module.to_owned()],
+        };
+        Ok(Self {
+            id: manifest.id.clone(),
+            modules,
+            core: package.core_module().map_err(missing)?.to_vec(),
+            update: package.update_module().map_err(missing)?.to_vec(),
+            check: None,
+            cpu: cpu.to_owned(),
+        })
+    }
+}
+
 /// What the guest's kernel made of it.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct GuestReport {
     /// QEMU's CPU model.
     pub cpu: String,
+    /// Whether the patched modules could be loaded: some need their hardware.
+    pub modules_loaded: bool,
+    /// Whether the kernel took the update.
+    pub applied: bool,
+    /// Whether it was undone and unloaded.
+    pub undone: bool,
+    /// Whether the kernel's log was clean after that.
+    pub log_clean: bool,
     /// Lines `name unit old_addr size -> new_addr size`.
     pub functions: Vec<String>,
     /// The core's report on the load.
@@ -51,8 +87,9 @@ pub struct GuestReport {
     pub checks: Vec<i32>,
 }
 
-/// Applies and undoes an update in the target's stock kernel. Blocks: from
-/// async code, use it under `spawn_blocking`.
+/// Applies and undoes an update in the target's stock kernel; `report` is
+/// filled in as far as it comes. Blocks: from async code, use it under
+/// `spawn_blocking`.
 ///
 /// # Errors
 /// [`Error::Verification`] if the update does not hold what it promises;
@@ -62,21 +99,26 @@ pub fn in_guest(
     cache: &Path,
     trial: &Trial,
     log: &Log,
-) -> Result<GuestReport, Error> {
-    let mut machine = Machine::new(target.bzimage())
+    report: &mut GuestReport,
+) -> Result<(), Error> {
+    let machine = Machine::new(target.bzimage())
         .modules_dir(target.modules_dir())
+        .memory_mib(MEMORY_MIB)
         .cpu(&trial.cpu);
-    if let Some(module) = &trial.module {
-        machine = machine.provide_module(module);
-    }
+    // Not in the machine from the start: so all updates share one snapshot.
+    let modules = match trial.modules.as_slice() {
+        [] => Vec::new(),
+        names => machine.module_files(names).map_err(rig)?,
+    };
     log.line(&format!(
         "booting {} with -cpu {}",
         target.release(),
         trial.cpu
     ));
     let vm = machine.restore(&SnapshotCache::new(cache)).map_err(rig)?;
+    report.cpu.clone_from(&trial.cpu);
     let guest = Guest { vm, trial, log };
-    guest.run()
+    guest.run(modules, report)
 }
 
 struct Guest<'a> {
@@ -86,26 +128,23 @@ struct Guest<'a> {
 }
 
 impl Guest<'_> {
-    fn run(&self) -> Result<GuestReport, Error> {
+    fn run(&self, modules: Vec<GuestFile>, report: &mut GuestReport) -> Result<(), Error> {
         let id = &self.trial.id;
-        let mut report = GuestReport {
-            cpu: self.trial.cpu.clone(),
-            ..GuestReport::default()
-        };
-        self.push()?;
-        if let Some(module) = &self.trial.module {
-            self.must(&format!("modprobe {module}"), SHORT)?;
-        }
-        self.check(VULNERABLE, "before the update", &mut report)?;
+        self.push(modules)?;
+        self.load_modules()?;
+        report.modules_loaded = true;
+        self.check(VULNERABLE, "before the update", report)?;
         self.must("insmod /job/resplice.ko", LOAD)?;
-        self.apply(&mut report)?;
-        self.check(FIXED, "with the update", &mut report)?;
+        self.apply(report)?;
+        report.applied = true;
+        self.check(FIXED, "with the update", report)?;
         self.must(
             &format!("echo 0 > /sys/kernel/resplice/updates/{id}/enabled"),
             LOAD,
         )?;
-        self.check(VULNERABLE, "after undo", &mut report)?;
+        self.check(VULNERABLE, "after undo", report)?;
         self.must(&format!("rmmod {id} && rmmod resplice"), SHORT)?;
+        report.undone = true;
         let problems = self.vm.kernel_problems();
         if let Some(first) = problems.first() {
             for line in &problems {
@@ -115,19 +154,46 @@ impl Guest<'_> {
                 "the kernel complained: {first}"
             )));
         }
+        report.log_clean = true;
         self.log.line("undone; the kernel's log is clean");
-        Ok(report)
+        Ok(())
     }
 
-    fn push(&self) -> Result<(), Error> {
-        let mut files = vec![
+    /// What a driver without its hardware says as it is loaded is not the
+    /// update's fault: the log is judged from here on.
+    fn load_modules(&self) -> Result<(), Error> {
+        if self.trial.modules.is_empty() {
+            return Ok(());
+        }
+        self.must("depmod", MODPROBE)?;
+        for module in &self.trial.modules {
+            let script = format!("modprobe {}", quote(module));
+            let output = self.vm.run(&script, MODPROBE).map_err(rig)?;
+            if !output.success() {
+                self.show(&output);
+                let said = String::from_utf8_lossy(&output.stderr);
+                return Err(Error::Verification(format!(
+                    "the module {module} can't be loaded in the guest: {}",
+                    said.trim()
+                )));
+            }
+        }
+        for line in self.vm.kernel_problems() {
+            self.log.line(&format!("before the update: {line}"));
+        }
+        self.must("dmesg -c >/dev/null", SHORT)?;
+        Ok(())
+    }
+
+    fn push(&self, mut files: Vec<GuestFile>) -> Result<(), Error> {
+        files.extend([
             GuestFile::new("/job/resplice.ko", 0o644, self.trial.core.clone()),
             GuestFile::new(
                 format!("/job/{}.ko", self.trial.id),
                 0o644,
                 self.trial.update.clone(),
             ),
-        ];
+        ]);
         files.extend(
             self.trial
                 .check

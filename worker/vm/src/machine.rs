@@ -4,6 +4,7 @@ use crate::disk::Disk;
 use crate::error::{Error, Result};
 use crate::files::GuestFile;
 use crate::initramfs::{self, Contents};
+use crate::modules::ModuleTree;
 use crate::qemu::{self, Qemu, STATE_FILE_ENV};
 use crate::scratch::Scratch;
 use crate::snapshot::{Snapshot, SnapshotCache};
@@ -158,6 +159,26 @@ impl Machine {
     pub fn console_log(mut self, path: impl Into<PathBuf>) -> Self {
         self.console_log = Some(path.into());
         self
+    }
+
+    /// Modules and what they depend on, as files for a guest that runs already:
+    /// after [`Vm::push`] and `depmod` there, `modprobe` finds them. So one
+    /// snapshot serves whatever module is wanted later.
+    ///
+    /// # Errors
+    /// Without a modules_dir, or for a module that the kernel does not have.
+    pub fn module_files(&self, names: &[String]) -> Result<Vec<GuestFile>> {
+        let dir = self.modules_dir.as_deref().ok_or_else(|| {
+            Error::Config("modules are asked for without a modules_dir".to_owned())
+        })?;
+        let tree = ModuleTree::open(dir)?;
+        let root = format!("/lib/modules/{}", tree.release());
+        let read = |path: &String| {
+            let module = tree.read(path)?;
+            let place = format!("{root}/{}", module.path);
+            Ok(GuestFile::new(place, 0o644, module.bytes))
+        };
+        tree.closure(names)?.iter().map(read).collect()
     }
 
     /// Boots the machine and waits until it answers.
