@@ -36,7 +36,7 @@ test: lint
 	cargo build --quiet --workspace --bins
 	$(rooted) cargo nextest run --workspace
 
-# These take OUT=DIR for their results and TARGET=… for the kernel.
+# These take OUT=DIR for their results and TARGET=… for the kernel: EVALUATION.md has all variables.
 
 # What building, differencing and applying cost.
 bench: setup-test

@@ -6,21 +6,27 @@ use anyhow::{Context, Result};
 use clap::Parser;
 use clap::builder::FalseyValueParser;
 use resplice_target::Target;
-use resplice_tests::eval::attempt::{Attempt, Attempts, Status};
+use resplice_tests::eval::attempt::{Attempt, Outcome};
 use resplice_tests::eval::corpus::{self, Patch};
+use resplice_tests::eval::process::Worker;
+use resplice_tests::eval::record::Record;
+use resplice_tests::eval::stages::Stages;
 use resplice_tests::eval::summary::Summary;
-use resplice_tests::eval::trial::Bench;
-use resplice_tests::eval::{default_directory, pool, save, save_json};
+use resplice_tests::eval::{capacity, default_directory, page, pool, save, save_json};
+use resplice_tests::programs::program;
+use resplice_tests::updates::worker_key;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::time::Duration;
 
-/// Build updates of a folder of patches, and try them.
+/// Build updates of a folder of patches, and try them. What is known from an
+/// earlier run with the same worker, target and patch is not done again.
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// The folder [default: $RESPLICE_CORPUS]
+    /// The folder; those below it are searched too [default: $RESPLICE_CORPUS,
+    /// else ../shared/corpus beside the checkout]
     #[arg(long, env = "CORPUS")]
     corpus: Option<PathBuf>,
-    /// The kernel.
+    /// The kernel; it is imported if need be.
     #[arg(long, env = "TARGET", default_value = "debian:6.1.0-50-cloud-amd64")]
     target: String,
     /// Apply and undo what was built on the stock kernel in QEMU.
@@ -29,65 +35,95 @@ struct Arguments {
     /// Only these patches.
     #[arg(long, env = "ONLY", value_delimiter = ',')]
     only: Vec<String>,
-    /// How many at a time [default: half of the CPUs]
+    /// How many at a time, as far as memory allows [default: half of the CPUs]
     #[arg(long, env = "JOBS")]
     jobs: Option<usize>,
-    /// Where results go; what is there already is not done again [default: eval in the cache]
+    /// Where results go, and what is known [default: eval in the cache]
     #[arg(long, env = "OUT")]
     out: Option<PathBuf>,
+    /// Most seconds for a build; one that takes longer has failed.
+    #[arg(long, env = "BUILD_LIMIT", default_value_t = 3600)]
+    build_limit: u64,
+    /// Most seconds for applying and undoing an update.
+    #[arg(long, env = "APPLY_LIMIT", default_value_t = 600)]
+    apply_limit: u64,
 }
 
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
     let out = arguments.out.clone().unwrap_or_else(default_directory);
-    // The worker's programs are told this path as it is.
     std::fs::create_dir_all(&out).with_context(|| format!("make {}", out.display()))?;
+    // The worker's programs are told this path as it is.
     let out = out
         .canonicalize()
         .context("find the directory for results")?;
-    let patches = corpus::read(
-        &corpus::directory(arguments.corpus.clone())?,
-        &arguments.only,
-    )?;
+    let directory = corpus::directory(arguments.corpus.clone())?;
+    let patches = corpus::read(&directory, &arguments.only)?;
     let target = resplice_tests::target(&arguments.target)?;
-    let cpus = std::thread::available_parallelism().map_or(1, usize::from);
-    let jobs = arguments.jobs.unwrap_or((cpus / 2).max(1));
-    let attempts = Attempts::open(&target, &out)?;
+    let (jobs, memory_bytes) = capacity::bound(arguments.jobs)?;
+    let stages = stages(&arguments, &target, &out, memory_bytes)?;
 
-    let known = patches
+    let open: Vec<&Patch> = patches
         .iter()
-        .filter(|patch| attempts.known(patch).is_some());
-    match known.count() {
-        0 => {}
-        known => eprintln!(
-            "{known} of {} patches are known from {}",
+        .filter(|patch| !stages.is_done(patch))
+        .collect();
+    if open.len() < patches.len() {
+        eprintln!(
+            "{} of {} patches are known from {}",
+            patches.len() - open.len(),
             patches.len(),
             out.display()
-        ),
+        );
     }
     pool::each(
         jobs,
-        "building",
-        &patches,
-        |patch| patch.name.clone(),
-        |patch| {
-            if attempts.known(patch).is_none() {
-                attempts.keep(patch, &attempts.build(patch)?)?;
-            }
-            Ok(())
+        if arguments.apply {
+            "building and trying"
+        } else {
+            "building"
         },
+        &open,
+        |patch| patch.name.clone(),
+        |patch| stages.run(patch),
     )?;
-    let mut results = all(&attempts, &patches)?;
-    write(&out, &target, &results)?;
-    if arguments.apply {
-        try_them(&target, &out, jobs, &attempts, &patches, &results)?;
-        results = all(&attempts, &patches)?;
-        write(&out, &target, &results)?;
-    }
+    write(&out, &target, &all(&stages, &patches)?)
+}
+
+fn stages(arguments: &Arguments, target: &Target, out: &Path, memory_bytes: u64) -> Result<Stages> {
+    let program = program("resplice-worker")?;
+    let worker = |limit_s: u64| Worker {
+        program: program.clone(),
+        limit: Duration::from_secs(limit_s),
+        memory_bytes,
+    };
+    Ok(Stages {
+        builder: worker(arguments.build_limit),
+        verifier: worker(arguments.apply_limit),
+        target: target.id().to_string(),
+        key: worker_key()?,
+        record: Record::open(out, &program, target)?,
+        apply: arguments.apply,
+    })
+}
+
+/// What came of each patch.
+fn all(stages: &Stages, patches: &[Patch]) -> Result<Vec<Attempt>> {
+    let one = |patch: &Patch| {
+        let known = stages.record.known(patch);
+        known.with_context(|| format!("{} changed meanwhile: start again", patch.path.display()))
+    };
+    patches.iter().map(one).collect()
+}
+
+fn write(out: &Path, target: &Target, attempts: &[Attempt]) -> Result<()> {
     let summary = Summary {
         target: target.id().to_string(),
-        attempts: &results,
+        attempts,
     };
+    let results: Vec<&Outcome> = attempts.iter().map(|attempt| &attempt.result).collect();
+    save_json(out, "results.json", &results)?;
+    save(out, "results.md", &summary.markdown())?;
+    save(out, "results.html", &page::html(&summary))?;
     println!(
         "{}\n\n{}",
         summary.sentences().join("\n"),
@@ -95,64 +131,4 @@ fn main() -> Result<()> {
     );
     println!("{}", out.join("results.html").display());
     Ok(())
-}
-
-/// What came of each patch.
-fn all(attempts: &Attempts, patches: &[Patch]) -> Result<Vec<Attempt>> {
-    let one = |patch: &Patch| {
-        let known = attempts.known(patch);
-        known.with_context(|| {
-            format!(
-                "{} or the worker changed meanwhile: start again",
-                patch.name
-            )
-        })
-    };
-    patches.iter().map(one).collect()
-}
-
-/// Applies and undoes every update that was not tried before.
-fn try_them(
-    target: &Target,
-    out: &Path,
-    jobs: usize,
-    attempts: &Attempts,
-    patches: &[Patch],
-    results: &[Attempt],
-) -> Result<()> {
-    let open: Vec<(&Patch, Mutex<Attempt>)> = patches
-        .iter()
-        .zip(results)
-        .filter(|(_, attempt)| attempt.status == Status::Built && attempt.applied.is_none())
-        .map(|(patch, attempt)| (patch, Mutex::new(attempt.clone())))
-        .collect();
-    if open.is_empty() {
-        return Ok(());
-    }
-    // The snapshot holds the modules of these very patches: nobody needs it later.
-    let snapshots = tempfile::Builder::new().prefix("vm-").tempdir_in(out)?;
-    let bench = Bench::new(target, snapshots.path(), results)?;
-    pool::each(
-        jobs,
-        "trying",
-        &open,
-        |(patch, _)| patch.name.clone(),
-        |(patch, attempt)| {
-            let mut attempt = attempt
-                .lock()
-                .unwrap_or_else(std::sync::PoisonError::into_inner);
-            bench.run(attempts, &mut attempt)?;
-            attempts.keep(patch, &attempt)
-        },
-    )
-}
-
-fn write(out: &Path, target: &Target, results: &[Attempt]) -> Result<()> {
-    let summary = Summary {
-        target: target.id().to_string(),
-        attempts: results,
-    };
-    save_json(out, "results.json", &results)?;
-    save(out, "results.md", &summary.markdown())?;
-    save(out, "results.html", &summary.html())
 }

@@ -1,14 +1,18 @@
 //! What `make eval-match`, `make eval` and `make bench` measure.
 
 pub mod attempt;
+pub mod capacity;
 pub mod corpus;
 pub mod measure;
 pub mod memory;
+pub mod page;
 pub mod pool;
+pub mod process;
+pub mod record;
 pub mod share;
+pub mod stages;
 pub mod summary;
 pub mod table;
-pub mod trial;
 pub mod units;
 pub mod workshop;
 

@@ -1,26 +1,8 @@
 //! What came of a folder of patches, in sums and tables.
 
 use super::attempt::{Attempt, Status};
-use super::table::{Table, escaped};
+use super::table::Table;
 use std::collections::BTreeMap;
-use std::fmt::Write;
-
-const ALL: [Status; 5] = [
-    Status::Built,
-    Status::NeedsCode,
-    Status::Nothing,
-    Status::Refused,
-    Status::Failed,
-];
-const STYLE: &str = "
-:root { color-scheme: light dark; font: 15px/1.5 system-ui, sans-serif; }
-body { max-width: 90rem; margin: 2rem auto; padding: 0 1rem; }
-table { border-collapse: collapse; width: 100%; margin: 1rem 0 2rem; }
-th, td { text-align: left; vertical-align: top; padding: .25rem .6rem; border-bottom: 1px solid #8884; overflow-wrap: anywhere; }
-th { position: sticky; top: 0; background: Canvas; }
-.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
-.built, .yes { color: #188038; } .refused, .needs-code { color: #b06000; } .failed, .no { color: #c5221f; }
-";
 
 /// All attempts of an evaluation.
 pub struct Summary<'a> {
@@ -30,43 +12,87 @@ pub struct Summary<'a> {
     pub attempts: &'a [Attempt],
 }
 
+/// A part of a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Share {
+    /// How many are as wanted.
+    pub part: usize,
+    /// Of how many.
+    pub of: usize,
+}
+
+impl Share {
+    /// In percent; nothing of nothing is nothing.
+    pub fn percent(self) -> f64 {
+        match self.of {
+            0 => 0.0,
+            of => self.part as f64 * 100.0 / of as f64,
+        }
+    }
+
+    fn text(self) -> String {
+        format!("{} of {} ({:.1} %)", self.part, self.of, self.percent())
+    }
+}
+
 impl Summary<'_> {
-    fn count(&self, wanted: impl Fn(&Attempt) -> bool) -> usize {
+    /// How many attempts are so.
+    pub fn count(&self, wanted: impl Fn(&Attempt) -> bool) -> usize {
         self.attempts.iter().filter(|a| wanted(a)).count()
+    }
+
+    /// Of the patches that change compiled code, those that build by themselves.
+    /// What failed or was refused counts as changing code.
+    pub fn built(&self) -> Share {
+        Share {
+            part: self.count(Attempt::is_built),
+            of: self.count(|a| a.result.status != Status::Nothing),
+        }
+    }
+
+    /// Of the updates that were tried, those that went in and out cleanly.
+    pub fn clean(&self) -> Share {
+        Share {
+            part: self.count(Attempt::is_clean),
+            of: self.count(|a| a.result.applied.is_some()),
+        }
     }
 
     /// The sums, a sentence each.
     pub fn sentences(&self) -> Vec<String> {
-        let all = self.attempts.len();
-        let counts: Vec<String> = ALL
+        let counts: Vec<String> = Status::ALL
             .iter()
             .map(|status| {
-                let count = self.count(|a| a.status == *status);
+                let count = self.count(|a| a.result.status == *status);
                 format!("{count} {}", status.word())
             })
             .collect();
-        let built = self.count(|a| a.status == Status::Built);
-        let code = self.count(|a| a.status != Status::Nothing);
         let mut sentences = vec![
-            format!("{all} patches for {}: {}.", self.target, counts.join(", ")),
             format!(
-                "{} of those that change code build without code of one's own.",
-                share(built, code)
+                "{} patches for {}: {}.",
+                self.attempts.len(),
+                self.target,
+                counts.join(", ")
+            ),
+            format!(
+                "{} of those that change compiled code build without code of one's own.",
+                self.built().text()
             ),
         ];
-        let tried = self.count(|a| a.applied.is_some());
+        let tried = self.count(|a| a.tried);
         if tried > 0 {
-            let good = self.count(|a| a.log_clean == Some(true));
             sentences.push(format!(
-                "{} of the updates that were tried were applied and undone with a clean kernel log.",
-                share(good, tried)
+                "{} of the updates that were tried went in and out again with a clean kernel log.",
+                self.clean().text()
             ));
+            let open = self.count(|a| a.tried && a.result.applied.is_none());
+            if open > 0 {
+                sentences.push(format!(
+                    "{open} more could not be tried: a module that they patch does not load in a guest."
+                ));
+            }
         }
-        let mut times: Vec<f64> = self
-            .attempts
-            .iter()
-            .filter_map(|a| a.seconds.get("all").copied())
-            .collect();
+        let mut times: Vec<f64> = self.attempts.iter().map(Attempt::build_seconds).collect();
         times.sort_by(f64::total_cmp);
         if let (Some(median), Some(longest)) = (times.get(times.len() / 2), times.last()) {
             sentences.push(format!(
@@ -76,19 +102,23 @@ impl Summary<'_> {
         sentences
     }
 
-    /// Why patches have no update, by how many.
+    /// Why patches have no update or one that did not do, by how many.
     pub fn classes(&self) -> Table {
         let mut counts: BTreeMap<(Status, &str), Vec<&str>> = BTreeMap::new();
-        for attempt in self.attempts.iter().filter(|a| a.status != Status::Built) {
-            let key = (attempt.status, attempt.class());
-            counts.entry(key).or_default().push(&attempt.patch);
+        for attempt in self.attempts.iter().filter(|a| a.is_miss()) {
+            let key = (attempt.result.status, attempt.class());
+            counts.entry(key).or_default().push(&attempt.result.patch);
         }
         let mut counts: Vec<_> = counts.into_iter().collect();
         counts.sort_by_key(|(_, patches)| std::cmp::Reverse(patches.len()));
-        let mut table = Table::new(["status", "cause", "for example", "patches"], 3);
+        let mut table = Table::new(["status", "cause", "patches", "count"], 3);
         for ((status, class), patches) in counts {
-            let example = patches.first().copied().unwrap_or_default();
-            table.row([status.word(), class, example, &patches.len().to_string()]);
+            table.row([
+                status.word(),
+                class,
+                &patches.join(" "),
+                &patches.len().to_string(),
+            ]);
         }
         table
     }
@@ -107,33 +137,8 @@ impl Summary<'_> {
             "pause µs",
         ];
         let mut table = Table::new(heading, 7);
-        for a in self.attempts {
-            let answer = |answer: Option<bool>| match answer {
-                Some(true) => "yes",
-                Some(false) => "no",
-                None => "",
-            };
-            let mut what = match a.status {
-                Status::Built => format!("{}: {}", a.object, a.functions.join(", ")),
-                _ => a.reason.clone(),
-            };
-            if !a.trouble.is_empty() {
-                // Writing to a string can't fail.
-                let _ = write!(what, " ({})", a.trouble);
-            }
-            let seconds = a.seconds.get("all").map(|s| format!("{s:.1}"));
-            let pause = a.pause_ns.map(|ns| (ns / 1000).to_string());
-            table.row([
-                a.patch.as_str(),
-                &a.reaches,
-                a.status.word(),
-                answer(a.applied),
-                answer(a.undone),
-                answer(a.log_clean),
-                &what,
-                &seconds.unwrap_or_default(),
-                &pause.unwrap_or_default(),
-            ]);
+        for attempt in self.attempts {
+            table.row(row(attempt));
         }
         table
     }
@@ -141,44 +146,110 @@ impl Summary<'_> {
     /// As Markdown.
     pub fn markdown(&self) -> String {
         format!(
-            "# Patches to updates\n\n{}\n\n## Without an update\n\n{}\n## Every patch\n\n{}",
+            "# Patches to updates\n\n{}\n\n## Misses, by cause\n\n{}\n## Every patch\n\n{}",
             self.sentences().join("\n"),
             self.classes().markdown(),
             self.patches().markdown()
         )
     }
-
-    /// As a page that needs nothing else.
-    pub fn html(&self) -> String {
-        let classes = [
-            "built",
-            "needs-code",
-            "nothing",
-            "refused",
-            "failed",
-            "yes",
-            "no",
-        ];
-        let sentences: String = self
-            .sentences()
-            .iter()
-            .map(|sentence| format!("<p>{}</p>\n", escaped(sentence)))
-            .collect();
-        format!(
-            "<!doctype html>\n<html lang=\"en\">\n<head><meta charset=\"utf-8\">\
-             <meta name=\"viewport\" content=\"width=device-width\">\
-             <title>Patches to updates</title><style>{STYLE}</style></head>\n<body>\n\
-             <h1>Patches to updates</h1>\n{sentences}<h2>Without an update</h2>\n{}\
-             <h2>Every patch</h2>\n{}</body>\n</html>\n",
-            self.classes().html(&classes),
-            self.patches().html(&classes)
-        )
-    }
 }
 
-fn share(part: usize, of: usize) -> String {
-    match of {
-        0 => "0 of 0".to_owned(),
-        _ => format!("{part} of {of} ({:.1} %)", part as f64 * 100.0 / of as f64),
+fn row(attempt: &Attempt) -> [String; 9] {
+    let answer = |answer: Option<bool>| match answer {
+        Some(true) => "yes",
+        Some(false) => "no",
+        None => "",
+    };
+    let result = &attempt.result;
+    let mut what = String::new();
+    if attempt.is_built() {
+        what = format!(
+            "{}: {}",
+            attempt.objects.join(", "),
+            result.functions.join(", ")
+        );
+    }
+    if !result.reason.is_empty() {
+        if !what.is_empty() {
+            what.push_str(" — ");
+        }
+        what.push_str(&result.reason);
+    }
+    [
+        result.patch.clone(),
+        attempt.reaches.clone(),
+        result.status.word().to_owned(),
+        answer(result.applied).to_owned(),
+        answer(result.undone).to_owned(),
+        answer(result.log_clean).to_owned(),
+        what,
+        format!("{:.1}", attempt.build_seconds()),
+        attempt
+            .pause_ns
+            .map_or(String::new(), |ns| (ns / 1000).to_string()),
+    ]
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// One of each kind.
+    pub fn attempts() -> Vec<Attempt> {
+        let mut clean = Attempt::new("clean", "vmlinux", Status::Built, String::new());
+        clean.tried = true;
+        clean.result.applied = Some(true);
+        clean.result.undone = Some(true);
+        clean.result.log_clean = Some(true);
+        let mut stuck = clean.clone();
+        stuck.result.patch = "stuck".to_owned();
+        stuck.result.undone = Some(false);
+        stuck.result.log_clean = Some(false);
+        stuck.result.reason = "verification failed: busy: <x>".to_owned();
+        let mut untried = Attempt::new(
+            "untried",
+            "module",
+            Status::Built,
+            "not tried: x".to_owned(),
+        );
+        untried.tried = true;
+        let nothing = Attempt::new("nothing", "", Status::Nothing, "nothing: docs".to_owned());
+        let code = Attempt::new(
+            "code",
+            "",
+            Status::NeedsCode,
+            "needs code: changed-data: a".to_owned(),
+        );
+        vec![clean, stuck, untried, nothing, code]
+    }
+
+    #[test]
+    fn shares_are_of_what_changes_code_and_of_what_was_applied() {
+        let attempts = attempts();
+        let summary = Summary {
+            target: "t".to_owned(),
+            attempts: &attempts,
+        };
+        assert_eq!(summary.built(), Share { part: 3, of: 4 });
+        assert_eq!(summary.clean(), Share { part: 1, of: 2 });
+        let text = summary.sentences().join("\n");
+        assert!(
+            text.contains("3 of 4 (75.0 %)") && text.contains("1 more could not"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn every_miss_has_its_cause_in_the_table() {
+        let attempts = attempts();
+        let summary = Summary {
+            target: "t".to_owned(),
+            attempts: &attempts,
+        };
+        let classes = summary.classes().text();
+        for cause in ["busy", "not tried", "docs", "changed-data"] {
+            assert!(classes.contains(cause), "{classes}");
+        }
+        assert!(!classes.contains("clean"), "{classes}");
     }
 }

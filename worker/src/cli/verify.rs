@@ -15,7 +15,8 @@ use std::{fs, path::PathBuf, process::ExitCode};
 
 /// Apply a package to its stock kernel in a virtual machine and undo it, as a
 /// build's own verification does, without its check. Exits with 0 if the kernel
-/// took it, gave it back and had nothing to complain of, else with 1.
+/// took it, gave it back and had nothing to complain of, with 1 if not, with 2 if
+/// the machine itself did not work.
 #[derive(Debug, Args)]
 pub struct VerifyCommand {
     #[command(flatten)]
@@ -61,7 +62,8 @@ impl VerifyCommand {
         }
         Ok(match outcome {
             Ok(()) => ExitCode::SUCCESS,
-            Err(_) => ExitCode::FAILURE,
+            Err(Error::Verification(_)) => ExitCode::FAILURE,
+            Err(_) => ExitCode::from(2),
         })
     }
 }
