@@ -10,6 +10,8 @@
 #include <linux/string.h>
 #include <linux/uaccess.h>
 #include <linux/vmalloc.h>
+#include <asm/alternative.h>
+#include <asm/cpufeature.h>
 
 #include "image.h"
 #include "late.h"
@@ -55,6 +57,20 @@ static int field_value(const struct resplice_late *late, unsigned long symbol, u
 	return 0;
 }
 
+/* 1 if an alternative took the field's place, so that there is none to fill in. */
+static int under_alternative(const struct resplice_late *late)
+{
+	u32 bit = late->feature & ~ALTINSTR_FLAG_INV;
+
+	if (late->feature == RESPLICE_NONE)
+		return 0;
+	if (late->feature > U16_MAX || bit >= (NCAPINTS + NBUGINTS) * 32)
+		return rs_refuse(-ENOEXEC, "format",
+				 "a late relocation under an alternative for feature %#x",
+				 late->feature);
+	return !boot_cpu_has(bit) == !!(late->feature & ALTINSTR_FLAG_INV);
+}
+
 static int late_one(struct rs_match *m, struct module *update,
 		    const struct resplice_late *late, bool write)
 {
@@ -70,10 +86,9 @@ static int late_one(struct rs_match *m, struct module *update,
 		return rs_refuse(-ENOEXEC, "format",
 				 "a late relocation of type %u lies outside or is unknown",
 				 late->type);
-	/* An alternative that was applied here has no such field any more. */
-	if (late->feature != RESPLICE_NONE)
-		return rs_refuse(-EOPNOTSUPP, "unsupported",
-				 "a late relocation under an alternative");
+	err = under_alternative(late);
+	if (err)
+		return err < 0 ? err : 0;
 	err = rs_match_resolve(m, late->symbol, &symbol);
 	if (err)
 		return err;

@@ -8,6 +8,7 @@ mod hostile;
 mod machines;
 mod matching;
 mod refuse;
+mod tables;
 
 /// The fix that most tests use: two functions of net/ipv6/seg6.c.
 const SEG6: &str = "deploy/demo/seg6-srh-length.patch";

@@ -98,7 +98,7 @@ impl<'a> Comparer<'a> {
 
     fn same_link(&self, l: &Link, m: &Link, depth: u32) -> bool {
         l.offset == m.offset
-            && l.kind == m.kind
+            && l.kind.means_same(m.kind)
             && l.addend == m.addend
             && l.tail == m.tail
             && self.same_target(l.target, m.target, depth)

@@ -20,6 +20,7 @@ pub mod elf;
 pub mod error;
 pub mod filematch;
 pub mod image;
+pub mod linked;
 mod names;
 pub mod plan;
 pub mod sites;

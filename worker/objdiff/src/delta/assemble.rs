@@ -42,6 +42,8 @@ pub(super) struct Late {
     /// Index into the image's symbols.
     pub symbol: u32,
     pub kind: u32,
+    /// Of the alternative that the field lies under.
+    pub feature: Option<u16>,
 }
 
 /// struct resplice_replace before it is written.
@@ -159,12 +161,14 @@ impl Draft {
             }
             Route::Import(name) => OutTarget::Import(name),
             Route::Late(unit, name) => {
+                let feature = set.feature_at(origin, link);
                 let symbol = image.symbol(unit, &name)?;
-                return self.add_late(section, offset, link, symbol);
+                return self.add_late(section, offset, link, symbol, feature);
             }
             Route::LateExternal(name) => {
+                let feature = set.feature_at(origin, link);
                 let symbol = image.external(origin.unit, &name);
-                return self.add_late(section, offset, link, symbol);
+                return self.add_late(section, offset, link, symbol, feature);
             }
         };
         self.clear(section, offset, link)?;
@@ -195,6 +199,7 @@ impl Draft {
         offset: u64,
         link: &Link,
         symbol: u32,
+        feature: Option<u16>,
     ) -> Result<(), DiffError> {
         self.clear(section, offset, link)?;
         self.late.push(Late {
@@ -203,6 +208,7 @@ impl Draft {
             addend: link.addend,
             symbol,
             kind: link.kind.elf(),
+            feature,
         });
         Ok(())
     }

@@ -80,7 +80,8 @@ impl Set<'_> {
         match diff.states[to.1] {
             State::Content => Ok(Route::Local(to)),
             State::Added => match role(kind) {
-                Role::Code | Role::Data => Ok(Route::Local(to)),
+                Role::Code | Role::Data | Role::StaticCall => Ok(Route::Local(to)),
+                Role::Other(code, what) => Err(diff.new_record(code, what, to.1)),
                 _ => Err(self.unusable(origin, &label)),
             },
             State::Changed(was) if matches!(role(kind), Role::Code) => {
@@ -206,27 +207,38 @@ impl Set<'_> {
                 ),
             );
         }
-        if alternatives_at(atom, link.offset) > 0 {
+        if alternatives_at(atom, link.offset).count() > 1 {
             return refuse(
-                "late-under-alternative",
+                "late-under-alternatives",
                 format!(
-                    "{from} refers to {name}, which nothing exports, in an instruction that has alternatives"
+                    "{from} refers to {name}, which nothing exports, in an instruction that has several alternatives"
                 ),
             );
         }
         Ok(())
     }
+
+    /// `feature` of struct resplice_late for a late field: the CPU feature of
+    /// the alternative that may have taken the field's place.
+    pub fn feature_at(&self, origin: Origin<'_>, link: &Link) -> Option<u16> {
+        let atom = &self.units[origin.unit].post.atoms[origin.atom];
+        origin
+            .entry
+            .is_none()
+            .then(|| alternatives_at(atom, link.offset).next())?
+    }
 }
 
-/// How many alternatives an instruction of an atom has.
-fn alternatives_at(atom: &Atom, offset: u64) -> usize {
+/// The features of the alternatives that an instruction of an atom has.
+fn alternatives_at(atom: &Atom, offset: u64) -> impl Iterator<Item = u16> {
+    let at = i64::try_from(offset).unwrap_or(i64::MAX);
     atom.entries
         .iter()
         .filter(|e| e.kind == SectionKind::Altinstructions)
-        .filter(|e| {
+        .filter(move |e| {
             let start = e.owner_offset();
             let length = i64::from(e.bytes.get(10).copied().unwrap_or(0));
-            i64::try_from(offset).is_ok_and(|at| at >= start && at < start.saturating_add(length))
+            at >= start && at < start.saturating_add(length)
         })
-        .count()
+        .filter_map(|e| Some(u16::from_le_bytes(e.bytes.get(8..10)?.try_into().ok()?)))
 }

@@ -18,7 +18,7 @@ pub(super) const LATE_BYTES: usize = 32;
 pub(super) const REPLACE_BYTES: usize = 16;
 const MAX_FUNCTIONS: u64 = 4096;
 const MAX_LATE: u64 = 4_194_304;
-const NONE: u32 = 0xffff_ffff;
+pub(super) const NONE: u32 = 0xffff_ffff;
 const R_X86_64_64: u32 = 1;
 
 pub(super) const UPDATE_SECTION: &str = ".init.resplice.update";
@@ -167,7 +167,12 @@ fn late_section(draft: &Draft) -> OutSection {
         out.relocs.push(pointer(out.size, late.section, place));
         out.bytes.extend_from_slice(&0_u64.to_le_bytes());
         out.bytes.extend_from_slice(&late.addend.to_le_bytes());
-        for word in [late.symbol, late.kind, NONE, 0] {
+        for word in [
+            late.symbol,
+            late.kind,
+            late.feature.map_or(NONE, u32::from),
+            0,
+        ] {
             out.bytes.extend_from_slice(&word.to_le_bytes());
         }
         out.size = out.bytes.len() as u64;

@@ -14,13 +14,14 @@ use crate::error::DiffError;
 use super::assemble::Draft;
 use super::collect::Set;
 use super::route::Ref;
-use super::update::{LATE_BYTES, LATE_SECTION, REPLACE_BYTES, REPLACE_SECTION};
+use super::update::{LATE_BYTES, LATE_SECTION, NONE, REPLACE_BYTES, REPLACE_SECTION};
 
 /// A late relocation as the core will read it.
 struct LateRecord {
     addend: i64,
     symbol: u32,
     kind: u32,
+    feature: u32,
 }
 
 /// A field of post.o, and where it went.
@@ -92,6 +93,7 @@ fn read_late(file: &Object) -> Result<HashMap<(SectionId, u64), LateRecord>, Dif
             addend: (u64::from(low) | (u64::from(high) << 32)).cast_signed(),
             symbol: u32::from_le_bytes(word(16)?),
             kind: u32::from_le_bytes(word(20)?),
+            feature: u32::from_le_bytes(word(24)?),
         };
         if late.insert((place.section, place.offset), record).is_some() {
             return Err(wrong(format!(
@@ -203,10 +205,43 @@ impl Check<'_> {
                 if late.kind != reloc.kind.elf() {
                     return Err(fail("late relocation of another type"));
                 }
+                if late.feature != self.feature_over(field) {
+                    return Err(fail("late relocation under another alternative"));
+                }
                 self.late_target(field, late).map_err(|what| fail(&what))
             }
             (None, None) => Err(fail("a reference is gone")),
             (Some(_), Some(_)) => Err(fail("a reference is there twice")),
+        }
+    }
+
+    /// What post.o's own table of alternatives says about a field of code.
+    fn feature_over(&self, field: &Field<'_>) -> u32 {
+        let post = &self.set.units[field.at.0].post.object;
+        let code = self.set.units[field.at.0].post.atoms[field.at.1].section;
+        let tables = post.sections_of(crate::elf::SectionKind::Altinstructions);
+        let over = tables.flat_map(|table| {
+            table
+                .bytes
+                .chunks_exact(12)
+                .enumerate()
+                .filter(|(index, entry)| {
+                    let place = table
+                        .reloc_at(*index as u64 * 12)
+                        .and_then(|r| post.reloc_place(r));
+                    place.is_some_and(|p| {
+                        p.section == code
+                            && (p.offset..p.offset + u64::from(entry[10]))
+                                .contains(&field.reloc.offset)
+                    })
+                })
+        });
+        let mut features = over.map(|(_, e)| u32::from(u16::from_le_bytes([e[8], e[9]])));
+        match (field.in_table, features.next(), features.next()) {
+            (false, Some(feature), None) => feature,
+            // Several can't be told to the core: no late field may be there.
+            (false, Some(_), Some(_)) => 0,
+            _ => NONE,
         }
     }
 

@@ -92,11 +92,16 @@ impl UnitDiff {
                 (State::Added, Role::Data) => {}
                 (_, Role::Init) if plan.declares(DeclarationKind::InitDone, &label) => {}
                 (_, Role::Init) => plan.refused.push(init_changed(&label)),
+                // The kernel takes in the update's own static calls when it loads it.
+                (State::Added, Role::StaticCall) => plan.added.push(label),
+                (State::Changed(_), Role::StaticCall) => {
+                    plan.refused.push(static_call_changed(&label));
+                }
                 (State::Changed(_), Role::Other(code, what)) => {
                     plan.refused.push(record(code, what, &label, "different"));
                 }
                 (State::Added, Role::Other(code, what)) => {
-                    plan.refused.push(record(code, what, &label, "new"));
+                    plan.refused.push(self.new_record(code, what, id));
                 }
             }
         }
@@ -108,7 +113,7 @@ impl UnitDiff {
             let label = self.pre.label(was);
             match role(atom.kind) {
                 Role::Code if atom.parent.is_none() => plan.removed.push(label),
-                Role::Code | Role::Data | Role::Follows => {}
+                Role::Code | Role::Data | Role::StaticCall | Role::Follows => {}
                 Role::Exit => plan.exit_changed.push(label),
                 Role::Init if plan.declares(DeclarationKind::InitDone, &label) => {}
                 Role::Init => plan.refused.push(init_changed(&label)),
@@ -117,6 +122,17 @@ impl UnitDiff {
         }
         self.replaced = replaced;
         self.plan = plan;
+    }
+
+    /// Refuses a record that is only in post. One without a name is about what
+    /// it points to.
+    pub(crate) fn new_record(&self, code: &str, what: &str, id: AtomId) -> Refusal {
+        let atom = &self.post.atoms[id];
+        let named = match atom.links.first().map(|l| l.target) {
+            Some(Target::Atom(target)) if atom.symbols.is_empty() => target,
+            _ => id,
+        };
+        record(code, what, &self.post.label(named), "new")
     }
 
     fn reason(&self, comparer: &Comparer<'_>, was: AtomId, id: AtomId) -> String {
@@ -142,7 +158,16 @@ impl UnitDiff {
 
 /// A change of what the kernel reads once, when it loads the object.
 fn record(code: &str, what: &str, label: &str, how: &str) -> Refusal {
-    let name = label.strip_prefix("__ksymtab_").unwrap_or(label);
+    const PREFIXES: [&str; 4] = [
+        "__ksymtab_",
+        "__tracepoint_",
+        "__tpstrtab_",
+        "__bpf_trace_tp_map_",
+    ];
+    let name = PREFIXES
+        .iter()
+        .find_map(|prefix| label.strip_prefix(prefix))
+        .unwrap_or(label);
     let sentence =
         format!("{what} {name} is {how}; the kernel reads that once, when the object is loaded");
     Refusal::new(code, name, sentence)
@@ -156,6 +181,13 @@ fn changed_data(name: &str, what: &str) -> Refusal {
             "existing data {name} {what}; the running kernel keeps its own copy, so that needs custom code"
         ),
     )
+}
+
+fn static_call_changed(name: &str) -> Refusal {
+    let sentence = format!(
+        "{name} begins with another target; the running kernel has set the static call long ago"
+    );
+    Refusal::new("changed-static-call", name, sentence)
 }
 
 fn init_changed(name: &str) -> Refusal {
@@ -174,6 +206,8 @@ pub(crate) enum Role {
     Data,
     Init,
     Exit,
+    /// The trampoline of a static call.
+    StaticCall,
     /// Says nothing by itself.
     Follows,
     /// A refusal's code, and what the thing is.
@@ -184,7 +218,7 @@ pub(crate) fn role(kind: SectionKind) -> Role {
     use SectionKind::*;
     match kind {
         Text | AltinstrAux | AltinstrReplacement => Role::Code,
-        StaticCallText => Role::Other("new-static-call", "the static call's trampoline"),
+        StaticCallText => Role::StaticCall,
         InitText | InitData => Role::Init,
         ExitText | ExitData => Role::Exit,
         Ksymtab => Role::Other("changed-export", "the export"),

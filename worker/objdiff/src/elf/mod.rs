@@ -121,6 +121,16 @@ impl RelocKind {
         }
     }
 
+    /// Whether two types compute the same field: a function that becomes
+    /// static is called by PC32 instead of PLT32.
+    pub fn means_same(self, other: Self) -> bool {
+        let plain = |kind| match kind {
+            Self::Plt32 => Self::Pc32,
+            kind => kind,
+        };
+        plain(self) == plain(other)
+    }
+
     /// Whether the field's own address is subtracted.
     pub fn is_relative(self) -> bool {
         matches!(self, Self::Pc32 | Self::Plt32 | Self::Pc64)

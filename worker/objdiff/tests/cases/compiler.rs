@@ -41,3 +41,23 @@ pub fn compile(source: &Path, flags: &[&str], more: &[String]) -> Result<Vec<u8>
     }
     Ok(std::fs::read(object)?)
 }
+
+/// Joins sections of one name, as kbuild does.
+pub fn link(object: &[u8]) -> Result<Vec<u8>, Failed> {
+    let directory = tempfile::tempdir()?;
+    let (from, to) = (
+        directory.path().join("in.o"),
+        directory.path().join("out.o"),
+    );
+    std::fs::write(&from, object)?;
+    let status = Command::new("ld")
+        .arg("-r")
+        .arg("-o")
+        .arg(&to)
+        .arg(&from)
+        .status()?;
+    if !status.success() {
+        return Err("ld -r failed".into());
+    }
+    Ok(std::fs::read(to)?)
+}

@@ -27,8 +27,11 @@ use std::path::{Path, PathBuf};
 use expect::{Expected, Found};
 use libtest_mimic::{Arguments, Failed, Trial};
 use resplice_objdiff::delta::{UnitInput, write_delta};
+use resplice_objdiff::linked::check_module;
 use resplice_objdiff::symvers::Symvers;
 
+/// The id of all cases' updates.
+const ID: &str = "rsp_case";
 /// What the kernel of all cases exports; `exports:` adds to it.
 const EXPORTS: [&str; 7] = [
     "__fentry__",
@@ -102,11 +105,19 @@ fn compare(expected: &Expected, objects: &[Objects]) -> Result<(), Failed> {
             post: &o.post,
         })
         .collect();
-    let found = match write_delta("rsp_case", &expected.object, &inputs, &symvers(expected)) {
-        Ok(delta) => Found::new(&delta)?,
-        Err(error) => Found::error(&error.to_string()),
+    let symvers = symvers(expected);
+    let delta = match write_delta(ID, &expected.object, &inputs, &symvers) {
+        Ok(delta) => delta,
+        Err(error) => return expected.check(&Found::error(&error.to_string())),
     };
-    expected.check(&found)
+    expected.check(&Found::new(&delta)?)?;
+    // Differencing and the check of its result must agree, linked or not.
+    if let Some(bytes) = &delta.bytes {
+        for module in [bytes.clone(), compiler::link(bytes)?] {
+            check_module(&module, ID, &delta.plan, &inputs, &symvers)?;
+        }
+    }
+    Ok(())
 }
 
 fn symvers(expected: &Expected) -> Symvers {

@@ -1,0 +1,150 @@
+//! The finished update module, held against the objects that it was made from.
+//!
+//! This is the last look before a module is tried and signed, after the
+//! compiler, the writer of the delta, the linker, objtool and modpost had their
+//! hands on it. It shares the ELF reader and the rules of names with differencing
+//! and nothing else: every function, table entry, variable and record of the module
+//! is found by its own means and must say what post says, or what the format
+//! asks for. Whatever is not understood is wrong.
+
+mod aims;
+mod carried;
+mod fields;
+mod module;
+mod orc;
+mod region;
+mod tables;
+mod target;
+
+use std::collections::HashMap;
+
+use crate::delta::UnitInput;
+use crate::elf::{Object, SectionId};
+use crate::plan::Plan;
+use crate::symvers::Symvers;
+
+use module::Module;
+
+/// Why a finished module is not what the objects say.
+#[derive(Debug, thiserror::Error)]
+#[error("check of the linked module {id}: {problem}")]
+pub struct LinkedError {
+    /// The update's id.
+    pub id: String,
+    /// What is wrong, and where.
+    pub problem: String,
+}
+
+type Result<T> = std::result::Result<T, String>;
+
+/// An object with what is looked up in it often.
+struct Side {
+    object: Object,
+    entries: Vec<tables::Entry>,
+    orc: orc::States,
+    /// Source functions that refer to what starts at a place.
+    referrers: aims::Referrers,
+}
+
+struct Unit<'a> {
+    name: &'a str,
+    reference: Object,
+    pre: Side,
+    post: Side,
+}
+
+/// Something of post that is in the module, and where.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Place {
+    section: SectionId,
+    offset: u64,
+}
+
+/// The comparison while it goes on.
+struct Check<'a> {
+    units: Vec<Unit<'a>>,
+    symvers: &'a Symvers,
+    module: Module,
+    /// Carried functions by unit and name: where, and whether one replaces.
+    code: HashMap<(usize, String), carried::Carried>,
+    /// By unit, section, start and size in post.
+    seen: HashMap<(usize, SectionId, u64, u64), Place>,
+    open: Vec<region::Region>,
+    /// Late places that were accounted for.
+    late_seen: std::collections::HashSet<(SectionId, u64)>,
+}
+
+/// Checks the finished module of a plan: `module` is the bytes of `<id>.ko`, or
+/// of the delta object before it is linked. Fails on the first thing that is
+/// not as post has it.
+pub fn check_module(
+    module: &[u8],
+    id: &str,
+    plan: &Plan,
+    units: &[UnitInput<'_>],
+    symvers: &Symvers,
+) -> std::result::Result<(), LinkedError> {
+    check(module, id, plan, units, symvers).map_err(|problem| LinkedError {
+        id: id.to_owned(),
+        problem,
+    })
+}
+
+fn check(
+    module: &[u8],
+    id: &str,
+    plan: &Plan,
+    units: &[UnitInput<'_>],
+    symvers: &Symvers,
+) -> Result<()> {
+    let module = Module::read(module, id, &plan.object)?;
+    let units: Result<Vec<Unit<'_>>> = units.iter().map(Unit::read).collect();
+    let mut check = Check {
+        units: units?,
+        symvers,
+        module,
+        code: HashMap::new(),
+        seen: HashMap::new(),
+        open: Vec::new(),
+        late_seen: std::collections::HashSet::new(),
+    };
+    check.find_code(plan)?;
+    check.nothing_is_left_out()?;
+    while let Some(region) = check.open.pop() {
+        check.region(&region)?;
+    }
+    check.nothing_else()
+}
+
+impl Side {
+    fn read(bytes: &[u8], what: &str) -> Result<Self> {
+        let object = Object::parse(bytes).map_err(|e| format!("{what}: {e}"))?;
+        Self::of(object).map_err(|e| format!("{what}: {e}"))
+    }
+
+    fn of(object: Object) -> Result<Self> {
+        Ok(Self {
+            entries: tables::read(&object)?,
+            orc: orc::read(&object)?,
+            referrers: aims::referrers(&object)?,
+            object,
+        })
+    }
+}
+
+impl<'a> Unit<'a> {
+    fn read(input: &UnitInput<'a>) -> Result<Self> {
+        let at = |what: &str| format!("{} of {}", what, input.name);
+        Ok(Self {
+            name: input.name,
+            reference: Object::parse(input.reference).map_err(|e| format!("reference: {e}"))?,
+            pre: Side::read(input.pre, &at("pre"))?,
+            post: Side::read(input.post, &at("post"))?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod mutation;
+#[cfg(test)]
+mod tests;

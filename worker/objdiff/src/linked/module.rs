@@ -1,0 +1,250 @@
+//! The module's own records, as kmod/include/resplice/format.h lays them out.
+
+use std::collections::HashMap;
+
+use crate::elf::{Object, Section, SectionId};
+
+use super::{Place, Result, Side};
+
+const UPDATE_MAGIC: u32 = 0x4c50_5352;
+const MATCH_MAGIC: u32 = 0x484d_5352;
+const FORMAT: u32 = 2;
+const UPDATE_BYTES: usize = 152;
+const LATE_BYTES: usize = 32;
+const REPLACE_BYTES: usize = 16;
+const SYMBOL_BYTES: usize = 24;
+const FUNCTION_BYTES: usize = 24;
+const TABLES: usize = 16;
+/// RESPLICE_SYMBOL_EXTERNAL and _GLOBAL.
+pub(super) const EXTERNAL: u32 = u32::MAX;
+pub(super) const GLOBAL: u32 = 2;
+
+/// A finished module.
+pub(super) struct Module {
+    pub side: Side,
+    /// By place.
+    pub late: HashMap<(SectionId, u64), Late>,
+    pub replace: Vec<Replace>,
+    pub symbols: Vec<Symbol>,
+}
+
+/// struct resplice_late.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Late {
+    pub addend: i64,
+    pub symbol: u32,
+    pub kind: u32,
+    pub feature: u32,
+}
+
+/// struct resplice_replace with the old function.
+#[derive(Clone, Debug)]
+pub(super) struct Replace {
+    pub new: Place,
+    pub size: u32,
+    pub old: Function,
+}
+
+/// struct resplice_function with its symbol.
+#[derive(Clone, Debug)]
+pub(super) struct Function {
+    pub symbol: Symbol,
+    pub offset: u32,
+    pub size: u32,
+}
+
+/// struct resplice_symbol with its names.
+#[derive(Clone, Debug)]
+pub(super) struct Symbol {
+    pub name: String,
+    pub section: u32,
+    pub flags: u32,
+    pub unit: String,
+}
+
+fn word(bytes: &[u8], at: usize) -> Result<u32> {
+    bytes
+        .get(at..at.saturating_add(4))
+        .and_then(|b| b.try_into().ok())
+        .map(u32::from_le_bytes)
+        .ok_or_else(|| "a record is cut off".to_owned())
+}
+
+fn wide(bytes: &[u8], at: usize) -> Result<u64> {
+    Ok(u64::from(word(bytes, at)?) | (u64::from(word(bytes, at + 4)?) << 32))
+}
+
+impl Module {
+    pub fn read(bytes: &[u8], id: &str, object: &str) -> Result<Self> {
+        let side = Side::read(bytes, "the module")?;
+        let file = &side.object;
+        let update = file
+            .symbols
+            .iter()
+            .find(|s| s.name == "resplice_update")
+            .and_then(|s| Some((s.section()?, s.value)))
+            .ok_or("it defines no resplice_update")?;
+        let section = file.section(update.0);
+        let start = usize::try_from(update.1).unwrap_or(usize::MAX);
+        let record = section
+            .bytes
+            .get(start..start.saturating_add(UPDATE_BYTES))
+            .ok_or("resplice_update is cut off")?;
+        let header = [word(record, 0)?, word(record, 4)?, word(record, 8)?];
+        if header != [UPDATE_MAGIC, FORMAT, UPDATE_BYTES as u32] {
+            return Err("resplice_update has another format".into());
+        }
+        let name = record[16..80].split(|b| *b == 0).next().unwrap_or_default();
+        if name != id.as_bytes() {
+            return Err("resplice_update has another id".into());
+        }
+        let at = |field: u64| {
+            let reloc = section.reloc_at(update.1 + field)?;
+            let place = file.reloc_place(reloc)?;
+            Some((file.section(place.section), place.offset))
+        };
+        let missing = |what: &str| format!("resplice_update has no {what}");
+        let image = at(80).ok_or_else(|| missing("match image"))?;
+        let image_bytes = image
+            .0
+            .bytes_in(image.1, image.1.saturating_add(wide(record, 88)?))
+            .ok_or("the match image is cut off")?;
+        let image = Image::read(image_bytes, object)?;
+        let late = at(96).ok_or_else(|| missing("late relocations"))?;
+        let replace = at(104).ok_or_else(|| missing("replacements"))?;
+        Ok(Self {
+            late: read_late(file, late, word(record, 112)?, image.symbols.len())?,
+            replace: read_replace(file, replace, word(record, 116)?, &image)?,
+            symbols: image.symbols,
+            side,
+        })
+    }
+}
+
+fn place_at(file: &Object, section: &Section, at: u64) -> Result<Place> {
+    section
+        .reloc_at(at)
+        .and_then(|r| file.reloc_place(r))
+        .map(|p| Place {
+            section: p.section,
+            offset: p.offset,
+        })
+        .ok_or_else(|| format!("{}+{at:#x} points nowhere", section.name))
+}
+
+fn records<'a>(
+    (section, start): (&'a Section, u64),
+    count: u32,
+    bytes: usize,
+) -> Result<impl Iterator<Item = (u64, &'a [u8])>> {
+    let end = start.saturating_add(u64::from(count).saturating_mul(bytes as u64));
+    let all = section
+        .bytes_in(start, end)
+        .ok_or_else(|| format!("{} is cut off", section.name))?;
+    let chunks = all.chunks_exact(bytes).enumerate();
+    Ok(chunks.map(move |(index, record)| (start + (index * bytes) as u64, record)))
+}
+
+fn read_late(
+    file: &Object,
+    table: (&Section, u64),
+    count: u32,
+    symbols: usize,
+) -> Result<HashMap<(SectionId, u64), Late>> {
+    let mut late = HashMap::new();
+    for (at, record) in records(table, count, LATE_BYTES)? {
+        let place = place_at(file, table.0, at)?;
+        let entry = Late {
+            addend: wide(record, 8)?.cast_signed(),
+            symbol: word(record, 16)?,
+            kind: word(record, 20)?,
+            feature: word(record, 24)?,
+        };
+        if entry.symbol as usize >= symbols || word(record, 28)? != 0 {
+            return Err("a late relocation of no symbol".into());
+        }
+        if late.insert((place.section, place.offset), entry).is_some() {
+            return Err("two late relocations of one place".into());
+        }
+    }
+    Ok(late)
+}
+
+fn read_replace(
+    file: &Object,
+    table: (&Section, u64),
+    count: u32,
+    image: &Image,
+) -> Result<Vec<Replace>> {
+    let mut out = Vec::new();
+    for (at, record) in records(table, count, REPLACE_BYTES)? {
+        let old = image.functions.get(word(record, 8)? as usize);
+        out.push(Replace {
+            new: place_at(file, table.0, at)?,
+            size: word(record, 12)?,
+            old: old.ok_or("a replacement of no function")?.clone(),
+        });
+    }
+    Ok(out)
+}
+
+/// What is needed of the match image; the core and the match against the
+/// kernel's file check the rest of it.
+struct Image {
+    symbols: Vec<Symbol>,
+    functions: Vec<Function>,
+}
+
+impl Image {
+    fn read(bytes: &[u8], object: &str) -> Result<Self> {
+        let table = |index: usize| -> Result<(usize, usize)> {
+            let at = TABLES + 8 * index;
+            Ok((word(bytes, at)? as usize, word(bytes, at + 4)? as usize))
+        };
+        let (strings, _) = table(7)?;
+        let string = |at: u32| -> Result<String> {
+            let rest = bytes.get(strings.saturating_add(at as usize)..);
+            let name = rest.and_then(|r| r.split(|b| *b == 0).next());
+            let name = name.ok_or("a name outside of the match image")?;
+            Ok(String::from_utf8_lossy(name).into_owned())
+        };
+        if [word(bytes, 0)?, word(bytes, 4)?] != [MATCH_MAGIC, FORMAT]
+            || string(word(bytes, 12)?)? != object
+        {
+            return Err("the match image is of another format or object".into());
+        }
+        let (units, nr_units) = table(0)?;
+        let unit_names: Result<Vec<String>> = (0..nr_units)
+            .map(|i| string(word(bytes, units + 8 * i)?))
+            .collect();
+        let unit_names = unit_names?;
+        let (symbols, nr_symbols) = table(2)?;
+        let read_symbol = |index: usize| -> Result<Symbol> {
+            let at = symbols + SYMBOL_BYTES * index;
+            let unit = word(bytes, at + 20)? as usize;
+            Ok(Symbol {
+                name: string(word(bytes, at)?)?,
+                section: word(bytes, at + 4)?,
+                flags: word(bytes, at + 16)?,
+                unit: unit_names.get(unit).ok_or("a symbol of no unit")?.clone(),
+            })
+        };
+        let symbols: Result<Vec<Symbol>> = (0..nr_symbols).map(read_symbol).collect();
+        let symbols = symbols?;
+        let (functions, nr_functions) = table(3)?;
+        let read_function = |index: usize| -> Result<Function> {
+            let at = functions + FUNCTION_BYTES * index;
+            let symbol = symbols.get(word(bytes, at)? as usize);
+            Ok(Function {
+                symbol: symbol.ok_or("a function without a symbol")?.clone(),
+                offset: word(bytes, at + 8)?,
+                size: word(bytes, at + 12)?,
+            })
+        };
+        let functions: Result<Vec<Function>> = (0..nr_functions).map(read_function).collect();
+        Ok(Self {
+            functions: functions?,
+            symbols,
+        })
+    }
+}
