@@ -12,6 +12,7 @@ use crate::{
 };
 use resplice_objdiff::{
     delta::{UnitInput, write_delta},
+    linked::check_module,
     plan::{Outcome, Plan},
     symvers::Symvers,
 };
@@ -107,16 +108,23 @@ pub async fn build(
     let object = one_object(&references)?;
     let pre = compile::again(build, Side::Pre, &references, &[]).await?;
     let post = compile::again(build, Side::Post, &references, &patched).await?;
+    let objects = Arc::new(Objects {
+        references,
+        pre,
+        post,
+        symvers: symvers(build)?,
+    });
+    let references = &objects.references;
     let delta = build
-        .stage(
-            "diff",
-            diff(build, &id, &object, &references, (pre, post), report),
-        )
+        .stage("diff", diff(build, &id, &object, &objects, report))
         .await?;
     let core = module::core(build, &options.kmod, &options.cache).await?;
     let update = module::update(build, &options.kmod, &core, &id, &delta).await?;
     build
-        .stage("match", match_file(build, &object, &references, report))
+        .stage("check", check_linked(&id, &objects, &update, report))
+        .await?;
+    build
+        .stage("match", match_file(build, &object, references, report))
         .await?;
     for cpu in &options.cpus {
         let trial = Trial {
@@ -169,32 +177,64 @@ fn one_object(references: &[Reference]) -> Result<KernelObject, Error> {
     }
 }
 
-async fn diff(
-    build: &Build<'_>,
-    id: &str,
-    object: &KernelObject,
-    references: &Arc<Vec<Reference>>,
-    (pre, post): (Vec<Vec<u8>>, Vec<Vec<u8>>),
-    report: &mut Report,
-) -> Result<Vec<u8>, Error> {
-    let path = build.target.build_dir().join("Module.symvers");
-    let text = fs::read_to_string(&path).map_err(Error::file("read", &path))?;
-    let symvers = Symvers::parse(&text)
-        .map_err(|error| Error::internal(format!("read {}", path.display()), error))?;
-    let (id, name) = (id.to_owned(), object.name().to_owned());
-    let references = Arc::clone(references);
-    let delta = blocking("compare pre and post", move || {
-        let units: Vec<UnitInput<'_>> = references
+/// Everything that was compiled.
+struct Objects {
+    references: Arc<Vec<Reference>>,
+    pre: Vec<Vec<u8>>,
+    post: Vec<Vec<u8>>,
+    symvers: Symvers,
+}
+
+impl Objects {
+    fn units(&self) -> Vec<UnitInput<'_>> {
+        self.references
             .iter()
-            .zip(pre.iter().zip(&post))
+            .zip(self.pre.iter().zip(&self.post))
             .map(|(reference, (pre, post))| UnitInput {
                 name: &reference.unit,
                 reference: &reference.object,
                 pre,
                 post,
             })
-            .collect();
-        write_delta(&id, &name, &units, &symvers)
+            .collect()
+    }
+}
+
+/// What the target's kernel exports.
+fn symvers(build: &Build<'_>) -> Result<Symvers, Error> {
+    let path = build.target.build_dir().join("Module.symvers");
+    let text = fs::read_to_string(&path).map_err(Error::file("read", &path))?;
+    Symvers::parse(&text)
+        .map_err(|error| Error::internal(format!("read {}", path.display()), error))
+}
+
+/// Holds the finished module against the objects that it was made from.
+async fn check_linked(
+    id: &str,
+    objects: &Arc<Objects>,
+    update: &[u8],
+    report: &Report,
+) -> Result<(), Error> {
+    let (id, objects, update) = (id.to_owned(), Arc::clone(objects), update.to_vec());
+    let plan = report.plan.clone().unwrap_or_default();
+    blocking("check the linked module", move || {
+        check_module(&update, &id, &plan, &objects.units(), &objects.symvers)
+            .map_err(|error| Error::internal("check the linked module", error))
+    })
+    .await
+}
+
+async fn diff(
+    build: &Build<'_>,
+    id: &str,
+    object: &KernelObject,
+    objects: &Arc<Objects>,
+    report: &mut Report,
+) -> Result<Vec<u8>, Error> {
+    let (id, name) = (id.to_owned(), object.name().to_owned());
+    let objects = Arc::clone(objects);
+    let delta = blocking("compare pre and post", move || {
+        write_delta(&id, &name, &objects.units(), &objects.symvers)
             .map_err(|error| Error::internal("compare pre and post", error))
     })
     .await?;

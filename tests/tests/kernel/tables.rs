@@ -4,20 +4,24 @@
 use resplice_tests::guest::{Guest, machine};
 use resplice_tests::{CLOUD, target, updates};
 
-fn guest(patch: &str, cpu: &str) -> (Guest, resplice_package::Package) {
+fn guest(patch: &str, cpu: &str, module: Option<&str>) -> (Guest, resplice_package::Package) {
     let target = target(CLOUD).unwrap();
     let package = updates::build(&target, &format!("tests/patches/{patch}.patch"))
         .unwrap()
         .open()
         .unwrap();
-    let guest = Guest::start(&machine(&target, cpu), &package).unwrap();
+    let mut machine = machine(&target, cpu);
+    if let Some(module) = module {
+        machine = machine.provide_module(module);
+    }
+    let guest = Guest::start(&machine, &package).unwrap();
     guest.bring(&package).unwrap();
     (guest, package)
 }
 
 #[test]
 fn static_branches_and_calls_follow_their_keys() {
-    let (guest, package) = guest("kernel-keys", "max");
+    let (guest, package) = guest("kernel-keys", "max", None);
     let lines = || guest.ok("tail -n 2 /proc/loadavg").unwrap();
     guest.apply(&package).unwrap();
     for round in ["odd 0 first", "odd 1 second", "odd 0 first"] {
@@ -37,7 +41,7 @@ fn static_branches_and_calls_follow_their_keys() {
 
 #[test]
 fn a_static_branch_follows_a_key_of_the_patched_module() {
-    let (guest, package) = guest("module-key", "max");
+    let (guest, package) = guest("module-key", "max", Some("bridge"));
     guest.ok("modprobe bridge && brctl addbr br0").unwrap();
     let bridge = "/sys/class/net/br0/bridge";
     let state = || guest.ok(&format!("cat {bridge}/stp_state")).unwrap();
@@ -59,7 +63,7 @@ fn a_static_branch_follows_a_key_of_the_patched_module() {
 #[test]
 fn a_late_reference_under_an_alternative_is_filled_in_where_it_is_used() {
     for cpu in ["max", "max,-cx16"] {
-        let (guest, package) = guest("slub-emulation", cpu);
+        let (guest, package) = guest("slub-emulation", cpu, None);
         guest.apply(&package).unwrap();
         guest
             .ok("for i in 1 2 3 4; do ls -lR /sys/kernel >/dev/null; done")

@@ -127,4 +127,6 @@ fn image_error(object: &str, problem: &dyn std::fmt::Display) -> DiffError {
 }
 
 #[cfg(test)]
+mod mutation;
+#[cfg(test)]
 mod tests;

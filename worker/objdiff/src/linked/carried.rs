@@ -10,7 +10,7 @@ use super::aims::{self, Aim};
 use super::fields;
 use super::module::Replace;
 use super::region::Region;
-use super::{Check, Place, Result, Unit};
+use super::{Check, Place, Result, Unit, orc};
 
 /// A function of post in the module.
 #[derive(Clone, Debug)]
@@ -204,6 +204,12 @@ impl Check<'_> {
             .values()
             .map(|p| (p.section.0, p.offset))
             .collect();
+        for (end, name) in &self.ends {
+            let followed = brought.contains(&(end.section.0, end.offset));
+            if !followed && !orc::ends_at(&self.module.side.orc, end.section, end.offset) {
+                return Err(format!("{name}: the unwinder is not told where it ends"));
+            }
+        }
         for symbol in &self.module.side.object.symbols {
             let Some(section) = symbol.section() else {
                 continue;
@@ -247,9 +253,12 @@ fn is_alias(object: &Object, symbol: &Symbol, name: &str) -> bool {
     aims::names_of(object, symbol).contains(&name)
 }
 
+/// Bytes besides fields, and what each field means.
+type Signature = (Vec<u8>, Vec<(u64, String)>);
+
 /// What can be said of a function's code without knowing which numbered name
 /// is which.
-fn signature(object: &Object, symbol: &Symbol) -> Result<(Vec<u8>, Vec<(u64, String)>)> {
+fn signature(object: &Object, symbol: &Symbol) -> Result<Signature> {
     let Some(id) = symbol.section() else {
         return Ok(Default::default());
     };

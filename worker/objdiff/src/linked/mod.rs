@@ -46,7 +46,7 @@ struct Side {
     referrers: aims::Referrers,
 }
 
-struct Unit<'a> {
+pub(crate) struct Unit<'a> {
     name: &'a str,
     reference: Object,
     pre: Side,
@@ -62,7 +62,7 @@ struct Place {
 
 /// The comparison while it goes on.
 struct Check<'a> {
-    units: Vec<Unit<'a>>,
+    units: &'a [Unit<'a>],
     symvers: &'a Symvers,
     module: Module,
     /// Carried functions by unit and name: where, and whether one replaces.
@@ -70,6 +70,8 @@ struct Check<'a> {
     /// By unit, section, start and size in post.
     seen: HashMap<(usize, SectionId, u64, u64), Place>,
     open: Vec<region::Region>,
+    /// Where code ends that the unwinder knows.
+    ends: Vec<(Place, String)>,
     /// Late places that were accounted for.
     late_seen: std::collections::HashSet<(SectionId, u64)>,
 }
@@ -84,31 +86,36 @@ pub fn check_module(
     units: &[UnitInput<'_>],
     symvers: &Symvers,
 ) -> std::result::Result<(), LinkedError> {
-    check(module, id, plan, units, symvers).map_err(|problem| LinkedError {
-        id: id.to_owned(),
-        problem,
-    })
+    units
+        .iter()
+        .map(Unit::read)
+        .collect::<Result<Vec<Unit<'_>>>>()
+        .and_then(|units| check(module, id, plan, &units, symvers))
+        .map_err(|problem| LinkedError {
+            id: id.to_owned(),
+            problem,
+        })
 }
 
 fn check(
     module: &[u8],
     id: &str,
     plan: &Plan,
-    units: &[UnitInput<'_>],
+    units: &[Unit<'_>],
     symvers: &Symvers,
 ) -> Result<()> {
-    let module = Module::read(module, id, &plan.object)?;
-    let units: Result<Vec<Unit<'_>>> = units.iter().map(Unit::read).collect();
     let mut check = Check {
-        units: units?,
+        units,
         symvers,
-        module,
+        module: Module::read(module, id, &plan.object)?,
+        ends: Vec::new(),
         code: HashMap::new(),
         seen: HashMap::new(),
         open: Vec::new(),
         late_seen: std::collections::HashSet::new(),
     };
     check.find_code(plan)?;
+    check.same_orc_sections()?;
     check.nothing_is_left_out()?;
     while let Some(region) = check.open.pop() {
         check.region(&region)?;
@@ -133,7 +140,7 @@ impl Side {
 }
 
 impl<'a> Unit<'a> {
-    fn read(input: &UnitInput<'a>) -> Result<Self> {
+    pub fn read(input: &UnitInput<'a>) -> Result<Self> {
         let at = |what: &str| format!("{} of {}", what, input.name);
         Ok(Self {
             name: input.name,
@@ -144,7 +151,14 @@ impl<'a> Unit<'a> {
     }
 }
 
+/// As [`check_module`], of objects that were read before.
 #[cfg(test)]
-mod mutation;
-#[cfg(test)]
-mod tests;
+pub(crate) fn problem(
+    module: &[u8],
+    id: &str,
+    plan: &Plan,
+    units: &[Unit<'_>],
+    symvers: &Symvers,
+) -> Option<String> {
+    check(module, id, plan, units, symvers).err()
+}

@@ -78,6 +78,7 @@ impl Module {
     pub fn read(bytes: &[u8], id: &str, object: &str) -> Result<Self> {
         let side = Side::read(bytes, "the module")?;
         let file = &side.object;
+        fields_are_empty(file)?;
         let update = file
             .symbols
             .iter()
@@ -121,6 +122,21 @@ impl Module {
     }
 }
 
+/// The module loader takes a field that is not empty for used up.
+fn fields_are_empty(file: &Object) -> Result<()> {
+    for section in &file.sections {
+        for reloc in &section.relocs {
+            let end = reloc.offset + reloc.kind.width();
+            let field = section.bytes_in(reloc.offset, end);
+            if field.is_none_or(|bytes| bytes.iter().any(|b| *b != 0)) {
+                let place = format!("{}+{:#x}", section.name, reloc.offset);
+                return Err(format!("{place}: a field that is not empty"));
+            }
+        }
+    }
+    Ok(())
+}
+
 fn place_at(file: &Object, section: &Section, at: u64) -> Result<Place> {
     section
         .reloc_at(at)
@@ -132,11 +148,11 @@ fn place_at(file: &Object, section: &Section, at: u64) -> Result<Place> {
         .ok_or_else(|| format!("{}+{at:#x} points nowhere", section.name))
 }
 
-fn records<'a>(
-    (section, start): (&'a Section, u64),
+fn records(
+    (section, start): (&Section, u64),
     count: u32,
     bytes: usize,
-) -> Result<impl Iterator<Item = (u64, &'a [u8])>> {
+) -> Result<impl Iterator<Item = (u64, &[u8])>> {
     let end = start.saturating_add(u64::from(count).saturating_mul(bytes as u64));
     let all = section
         .bytes_in(start, end)

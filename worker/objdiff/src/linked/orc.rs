@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::elf::{Object, SectionId, SectionKind};
+use crate::elf::{Object, RelocKind, SectionId, SectionKind};
 
 use super::Result;
 
@@ -29,6 +29,7 @@ pub(super) fn read(object: &Object) -> Result<States> {
     for (index, entry) in data.bytes.chunks_exact(ENTRY_BYTES).enumerate() {
         let place = places
             .reloc_at(index as u64 * 4)
+            .filter(|r| r.kind == RelocKind::Pc32)
             .and_then(|r| object.reloc_place(r))
             .ok_or_else(|| format!(".orc_unwind_ip: entry {index} is about nothing"))?;
         let mut state = END;
@@ -61,10 +62,9 @@ pub(super) fn in_range(
     (!out.is_empty()).then_some(out)
 }
 
-/// Whether something begins right at an offset, so that nothing before it
+/// Whether an end mark lies right at an offset, so that nothing before it
 /// speaks for what follows.
-pub(super) fn begins_at(states: &States, section: SectionId, offset: u64) -> bool {
-    states
-        .get(&section)
-        .is_some_and(|list| list.contains_key(&offset))
+pub(super) fn ends_at(states: &States, section: SectionId, offset: u64) -> bool {
+    let list = states.get(&section);
+    list.is_some_and(|list| list.get(&offset) == Some(&END))
 }

@@ -10,7 +10,7 @@ use super::module::Late;
 use super::{Check, Place, Result};
 
 /// Writable, loaded, executable.
-const SHF: u64 = 1 | 2 | 4;
+pub(super) const SHF: u64 = 1 | 2 | 4;
 const SHT_NOBITS: u32 = 8;
 
 /// A range of a section of post, and where it is in the module.
@@ -78,6 +78,11 @@ impl Check<'_> {
         let zeroed = from.sh_type == SHT_NOBITS;
         if from.flags & SHF != to.flags & SHF || zeroed != (to.sh_type == SHT_NOBITS) {
             return Some("lies in another kind of section");
+        }
+        let own = 1_u64 << region.start.trailing_zeros().min(63);
+        let align = from.align.min(own).max(1);
+        if to.align < align || !region.place.offset.is_multiple_of(align) {
+            return Some("lies at another alignment");
         }
         let end = region.place.offset.saturating_add(region.size);
         if end > to.size {

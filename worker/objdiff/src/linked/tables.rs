@@ -2,11 +2,11 @@
 
 use std::ops::Range;
 
-use crate::elf::{Object, Place as Code, Reloc, SectionId, SectionKind};
+use crate::elf::{Object, Place as Code, RelocKind, SectionId, SectionKind};
 use crate::sites::entry_size;
 
 use super::fields::{Field, RawAim};
-use super::region::{From, Region};
+use super::region::{From, Region, SHF};
 use super::{Check, Place, Result, orc};
 
 /// Bytes of struct alt_instr that say where the replacement is.
@@ -37,12 +37,17 @@ pub(super) fn read(object: &Object) -> Result<Vec<Entry>> {
                 None => continue,
             },
         };
-        if section.bytes.len() as u64 % size != 0 {
+        if !(section.bytes.len() as u64).is_multiple_of(size) {
             return Err(format!("{} is cut off", section.name));
         }
         for start in (0..section.bytes.len() as u64).step_by(size as usize) {
             let range = start..start + size;
-            let code = section.reloc_at(start).and_then(|r| object.reloc_place(r));
+            let field = match section.kind {
+                SectionKind::McountLoc | SectionKind::Parainstructions => RelocKind::Abs64,
+                _ => RelocKind::Pc32,
+            };
+            let code = section.reloc_at(start).filter(|r| r.kind == field);
+            let code = code.and_then(|r| object.reloc_place(r));
             let byte = |at: u64| section.bytes[(start + at) as usize];
             entries.push(Entry {
                 table: section.id,
@@ -99,7 +104,13 @@ impl Check<'_> {
                 }
                 Some(bytes)
             };
+            let (from, to) = (
+                object.section(wanted.table),
+                self.module.side.object.section(found.table),
+            );
             let same = wanted.kind == found.kind
+                && from.flags & SHF == to.flags & SHF
+                && to.align >= from.align
                 && distance(wanted, region.start) == distance(found, region.place.offset)
                 && self.module.side.object.section(found.table).name == table
                 && mask(wanted, object) == mask(found, &self.module.side.object);
@@ -198,8 +209,24 @@ impl Check<'_> {
         }
     }
 
+    /// What the unwinder reads lies in sections as post's.
+    pub(super) fn same_orc_sections(&self) -> Result<()> {
+        let module = &self.module.side.object;
+        for unit in self.units {
+            for kind in [SectionKind::OrcUnwind, SectionKind::OrcUnwindIp] {
+                for from in unit.post.object.sections_of(kind) {
+                    let differs = |to: &crate::elf::Section| from.flags & SHF != to.flags & SHF;
+                    if module.sections_of(kind).any(differs) {
+                        return Err(format!("{} is of another kind", from.name));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// The unwinder's states of a range of code.
-    pub(super) fn unwinding(&self, region: &Region) -> Result<()> {
+    pub(super) fn unwinding(&mut self, region: &Region) -> Result<()> {
         let post = &self.units[region.unit].post.orc;
         let module = &self.module.side.orc;
         let place = region.place;
@@ -211,14 +238,20 @@ impl Check<'_> {
             region.start.saturating_add(region.size),
         );
         let found = orc::in_range(module, place.section, place.offset, end);
-        let ends = wanted.is_none() || orc::begins_at(module, place.section, end);
+        if wanted.is_some() {
+            let end = Place {
+                section: place.section,
+                offset: end,
+            };
+            self.ends.push((end, region.name.clone()));
+        }
         // Code that the unwinder does not know may follow other code.
         let unknown = |states: &[(u64, [u8; 6])]| states.iter().all(|(_, s)| *s == [0; 6]);
         let same = match (&wanted, &found) {
             (None, Some(states)) => unknown(states),
             (wanted, found) => wanted == found,
         };
-        if same && ends {
+        if same {
             return Ok(());
         }
         Err(format!(
@@ -230,5 +263,8 @@ impl Check<'_> {
 
 fn replacement_of(object: &Object, entry: &Entry) -> Option<Code> {
     let field = entry.range.start + REPLACEMENT_FIELD;
-    object.reloc_place(object.section(entry.table).reloc_at(field)?)
+    let reloc = object.section(entry.table).reloc_at(field)?;
+    object
+        .reloc_place(reloc)
+        .filter(|_| reloc.kind == RelocKind::Pc32)
 }
