@@ -3,7 +3,7 @@
 use crate::{
     Error,
     build::{Build, blocking},
-    compile::{self, KernelObject, Reference, Side, units_of},
+    compile::{self, KernelObject, Reference, Side, units},
     kmod::Kmod,
     module,
     patch::{self, Patch},
@@ -103,7 +103,7 @@ pub async fn build(
 
     module::headers(build, &options.kmod)?;
     let patched = patch::apply(build, &request.patch).await?;
-    report.units = units(build, &request.patch)?;
+    report.units = units(build, &request.patch).await?;
     let references = Arc::new(compile::reference(build, &report.units).await?);
     let object = one_object(&references)?;
     let pre = compile::again(build, Side::Pre, &references, &[]).await?;
@@ -149,20 +149,6 @@ pub async fn build(
         update,
         plan: report.plan.clone().unwrap_or_default(),
     })
-}
-
-/// The units that the patch reaches.
-fn units(build: &Build<'_>, patch: &Patch) -> Result<Vec<String>, Error> {
-    let mut units = BTreeSet::new();
-    for file in patch.sources() {
-        units.extend(units_of(&build.target.source_dir(), file)?);
-    }
-    if units.is_empty() {
-        return Err(Error::Nothing(
-            "the patch touches nothing but documentation".to_owned(),
-        ));
-    }
-    Ok(units.into_iter().collect())
 }
 
 fn one_object(references: &[Reference]) -> Result<KernelObject, Error> {

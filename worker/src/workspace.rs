@@ -3,17 +3,21 @@
 //! | host | steps see | access |
 //! |---|---|---|
 //! | the target's source | `/resplice/source` | read |
-//! | `post/N.c` | on top of unit N in `/resplice/source`, in step `post` only | read |
-//! | `build/`, a copy of the target's prepared tree | `/resplice/build` | write |
+//! | `post/`: patched files | on top of `/resplice/source`, where the patch is compiled | read |
+//! | the target's prepared build tree | `/resplice/build` | read |
+//! | `build/`, a copy of it | the same, where kbuild has to generate something | write |
 //! | `in/`: patch, scripts, commands | `/resplice/in` | read |
-//! | `tree/`: copies of the files that the patch touches | `/resplice/tree` | write |
+//! | `tree/`: copies of the files that the patch touches, in step `patch` only | `/resplice/tree` | write |
 //! | `out/` | `/resplice/out` | write |
+//! | `objects/`, empty at each step's beginning | `/resplice/objects` | write |
 //! | `module/`, `include/` | `/resplice/module`, `/resplice/include` | write, read |
 //!
 //! The shared source and build trees are never writable. The copy of the build
-//! tree (24 MiB, 0.4 s) needs no mount, no root and no particular file system.
-//! Steps are not trusted: what they leave is read from `out/` and `module/`
-//! only, by plain names, without following links, within limits.
+//! tree (24 MiB, 0.4 s) needs no mount, no root and no particular file system;
+//! it is made when a step needs it, and only kbuild on untouched source writes
+//! to it: a patch can't reach what other jobs will find in the cache.
+//! Steps are not trusted: what they leave is read from `out/`, `objects/` and
+//! `module/` only, by plain names, without following links, within limits.
 
 use crate::{
     Error,
@@ -33,6 +37,8 @@ use tempfile::TempDir;
 pub const IN: &str = "/resplice/in";
 /// Where steps leave what the worker reads.
 pub const OUT: &str = "/resplice/out";
+/// Where steps leave object files.
+pub const OBJECTS: &str = "/resplice/objects";
 /// Where steps see the files that the patch touches.
 pub const TREE: &str = "/resplice/tree";
 /// Where steps see the kernel core's headers.
@@ -56,6 +62,7 @@ pub struct Workspace {
     dir: TempDir,
     owner: Option<u32>,
     source: PathBuf,
+    prepared: PathBuf,
     /// Held while the build lives.
     _lock: File,
 }
@@ -83,16 +90,40 @@ impl Workspace {
             dir,
             owner,
             source: target.source_dir(),
+            prepared: target.build_dir(),
             _lock: lock,
         };
         for name in ["in", "post"] {
             workspace.directory(name, false)?;
         }
-        for name in ["out", "tree", "module"] {
+        for name in ["out", "objects", "tree", "module"] {
             workspace.directory(name, true)?;
         }
-        copy_tree(&target.build_dir(), &workspace.path("build"), owner)?;
         Ok(workspace)
+    }
+
+    /// Copies the prepared build tree, unless that was done; later steps see
+    /// the copy in its place.
+    ///
+    /// # Errors
+    /// If files can't be copied.
+    pub fn copy_build(&self) -> Result<(), Error> {
+        let copy = self.path("build");
+        if copy.exists() {
+            return Ok(());
+        }
+        let partial = self.path("build.partial");
+        copy_tree(&self.prepared, &partial, self.owner)?;
+        fs::rename(&partial, &copy).map_err(Error::file("rename", &partial))
+    }
+
+    fn build(&self) -> PathBuf {
+        let copy = self.path("build");
+        if copy.exists() {
+            copy
+        } else {
+            self.prepared.clone()
+        }
     }
 
     /// A path in it.
@@ -154,6 +185,13 @@ impl Workspace {
         fs::symlink_metadata(self.path("out").join(name)).is_ok_and(|metadata| metadata.is_file())
     }
 
+    /// Whether a step left that file in `objects/`.
+    #[must_use]
+    pub fn has_object(&self, name: &str) -> bool {
+        fs::symlink_metadata(self.path("objects").join(name))
+            .is_ok_and(|metadata| metadata.is_file())
+    }
+
     /// A step over source and build tree, to which callers add.
     #[must_use]
     pub fn step(&self, name: &str, argv: Vec<String>) -> Step {
@@ -168,13 +206,45 @@ impl Workspace {
             ],
             binds: vec![
                 Bind::read_only(&self.source, SANDBOX_SOURCE),
-                Bind::writable(self.path("build"), SANDBOX_BUILD),
+                Bind::read_only(self.build(), SANDBOX_BUILD),
                 Bind::read_only(self.path("in"), IN),
-                Bind::writable(self.path("tree"), TREE),
                 Bind::writable(self.path("out"), OUT),
             ],
             limits: Limits::default(),
         }
+    }
+
+    /// A step that changes copies of source files in `tree/`.
+    #[must_use]
+    pub fn patch_step(&self, name: &str, argv: Vec<String>) -> Step {
+        let mut step = self.step(name, argv);
+        step.binds.push(Bind::writable(self.path("tree"), TREE));
+        step
+    }
+
+    /// A step that leaves files in `objects/`, which is emptied for it.
+    ///
+    /// # Errors
+    /// If that fails.
+    pub fn object_step(&self, name: &str, argv: Vec<String>) -> Result<Step, Error> {
+        self.clear("objects")?;
+        let mut step = self.step(name, argv);
+        step.binds
+            .push(Bind::writable(self.path("objects"), OBJECTS));
+        Ok(step)
+    }
+
+    /// A step in which kbuild writes to the job's own copy of the build tree.
+    ///
+    /// # Errors
+    /// If the copy can't be made.
+    pub fn kbuild_step(&self, name: &str, argv: Vec<String>) -> Result<Step, Error> {
+        self.copy_build()?;
+        let mut step = self.step(name, argv);
+        for bind in &mut step.binds {
+            bind.writable |= bind.guest == SANDBOX_BUILD;
+        }
+        Ok(step)
     }
 
     /// A step that builds an external module in `module/`.

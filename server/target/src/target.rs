@@ -171,6 +171,11 @@ impl Target {
         })
     }
 
+    /// The cache that it is in.
+    pub fn cache(&self) -> &Cache {
+        &self.cache
+    }
+
     /// Its name.
     pub fn id(&self) -> &TargetId {
         &self.record.id
@@ -272,6 +277,15 @@ impl Target {
     pub fn unit_build(&self, objects: &[&str]) -> Recipe {
         let mut argv = self.make();
         argv.extend(objects.iter().map(|object| (*object).to_owned()));
+        self.recipe(Access::Overlay, argv)
+    }
+
+    /// Prints, and does not run, every command that kernel and modules are built with.
+    /// Linking is left out: `make` can't see archives that nobody has made.
+    pub fn dry_run(&self) -> Recipe {
+        let mut argv = self.make();
+        argv.retain(|word| !word.starts_with("-j"));
+        argv.extend(["-n", "-k", "vmlinux", "modules"].map(str::to_owned));
         self.recipe(Access::Overlay, argv)
     }
 

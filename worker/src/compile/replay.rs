@@ -73,9 +73,20 @@ impl Replay {
                     .find_map(|line| line.strip_prefix(&format!("{kind}{object} := ")))
             })
             .ok_or_else(|| error("there is none"))?;
-        // kbuild saves it in make's spelling.
-        let line = saved.replace("$(pound)", "#").replace("$$", "$");
-        let words = shlex::split(&line).ok_or_else(|| error("its quotes do not match"))?;
+        let words =
+            shlex::split(&shell_spelling(saved)).ok_or_else(|| error("its quotes do not match"))?;
+        Self::from_words(&words, object)
+    }
+
+    /// Reads the words of a saved command for `object`.
+    ///
+    /// # Errors
+    /// If it is not one compiler command and at most objtool after it.
+    pub fn from_words(words: &[String], object: &str) -> Result<Self, ReplayError> {
+        let error = |reason: &str| ReplayError {
+            object: object.to_owned(),
+            reason: reason.to_owned(),
+        };
         let mut commands = words
             .split(|word| word == ";")
             .filter(|words| !words.is_empty());
@@ -108,18 +119,47 @@ impl Replay {
         })
     }
 
-    /// The kernel object that the unit is linked into.
+    /// The object file, relative to the build tree.
+    #[must_use]
+    pub fn object(&self) -> &str {
+        &self.object
+    }
+
+    /// The kernel object that the unit is compiled for.
     #[must_use]
     pub fn kernel_object(&self) -> &KernelObject {
         &self.kernel_object
     }
 
-    /// A shell script that compiles the unit to `output`; `include` is searched
-    /// for headers after all directories of the kernel's own.
+    /// A shell script that compiles the unit to `output`, each function and
+    /// variable in a section of its own; `include` is searched for headers
+    /// after all directories of the kernel's own.
     ///
     /// # Errors
     /// If a word can't be quoted.
     pub fn script(&self, output: &str, include: Option<&str>) -> Result<String, ReplayError> {
+        let include = include.map(|directory| format!("-I{directory}"));
+        let flags: Vec<&str> = EXTRA_FLAGS.into_iter().chain(include.as_deref()).collect();
+        self.commands(output, &flags)
+    }
+
+    /// A shell script that compiles the unit to `output` as it was shipped.
+    ///
+    /// # Errors
+    /// If a word can't be quoted.
+    pub fn shipped(&self, output: &str) -> Result<String, ReplayError> {
+        self.commands(output, &["-fdiagnostics-color=always"])
+    }
+
+    /// A command that preprocesses the unit into `output`; `flags` come last.
+    ///
+    /// # Errors
+    /// If a word can't be quoted.
+    pub fn preprocess(&self, output: &str, flags: &[&str]) -> Result<String, ReplayError> {
+        preprocess(&self.compiler, &self.object, output, flags)
+    }
+
+    fn commands(&self, output: &str, flags: &[&str]) -> Result<String, ReplayError> {
         let moved = |word: &String| match word {
             word if *word == self.object => output.to_owned(),
             // The list of headers is kbuild's; nobody reads it here.
@@ -131,11 +171,7 @@ impl Replay {
             .iter()
             .position(|word| word == "-c")
             .unwrap_or(compiler.len());
-        let include = include.map(|directory| format!("-I{directory}"));
-        compiler.splice(
-            at..at,
-            EXTRA_FLAGS.map(str::to_owned).into_iter().chain(include),
-        );
+        compiler.splice(at..at, flags.iter().map(|flag| (*flag).to_owned()));
         let mut script = String::new();
         let after = self
             .after
@@ -152,6 +188,36 @@ impl Replay {
         }
         Ok(script)
     }
+}
+
+/// The command line of a compiler, turned into one that only preprocesses.
+/// `-c` or `-S` and the list of headers are left out.
+///
+/// # Errors
+/// If a word can't be quoted.
+pub fn preprocess(
+    compiler: &[String],
+    object: &str,
+    output: &str,
+    flags: &[&str],
+) -> Result<String, ReplayError> {
+    let mut words: Vec<&str> = compiler
+        .iter()
+        .map(String::as_str)
+        .filter(|word| !matches!(*word, "-c" | "-S") && !word.starts_with("-Wp,-MMD,"))
+        .map(|word| if word == object { output } else { word })
+        .collect();
+    words.push("-E");
+    words.extend(flags);
+    shlex::try_join(words).map_err(|error| ReplayError {
+        object: object.to_owned(),
+        reason: error.to_string(),
+    })
+}
+
+/// kbuild saves commands in make's spelling.
+pub(super) fn shell_spelling(saved: &str) -> String {
+    saved.replace("$(pound)", "#").replace("$$", "$")
 }
 
 /// Modular units are compiled with `-DMODULE` and know the module's name. One

@@ -1,68 +1,34 @@
-//! Which translation units a source file is part of.
+//! Which translation units a patch reaches.
 
-use crate::Error;
-use std::{fs, path::Path};
+use super::Index;
+use crate::{Error, build::Build, patch::Patch};
+use std::collections::BTreeSet;
 
-/// Largest source file that is searched, in bytes.
-const MAX_SOURCE_BYTES: u64 = 16 << 20;
-
-/// The units that contain a `.c` file: itself, or the files beside it that
-/// include it (`kernel/sched/rt.c` is part of `kernel/sched/build_policy.c`).
+/// The units of this kernel that contain a file of the patch. What contains
+/// none of it is named in the log.
 ///
 /// # Errors
-/// If its directory can't be read.
-pub fn units_of(source: &Path, file: &str) -> Result<Vec<String>, Error> {
-    let (directory, name) = file.rsplit_once('/').unwrap_or(("", file));
-    let path = source.join(directory);
-    let needle = format!("\"{name}\"");
-    let mut units = Vec::new();
-    for entry in fs::read_dir(&path).map_err(Error::file("list", &path))? {
-        let entry = entry.map_err(Error::file("list", &path))?;
-        let other = entry.file_name().to_string_lossy().into_owned();
-        let small = entry.metadata().is_ok_and(|m| m.len() <= MAX_SOURCE_BYTES);
-        if !other.ends_with(".c") || other == name || !small {
-            continue;
+/// [`Error::Nothing`] if the patch reaches no unit of this kernel.
+pub async fn units(build: &Build<'_>, patch: &Patch) -> Result<Vec<String>, Error> {
+    let index = Index::load(build).await?;
+    let mut units = BTreeSet::new();
+    for file in patch.sources() {
+        let reached = index.reached(std::slice::from_ref(file), &[]);
+        let linked: Vec<_> = reached
+            .iter()
+            .filter(|unit| !unit.links.is_empty())
+            .collect();
+        if linked.is_empty() {
+            build
+                .log
+                .line(&format!("{file} is in no object of this kernel"));
         }
-        let text = fs::read(entry.path()).map_err(Error::file("read", &entry.path()))?;
-        if includes(&text, needle.as_bytes()) {
-            units.push(match directory {
-                "" => other,
-                _ => format!("{directory}/{other}"),
-            });
-        }
+        units.extend(linked.into_iter().map(|unit| unit.source.clone()));
     }
     if units.is_empty() {
-        units.push(file.to_owned());
+        return Err(Error::Nothing(
+            "the patch touches nothing that this kernel's configuration builds".to_owned(),
+        ));
     }
-    units.sort();
-    Ok(units)
-}
-
-fn includes(text: &[u8], needle: &[u8]) -> bool {
-    text.split(|&byte| byte == b'\n').any(|line| {
-        let after = line
-            .trim_ascii_start()
-            .strip_prefix(b"#")
-            .and_then(|rest| rest.trim_ascii_start().strip_prefix(b"include"));
-        after.is_some_and(|rest| rest.trim_ascii_start().starts_with(needle))
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-
-    #[test]
-    fn a_file_that_others_include_is_part_of_their_units() {
-        let dir = tempfile::tempdir().unwrap();
-        let sched = dir.path().join("kernel/sched");
-        fs::create_dir_all(&sched).unwrap();
-        fs::write(sched.join("rt.c"), "int x;\n").unwrap();
-        fs::write(sched.join("core.c"), "/* \"rt.c\" */\n").unwrap();
-        fs::write(sched.join("build_policy.c"), "# include \"rt.c\"\n").unwrap();
-        let units = |file| units_of(dir.path(), file).unwrap();
-        assert_eq!(units("kernel/sched/rt.c"), ["kernel/sched/build_policy.c"]);
-        assert_eq!(units("kernel/sched/core.c"), ["kernel/sched/core.c"]);
-    }
+    Ok(units.into_iter().collect())
 }

@@ -25,7 +25,7 @@ pub async fn apply(build: &Build<'_>, patch: &Patch) -> Result<Vec<Bind>, Error>
     }
     workspace.write("in/update.patch", patch.text().as_bytes())?;
     workspace.write("in/patch.sh", script(patch)?.as_bytes())?;
-    let step = workspace.step("patch", vec!["sh".to_owned(), format!("{IN}/patch.sh")]);
+    let step = workspace.patch_step("patch", vec!["sh".to_owned(), format!("{IN}/patch.sh")]);
     build
         .run(&step, "the patch does not apply to this kernel's source")
         .await?;
