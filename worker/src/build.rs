@@ -93,10 +93,11 @@ impl<'a> Build<'a> {
 }
 
 /// The step, with a shell around its command that writes down its CPU time, and
-/// makes one stream of its two, so that their lines keep their order.
+/// makes one stream of its two, so that their lines keep their order. The
+/// worker's own umask is no input.
 fn timed(step: &Step) -> Step {
     let script = format!(
-        r#"exec 2>&1; rm -f {OUT}/{TIMES}; "$@"; code=$?; times > {OUT}/{TIMES}; exit $code"#
+        r#"umask 022; exec 2>&1; rm -f {OUT}/{TIMES}; "$@"; code=$?; times > {OUT}/{TIMES}; exit $code"#
     );
     let mut timed = step.clone();
     let shell = ["sh", "-c", &script, "sh"].map(str::to_owned);

@@ -46,6 +46,9 @@ pub const INCLUDE: &str = "/resplice/include";
 /// Largest object or module that is read, in bytes.
 pub const MAX_OUTPUT_BYTES: u64 = 64 << 20;
 
+/// Modes of what steps may read.
+const DIRECTORY_MODE: u32 = 0o755;
+const FILE_MODE: u32 = 0o644;
 /// What the names of build directories begin with.
 const PREFIX: &str = "job-";
 /// The file in one that a living worker has locked.
@@ -137,11 +140,16 @@ impl Workspace {
     /// # Errors
     /// If it can't be written.
     pub fn write(&self, name: &str, bytes: &[u8]) -> Result<(), Error> {
+        let root = self.dir.path();
         let path = self.path(name);
         if let Some(parent) = path.parent() {
             fs::create_dir_all(parent).map_err(Error::file("make", parent))?;
+            for directory in parent.ancestors().take_while(|directory| *directory != root) {
+                set_mode(directory, DIRECTORY_MODE)?;
+            }
         }
-        fs::write(&path, bytes).map_err(Error::file("write", &path))
+        fs::write(&path, bytes).map_err(Error::file("write", &path))?;
+        set_mode(&path, FILE_MODE)
     }
 
     /// Writes a file that steps may change.
@@ -261,6 +269,7 @@ impl Workspace {
     fn directory(&self, name: &str, owned: bool) -> Result<(), Error> {
         let path = self.path(name);
         fs::create_dir(&path).map_err(Error::file("make", &path))?;
+        set_mode(&path, DIRECTORY_MODE)?;
         if owned {
             give(&path, self.owner)
         } else {
@@ -312,6 +321,12 @@ fn read_output(path: &Path) -> Result<Vec<u8>, Error> {
     Ok(bytes)
 }
 
+/// Whatever the worker's umask says: steps may run as somebody else.
+fn set_mode(path: &Path, mode: u32) -> Result<(), Error> {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode))
+        .map_err(Error::file("set the mode of", path))
+}
+
 fn give(path: &Path, owner: Option<u32>) -> Result<(), Error> {
     match owner {
         Some(uid) => chown(path, Some(uid), Some(uid)).map_err(Error::file("give away", path)),
@@ -323,6 +338,7 @@ fn give(path: &Path, owner: Option<u32>) -> Result<(), Error> {
 /// looks newer than what it was made from.
 fn copy_tree(from: &Path, to: &Path, owner: Option<u32>) -> Result<(), Error> {
     fs::create_dir(to).map_err(Error::file("make", to))?;
+    set_mode(to, DIRECTORY_MODE)?;
     for entry in fs::read_dir(from).map_err(Error::file("list", from))? {
         let entry = entry.map_err(Error::file("list", from))?;
         let (source, copy) = (entry.path(), to.join(entry.file_name()));

@@ -6,6 +6,7 @@ mod fleet;
 mod handover;
 mod outcomes;
 mod packages;
+mod reproducible;
 
 /// The fix of the fleet's tests: two functions of net/ipv6/seg6.c.
 const SEG6: &str = "deploy/demo/seg6-srh-length.patch";
