@@ -144,7 +144,10 @@ impl Workspace {
         let path = self.path(name);
         if let Some(parent) = path.parent() {
             fs::create_dir_all(parent).map_err(Error::file("make", parent))?;
-            for directory in parent.ancestors().take_while(|directory| *directory != root) {
+            for directory in parent
+                .ancestors()
+                .take_while(|directory| *directory != root)
+            {
                 set_mode(directory, DIRECTORY_MODE)?;
             }
         }
