@@ -1,6 +1,7 @@
 //! Commands of `resplice-objdiff`.
 
 mod diff;
+mod semantic;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -42,6 +43,8 @@ enum Command {
     Diff(diff::DiffArgs),
     /// Write the delta object of one kernel object, for an update module.
     Delta(diff::DeltaArgs),
+    /// Tell what a change means: layouts, signatures, locks (from -g objects).
+    Semantic(semantic::SemanticArgs),
     /// Match reference objects against the shipped kernel file.
     Match {
         /// The vmlinux out of the kernel's bzImage.
@@ -97,6 +100,7 @@ pub fn run() -> Result<ExitCode> {
     match Cli::parse().command {
         Command::Diff(args) => diff::diff(&args),
         Command::Delta(args) => diff::delta(&args),
+        Command::Semantic(args) => semantic::semantic(&args),
         Command::Image { object, out, units } => {
             let builder = builder(&object, &units)?;
             let image = builder.image();

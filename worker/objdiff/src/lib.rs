@@ -6,7 +6,8 @@
 //! matches against running text, and [`filematch`] does that same matching
 //! against a kernel *file* at build time. [`diff`] compares a unit before and
 //! after a change and gives a [`plan`]; [`delta`] writes what changed as an
-//! object file for an update module.
+//! object file for an update module; [`semantic`] tells from debug information
+//! what the change means.
 
 #![forbid(unsafe_code)]
 
@@ -23,6 +24,7 @@ pub mod image;
 pub mod linked;
 mod names;
 pub mod plan;
+pub mod semantic;
 pub mod sites;
 pub mod symvers;
 #[cfg(test)]
