@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The frame of every update module; delta.o brings the code and the tables. */
+/* The frame of every update module; NAME-delta.o brings the code and the tables. */
 #include <linux/init.h>
 #include <linux/module.h>
 #include <resplice/update.h>

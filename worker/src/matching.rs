@@ -54,17 +54,19 @@ pub async fn match_units(
     let core = module::core(build, kmod, cache).await?;
     let mut objects: BTreeMap<KernelObject, Vec<Reference>> = BTreeMap::new();
     for reference in references {
-        objects
-            .entry(reference.kernel_object.clone())
-            .or_default()
-            .push(reference);
+        for object in &reference.kernel_objects {
+            objects
+                .entry(object.clone())
+                .or_default()
+                .push(reference.clone());
+        }
     }
     let mut matched = Vec::new();
     for (object, references) in objects {
         let (target, references) = (build.target.clone(), Arc::new(references));
         let (compared, of) = (Arc::clone(&references), object.clone());
         let compare = blocking("match against the shipped file", move || {
-            match_report(&target, &of, &compared)
+            match_report(&target, &of, compared.iter())
         });
         let report = build.stage("match", compare).await?;
         let file = FileMatch::from(report.clone());
@@ -77,7 +79,11 @@ pub async fn match_units(
         let delta = write_match_only(&id, object.name(), &inputs).map_err(|error| {
             Error::internal(format!("write the match image of {}", object.name()), error)
         })?;
-        let update = module::update(build, kmod, &core, &id, &delta).await?;
+        let deltas = [(id.clone(), delta)];
+        let mut modules = module::update(build, kmod, &core, &deltas).await?;
+        let update = modules
+            .pop()
+            .ok_or_else(|| Error::internal("build the match-only module", "kbuild made none"))?;
         matched.push(Matched {
             object: object.name().to_owned(),
             units: references

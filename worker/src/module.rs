@@ -1,4 +1,5 @@
-//! Building kernel modules: the core, and the update around its delta object.
+//! Building kernel modules: the core, and the parts of an update around their
+//! delta objects.
 
 use crate::{Error, build::Build, kmod::Kmod};
 use sha2::{Digest, Sha256};
@@ -7,6 +8,9 @@ use std::{
     io::Write,
     path::{Path, PathBuf},
 };
+
+/// The frame of every update module.
+const FRAME: &str = "main.c";
 
 /// The kernel core, built for a target.
 #[derive(Debug, Clone)]
@@ -43,28 +47,38 @@ pub async fn core(build: &Build<'_>, kmod: &Kmod, cache: &Path) -> Result<Core, 
     Ok(core)
 }
 
-/// Builds the update module `id`.ko around a delta object.
+/// Builds a module around each delta object, all in one run of kbuild; returns
+/// them in the same order.
 ///
 /// # Errors
-/// If it does not build.
+/// If one does not build.
 pub async fn update(
     build: &Build<'_>,
     kmod: &Kmod,
     core: &Core,
-    id: &str,
-    delta: &[u8],
-) -> Result<Vec<u8>, Error> {
-    prepare(build, kmod, "update")?;
-    build
-        .workspace
-        .write_owned("module/delta.o_shipped", delta)?;
-    // modpost looks here for the sources of an object; this one has none.
-    build.workspace.write_owned("module/.delta.o.cmd", b"")?;
-    build
-        .workspace
-        .write("include/resplice.symvers", &core.symbols)?;
+    deltas: &[(String, Vec<u8>)],
+) -> Result<Vec<Vec<u8>>, Error> {
+    build.workspace.clear("module")?;
+    write_headers(build, kmod)?;
+    let workspace = &build.workspace;
+    for (file, bytes) in kmod.directory("update") {
+        if file != FRAME {
+            workspace.write_owned(&format!("module/{file}"), bytes)?;
+            continue;
+        }
+        for (name, _) in deltas {
+            workspace.write_owned(&format!("module/{name}-{file}"), bytes)?;
+        }
+    }
+    for (name, delta) in deltas {
+        workspace.write_owned(&format!("module/{name}-delta.o_shipped"), delta)?;
+        // modpost looks here for the sources of an object; this one has none.
+        workspace.write_owned(&format!("module/.{name}-delta.o.cmd"), b"")?;
+    }
+    workspace.write("include/resplice.symvers", &core.symbols)?;
+    let names: Vec<&str> = deltas.iter().map(|(name, _)| name.as_str()).collect();
     let variables = [
-        format!("RESPLICE_ID={id}"),
+        format!("RESPLICE_PARTS={}", names.join(" ")),
         format!("RESPLICE_INCLUDE={}", crate::workspace::INCLUDE),
         format!(
             "KBUILD_EXTRA_SYMBOLS={}/resplice.symvers",
@@ -72,7 +86,10 @@ pub async fn update(
         ),
     ];
     make(build, "module", &variables).await?;
-    build.workspace.read("module", &format!("{id}.ko"))
+    names
+        .iter()
+        .map(|name| workspace.read("module", &format!("{name}.ko")))
+        .collect()
 }
 
 /// Puts the headers for patch authors and for modules where steps see them.
@@ -89,10 +106,23 @@ pub fn headers(build: &Build<'_>, kmod: &Kmod) -> Result<(), Error> {
 /// Puts the sources of a module, and nothing else, into `module/`.
 fn prepare(build: &Build<'_>, kmod: &Kmod, name: &str) -> Result<(), Error> {
     build.workspace.clear("module")?;
+<<<<<<< HEAD
+=======
+    write_headers(build, kmod)?;
+>>>>>>> da8170e (Build one update of several parts: a module for each kernel object that a patch changes)
     for (file, bytes) in kmod.directory(name) {
         build
             .workspace
             .write_owned(&format!("module/{file}"), bytes)?;
+    }
+    Ok(())
+}
+
+fn write_headers(build: &Build<'_>, kmod: &Kmod) -> Result<(), Error> {
+    for (file, bytes) in kmod.directory("include/resplice") {
+        build
+            .workspace
+            .write(&format!("include/resplice/{file}"), bytes)?;
     }
     Ok(())
 }

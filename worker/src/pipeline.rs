@@ -8,15 +8,17 @@ use crate::{
     module,
     patch::{self, Patch},
     report::Report,
-    verify::{Check, GuestReport, Trial, against_file, in_guest},
+    verify::{Check, GuestReport, Trial, TrialPart, against_file, in_guest},
 };
 use resplice_objdiff::{
-    delta::{UnitInput, write_delta},
+    delta::{Delta, ObjectInput, UnitInput, write_parts},
     linked::check_module,
     plan::{Outcome, Plan},
     symvers::Symvers,
 };
-use resplice_package::{Function, Input, Manifest, Package, SecretKey};
+use resplice_package::{
+    Function, Input, Manifest, Package, Part, SecretKey, part_member, part_name,
+};
 use sha2::{Digest, Sha256};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -54,20 +56,38 @@ pub struct Options {
     pub cpus: Vec<String>,
 }
 
-/// An update module with what it needs, verified but not signed.
+/// An update's modules with what they need, verified but not signed.
 #[derive(Debug, Clone)]
 pub struct Built {
     /// The update's id in the kernel.
     pub id: String,
-    /// `vmlinux` or the patched module's name.
-    pub object: String,
     /// `resplice.ko`.
     pub core: Vec<u8>,
-    /// `<id>.ko`.
-    pub update: Vec<u8>,
+    /// One for each kernel object that the update changes, by number.
+    pub parts: Vec<BuiltPart>,
+}
+
+/// What an update changes in one kernel object.
+#[derive(Debug, Clone)]
+pub struct BuiltPart {
+    /// The module's name.
+    pub name: String,
+    /// The module.
+    pub module: Vec<u8>,
     /// What differencing found.
     pub plan: Plan,
 }
+
+impl Built {
+    /// The names of the kernel objects that it changes.
+    #[must_use]
+    pub fn objects(&self) -> Vec<&str> {
+        self.parts.iter().map(|p| p.plan.object.as_str()).collect()
+    }
+}
+
+/// The units of one kernel object, as indices into all references.
+type Units = BTreeMap<KernelObject, Vec<usize>>;
 
 /// The update's id in the kernel: the same patch for the same target has the same.
 #[must_use]
@@ -105,36 +125,32 @@ pub async fn build(
     let patched = patch::apply(build, &request.patch).await?;
     report.units = units(build, &request.patch).await?;
     let references = Arc::new(compile::reference(build, &report.units).await?);
-    let object = one_object(&references)?;
+    let objects = by_object(&references);
     let pre = compile::again(build, Side::Pre, &references, &[]).await?;
     let post = compile::again(build, Side::Post, &references, &patched).await?;
-    let objects = Arc::new(Objects {
+    let compiled = Arc::new(Compiled {
+        objects,
         references,
         pre,
         post,
         symvers: symvers(build)?,
     });
-    let references = &objects.references;
-    let delta = build
-        .stage("diff", diff(build, &id, &object, &objects, report))
+    let deltas = build
+        .stage("diff", diff(build, &id, &compiled, report))
         .await?;
     let core = module::core(build, &options.kmod, &options.cache).await?;
-    let update = module::update(build, &options.kmod, &core, &id, &delta).await?;
+    let parts = link(build, options, &core, &id, deltas).await?;
     build
-        .stage("check", check_linked(&id, &objects, &update, report))
+        .stage("check", check_linked(&id, &compiled, &parts))
         .await?;
     build
-        .stage("match", match_file(build, &object, references, report))
+        .stage("match", match_files(build, &parts, &compiled, report))
         .await?;
     for cpu in &options.cpus {
         let trial = Trial {
             id: id.clone(),
-            modules: match &object {
-                KernelObject::Vmlinux => Vec::new(),
-                KernelObject::Module(name) => vec![name.clone()],
-            },
             core: core.module.clone(),
-            update: update.clone(),
+            parts: parts.iter().map(trial_part).collect(),
             check: request.check.clone(),
             cpu: cpu.clone(),
         };
@@ -144,43 +160,46 @@ pub async fn build(
     }
     Ok(Built {
         id,
-        object: object.name().to_owned(),
         core: core.module,
-        update,
-        plan: report.plan.clone().unwrap_or_default(),
+        parts,
     })
 }
 
-fn one_object(references: &[Reference]) -> Result<KernelObject, Error> {
-    let objects: BTreeSet<&KernelObject> = references.iter().map(|r| &r.kernel_object).collect();
-    let names: Vec<&str> = objects.iter().map(|object| object.name()).collect();
-    match (objects.first(), objects.len()) {
-        (Some(object), 1) => Ok((*object).clone()),
-        _ => Err(Error::Refused(format!(
-            "several-objects: the patch reaches {}: make one update for each of them",
-            names.join(" and ")
-        ))),
+/// The kernel objects that the units are linked into: vmlinux, then modules by
+/// name. That is the order of the parts; no part links against another one, and
+/// all go in at once, so that no other order is any better.
+fn by_object(references: &[Reference]) -> Units {
+    let mut objects = Units::new();
+    for (index, reference) in references.iter().enumerate() {
+        for object in &reference.kernel_objects {
+            objects.entry(object.clone()).or_default().push(index);
+        }
     }
+    objects
 }
 
 /// Everything that was compiled.
-struct Objects {
+struct Compiled {
+    objects: Units,
     references: Arc<Vec<Reference>>,
     pre: Vec<Vec<u8>>,
     post: Vec<Vec<u8>>,
     symvers: Symvers,
 }
 
-impl Objects {
-    fn units(&self) -> Vec<UnitInput<'_>> {
-        self.references
+impl Compiled {
+    fn inputs(&self) -> Vec<ObjectInput<'_>> {
+        let unit = |&index: &usize| UnitInput {
+            name: &self.references[index].unit,
+            reference: &self.references[index].object,
+            pre: &self.pre[index],
+            post: &self.post[index],
+        };
+        self.objects
             .iter()
-            .zip(self.pre.iter().zip(&self.post))
-            .map(|(reference, (pre, post))| UnitInput {
-                name: &reference.unit,
-                reference: &reference.object,
-                pre,
-                post,
+            .map(|(object, units)| ObjectInput {
+                object: object.name(),
+                units: units.iter().map(unit).collect(),
             })
             .collect()
     }
@@ -194,18 +213,23 @@ fn symvers(build: &Build<'_>) -> Result<Symvers, Error> {
         .map_err(|error| Error::internal(format!("read {}", path.display()), error))
 }
 
-/// Holds the finished module against the objects that it was made from.
+/// Holds each finished module against the objects that it was made from.
 async fn check_linked(
     id: &str,
-    objects: &Arc<Objects>,
-    update: &[u8],
-    report: &Report,
+    compiled: &Arc<Compiled>,
+    parts: &[BuiltPart],
 ) -> Result<(), Error> {
-    let (id, objects, update) = (id.to_owned(), Arc::clone(objects), update.to_vec());
-    let plan = report.plan.clone().unwrap_or_default();
-    blocking("check the linked module", move || {
-        check_module(&update, &id, &plan, &objects.units(), &objects.symvers)
-            .map_err(|error| Error::internal("check the linked module", error))
+    let (id, compiled, parts) = (id.to_owned(), Arc::clone(compiled), parts.to_vec());
+    let operation = "check the linked module";
+    blocking(operation, move || {
+        let inputs = compiled.inputs();
+        for part in &parts {
+            let object = inputs.iter().find(|input| input.object == part.plan.object);
+            let units = object.map_or(&[][..], |input| &input.units);
+            check_module(&part.module, &id, &part.plan, units, &compiled.symvers)
+                .map_err(|error| Error::internal(operation, error))?;
+        }
+        Ok(())
     })
     .await
 }
@@ -213,55 +237,125 @@ async fn check_linked(
 async fn diff(
     build: &Build<'_>,
     id: &str,
-    object: &KernelObject,
-    objects: &Arc<Objects>,
+    compiled: &Arc<Compiled>,
     report: &mut Report,
-) -> Result<Vec<u8>, Error> {
-    let (id, name) = (id.to_owned(), object.name().to_owned());
-    let objects = Arc::clone(objects);
-    let delta = blocking("compare pre and post", move || {
-        write_delta(&id, &name, &objects.units(), &objects.symvers)
+) -> Result<Vec<Delta>, Error> {
+    let (id, compiled) = (id.to_owned(), Arc::clone(compiled));
+    let deltas = blocking("compare pre and post", move || {
+        write_parts(&id, &compiled.inputs(), &compiled.symvers)
             .map_err(|error| Error::internal("compare pre and post", error))
     })
     .await?;
-    let plan = delta.plan;
-    for function in plan.replaced() {
-        build.log.line(&format!(
-            "replaces {} of {}: {} -> {} bytes ({})",
-            function.name, function.unit, function.old_size, function.new_size, function.reason
-        ));
+    report.plans = deltas.iter().map(|delta| delta.plan.clone()).collect();
+    tell(build, &report.plans)?;
+    Ok(deltas)
+}
+
+/// Logs what is replaced, or why nothing can be.
+fn tell(build: &Build<'_>, plans: &[Plan]) -> Result<(), Error> {
+    for plan in plans {
+        for function in plan.replaced() {
+            build.log.line(&format!(
+                "replaces {} of {} in {}: {} -> {} bytes ({})",
+                function.name,
+                function.unit,
+                plan.object,
+                function.old_size,
+                function.new_size,
+                function.reason
+            ));
+        }
     }
-    let refused: Vec<String> = plan.refused().map(ToString::to_string).collect();
+    // A unit of several modules says the same in each of them.
+    let refused: BTreeSet<String> = plans
+        .iter()
+        .flat_map(Plan::refused)
+        .map(ToString::to_string)
+        .collect();
     for sentence in &refused {
         build.log.error(sentence);
     }
-    let outcome = plan.outcome();
-    report.plan = Some(plan);
-    match (outcome, delta.bytes) {
-        (Outcome::Replace, Some(bytes)) => Ok(bytes),
-        (Outcome::Refused, _) => Err(Error::Refused(refused.join("; "))),
-        _ => Err(Error::Nothing(
-            "the patch changes no object code of this kernel".to_owned(),
-        )),
+    let outcomes: Vec<Outcome> = plans.iter().map(Plan::outcome).collect();
+    if outcomes.contains(&Outcome::Refused) {
+        let refused: Vec<String> = refused.into_iter().collect();
+        return Err(Error::Refused(refused.join("; ")));
     }
+    if !outcomes.contains(&Outcome::Replace) {
+        return Err(Error::Nothing(
+            "the patch changes no object code of this kernel".to_owned(),
+        ));
+    }
+    Ok(())
+}
+
+/// Makes modules of the deltas; objects that do not change get none.
+async fn link(
+    build: &Build<'_>,
+    options: &Options,
+    core: &module::Core,
+    id: &str,
+    deltas: Vec<Delta>,
+) -> Result<Vec<BuiltPart>, Error> {
+    let changed = deltas
+        .into_iter()
+        .filter_map(|delta| Some((delta.bytes?, delta.plan)));
+    let (deltas, plans): (Vec<(String, Vec<u8>)>, Vec<Plan>) = changed
+        .enumerate()
+        .map(|(number, (bytes, plan))| ((part_name(id, number), bytes), plan))
+        .unzip();
+    let modules = module::update(build, &options.kmod, core, &deltas).await?;
+    let names = deltas.into_iter().map(|(name, _)| name);
+    Ok(names
+        .zip(modules)
+        .zip(plans)
+        .map(|((name, module), plan)| BuiltPart { name, module, plan })
+        .collect())
+}
+
+fn trial_part(part: &BuiltPart) -> TrialPart {
+    TrialPart {
+        name: part.name.clone(),
+        object: part.plan.object.clone(),
+        module: part.module.clone(),
+    }
+}
+
+/// Matches the units of each part's kernel object against its file.
+async fn match_files(
+    build: &Build<'_>,
+    parts: &[BuiltPart],
+    compiled: &Compiled,
+    report: &mut Report,
+) -> Result<(), Error> {
+    let changed = |object: &KernelObject| parts.iter().any(|p| p.plan.object == object.name());
+    let objects = compiled.objects.iter();
+    for (object, units) in objects.filter(|(object, _)| changed(object)) {
+        let references = Arc::clone(&compiled.references);
+        match_file(build, object, units, references, report).await?;
+    }
+    Ok(())
 }
 
 async fn match_file(
     build: &Build<'_>,
     object: &KernelObject,
-    references: &Arc<Vec<Reference>>,
+    units: &[usize],
+    references: Arc<Vec<Reference>>,
     report: &mut Report,
 ) -> Result<(), Error> {
-    let (target, object) = (build.target.clone(), object.clone());
-    let references = Arc::clone(references);
+    let (target, object, units) = (build.target.clone(), object.clone(), units.to_vec());
     let found = blocking("match against the shipped file", move || {
-        against_file(&target, &object, &references)
+        against_file(
+            &target,
+            &object,
+            units.iter().map(|&unit| &references[unit]),
+        )
     })
     .await?;
     build.log.line(&found.sentence());
     let difference = found.first_difference();
     let differs = found.differs();
-    report.file_match = Some(found);
+    report.file_matches.push(found);
     if differs {
         return Err(Error::Mismatch(format!(
             "what was compiled is not what the distribution shipped: {}",
@@ -311,12 +405,6 @@ pub fn sign(
         name: format!("{} {}", input.name, input.version),
         sha256: input.sha256.clone(),
     }));
-    let functions = built.plan.replaced().map(|function| Function {
-        name: function.name.clone(),
-        unit: function.unit.clone(),
-        old_size: function.old_size,
-        new_size: function.new_size,
-    });
     let manifest = Manifest {
         format: resplice_package::FORMAT,
         id: built.id.clone(),
@@ -329,20 +417,31 @@ pub fn sign(
             package_version: target.package_version().to_owned(),
             digest: target.digest(),
         },
-        object: built.object.clone(),
-        functions: functions.collect(),
+        parts: built.parts.iter().map(manifest_part).collect(),
         members: Vec::new(),
         built_by: concat!("resplice-worker ", env!("CARGO_PKG_VERSION")).to_owned(),
         inputs,
     };
-    let members = BTreeMap::from([
-        (
-            resplice_package::update_module_name(&built.id),
-            built.update.clone(),
-        ),
+    let mut members = BTreeMap::from([
         (resplice_package::CORE_MODULE.to_owned(), built.core.clone()),
         (resplice_package::REPORT.to_owned(), report.reproducible()?),
     ]);
+    for (number, part) in built.parts.iter().enumerate() {
+        members.insert(part_member(&built.id, number), part.module.clone());
+    }
     Package::write(manifest, members, key)
         .map_err(|error| Error::internal("sign the package", error))
+}
+
+fn manifest_part(part: &BuiltPart) -> Part {
+    let functions = part.plan.replaced().map(|function| Function {
+        name: function.name.clone(),
+        unit: function.unit.clone(),
+        old_size: function.old_size,
+        new_size: function.new_size,
+    });
+    Part {
+        object: part.plan.object.clone(),
+        functions: functions.collect(),
+    }
 }

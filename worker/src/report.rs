@@ -22,12 +22,12 @@ pub struct Report {
     pub files: Vec<String>,
     /// The translation units that were compiled.
     pub units: Vec<String>,
-    /// What differencing found.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub plan: Option<Plan>,
-    /// The reference objects against the shipped file.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub file_match: Option<FileMatch>,
+    /// What differencing found, by kernel object.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub plans: Vec<Plan>,
+    /// The reference objects against the shipped files, by kernel object.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub file_matches: Vec<FileMatch>,
     /// What the stock kernel made of it, by CPU model.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub guests: Vec<GuestReport>,

@@ -11,7 +11,7 @@ use tar::Header;
 /// Largest package in bytes.
 pub const MAX_PACKAGE_BYTES: usize = 64 << 20;
 /// Most members in a package, manifest and signature included.
-pub const MAX_MEMBERS: usize = 64;
+pub const MAX_MEMBERS: usize = 96;
 
 const BLOCK: usize = 512;
 /// Two zero blocks end a tar archive.

@@ -50,6 +50,12 @@ pub enum Error {
         /// The member's name.
         name: String,
     },
+    /// A module that is neither the core nor one of the update's parts.
+    #[error("the package has a module that is no part of its update: {name}")]
+    ForeignModule {
+        /// The member's name.
+        name: String,
+    },
     /// A member whose bytes do not have the digest or size in the manifest.
     #[error("the package's member {name} has the sha256 {found}, its manifest says {expected}")]
     Digest {

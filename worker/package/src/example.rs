@@ -1,6 +1,6 @@
 //! A small, fixed package for the tests of this crate and of those that use it.
 
-use crate::{CORE_MODULE, FORMAT, Function, Input, Manifest, REPORT, Target, update_module_name};
+use crate::{CORE_MODULE, FORMAT, Function, Input, Manifest, Part, REPORT, Target, part_member};
 use std::collections::BTreeMap;
 
 /// The example's id.
@@ -21,13 +21,7 @@ pub fn manifest() -> Manifest {
             package_version: "6.1.176-1".to_owned(),
             digest: "11".repeat(32),
         },
-        object: "vmlinux".to_owned(),
-        functions: vec![Function {
-            name: "seg6_validate_srh".to_owned(),
-            unit: "net/ipv6/seg6.c".to_owned(),
-            old_size: 251,
-            new_size: 270,
-        }],
+        parts: vec![part("vmlinux")],
         members: Vec::new(),
         built_by: "resplice-worker 0.1.0".to_owned(),
         inputs: vec![Input {
@@ -37,11 +31,25 @@ pub fn manifest() -> Manifest {
     }
 }
 
+/// A part that replaces one function of a kernel object.
+#[must_use]
+pub fn part(object: &str) -> Part {
+    Part {
+        object: object.to_owned(),
+        functions: vec![Function {
+            name: "seg6_validate_srh".to_owned(),
+            unit: "net/ipv6/seg6.c".to_owned(),
+            old_size: 251,
+            new_size: 270,
+        }],
+    }
+}
+
 /// Members for it; the modules are not real ones.
 #[must_use]
 pub fn members() -> BTreeMap<String, Vec<u8>> {
     BTreeMap::from([
-        (update_module_name(ID), b"the update module".to_vec()),
+        (part_member(ID, 0), b"the update module".to_vec()),
         (CORE_MODULE.to_owned(), b"the core".to_vec()),
         (REPORT.to_owned(), b"{\"functions\":1}".to_vec()),
     ])

@@ -6,7 +6,7 @@
 //! | member | what it is |
 //! |---|---|
 //! | `manifest.json` | [`Manifest`]: what the update is, for which kernel, and every other member's digest |
-//! | `modules/<id>.ko` | the update module |
+//! | `modules/<id>.ko`, `modules/<id>_pN.ko` | the update's parts, one for each kernel object that it changes |
 //! | `modules/resplice.ko` | the core that matches and applies it |
 //! | `report.json` | what the build found out |
 //! | `signature.json` | ed25519 over `"resplice-package-v1\0"` and the manifest's bytes |
@@ -23,7 +23,7 @@
 //! let key = SecretKey::generate()?;
 //! let bytes = Package::write(manifest, members, &key)?;
 //! let package = Package::open(&bytes, &[key.public()])?;
-//! assert_eq!(package.manifest().object, "vmlinux");
+//! assert_eq!(package.manifest().parts[0].object, "vmlinux");
 //! # Ok(())
 //! # }
 //! ```
@@ -47,5 +47,7 @@ mod signature;
 pub use archive::{MAX_MEMBERS, MAX_PACKAGE_BYTES};
 pub use error::Error;
 pub use key::{PublicKey, SecretKey};
-pub use manifest::{FORMAT, Function, Input, MAX_MANIFEST_BYTES, Manifest, Member, Target};
-pub use package::{CORE_MODULE, Package, REPORT, sha256_hex, update_module_name};
+pub use manifest::{
+    FORMAT, Function, Input, MAX_MANIFEST_BYTES, MAX_PARTS, Manifest, Member, Part, Target,
+};
+pub use package::{CORE_MODULE, Package, PartModule, REPORT, part_member, part_name, sha256_hex};

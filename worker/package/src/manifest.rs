@@ -4,11 +4,16 @@ use crate::{Error, name};
 use serde::{Deserialize, Serialize};
 
 /// The format number of packages that this crate writes and reads.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 /// Largest manifest in bytes.
 pub const MAX_MANIFEST_BYTES: usize = 1 << 20;
 
-/// Most functions, CVE ids and inputs that a manifest may list.
+/// Most parts of an update: kernel objects that it changes (RESPLICE_MAX_PARTS).
+pub const MAX_PARTS: usize = 64;
+
+/// The kernel itself, as an object.
+const VMLINUX: &str = "vmlinux";
+/// Most functions of a part, and CVE ids and inputs that a manifest may list.
 const MAX_FUNCTIONS: usize = 4096;
 const MAX_CVES: usize = 256;
 const MAX_INPUTS: usize = 1024;
@@ -29,10 +34,9 @@ pub struct Manifest {
     pub cves: Vec<String>,
     /// The one kernel that it is for.
     pub target: Target,
-    /// The patched object: `vmlinux` or a module's name.
-    pub object: String,
-    /// The replaced functions.
-    pub functions: Vec<Function>,
+    /// What it changes, by kernel object; applied and undone together. First
+    /// `vmlinux`, if it is among them, then modules by name.
+    pub parts: Vec<Part>,
     /// Every member but `manifest.json` and `signature.json`, by name;
     /// [`crate::Package::write`] fills this in.
     pub members: Vec<Member>,
@@ -54,6 +58,17 @@ pub struct Target {
     pub package_version: String,
     /// sha256 over the target's inputs, in hex.
     pub digest: String,
+}
+
+/// What an update changes in one kernel object. The part with the number N is
+/// the module [`crate::part_name`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Part {
+    /// The patched object: `vmlinux` or a module's name.
+    pub object: String,
+    /// The replaced functions.
+    pub functions: Vec<Function>,
 }
 
 /// A function that the update replaces.
@@ -149,21 +164,7 @@ impl Manifest {
             "target digest",
             &target.digest,
         )?;
-        need(name::is_word(&self.object, 64), "object", &self.object)?;
-        let count = self.functions.len();
-        need(
-            (1..=MAX_FUNCTIONS).contains(&count),
-            "number of functions",
-            &count,
-        )?;
-        for function in &self.functions {
-            need(
-                name::is_word(&function.name, 511),
-                "function",
-                &function.name,
-            )?;
-            need(name::is_word(&function.unit, 511), "unit", &function.unit)?;
-        }
+        self.check_parts()?;
         need(
             name::is_line(&self.built_by, 256),
             "built_by",
@@ -181,6 +182,57 @@ impl Manifest {
                 "input digest",
                 &input.sha256,
             )?;
+        }
+        Ok(())
+    }
+}
+
+impl Manifest {
+    /// The names of the kernel objects that it changes.
+    pub fn objects(&self) -> impl Iterator<Item = &str> {
+        self.parts.iter().map(|part| part.object.as_str())
+    }
+
+    /// All functions that it replaces.
+    pub fn functions(&self) -> impl Iterator<Item = &Function> {
+        self.parts.iter().flat_map(|part| &part.functions)
+    }
+
+    fn check_parts(&self) -> Result<(), Error> {
+        let count = self.parts.len();
+        need((1..=MAX_PARTS).contains(&count), "number of parts", &count)?;
+        // The last part's module has the longest name.
+        let last = crate::part_name(&self.id, count - 1);
+        need(name::is_id(&last), "module name", &last)?;
+        for part in &self.parts {
+            part.check()?;
+        }
+        let rank = |part: &Part| (part.object != VMLINUX, part.object.clone());
+        if self.parts.is_sorted_by(|a, b| rank(a) < rank(b)) {
+            return Ok(());
+        }
+        Err(invalid(
+            "its parts are out of order, or two are for one object".to_owned(),
+        ))
+    }
+}
+
+impl Part {
+    fn check(&self) -> Result<(), Error> {
+        need(name::is_word(&self.object, 64), "object", &self.object)?;
+        let count = self.functions.len();
+        need(
+            (1..=MAX_FUNCTIONS).contains(&count),
+            "number of functions",
+            &count,
+        )?;
+        for function in &self.functions {
+            need(
+                name::is_word(&function.name, 511),
+                "function",
+                &function.name,
+            )?;
+            need(name::is_word(&function.unit, 511), "unit", &function.unit)?;
         }
         Ok(())
     }

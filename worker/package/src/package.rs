@@ -13,10 +13,33 @@ pub const REPORT: &str = "report.json";
 /// The member that holds the core.
 pub const CORE_MODULE: &str = "modules/resplice.ko";
 
-/// The member that holds the update module of the update `id`.
+const MODULES: &str = "modules/";
+
+/// The module of part `number` of the update `id`: `ID` for part 0, `ID_pN` for
+/// part N. The core insists on it.
 #[must_use]
-pub fn update_module_name(id: &str) -> String {
-    format!("modules/{id}.ko")
+pub fn part_name(id: &str, number: usize) -> String {
+    match number {
+        0 => id.to_owned(),
+        _ => format!("{id}_p{number}"),
+    }
+}
+
+/// The member that holds the module of part `number` of the update `id`.
+#[must_use]
+pub fn part_member(id: &str, number: usize) -> String {
+    format!("{MODULES}{}.ko", part_name(id, number))
+}
+
+/// A part of an update, ready to be loaded.
+#[derive(Debug, Clone)]
+pub struct PartModule<'a> {
+    /// The module's name.
+    pub name: String,
+    /// The kernel object that it is for: `vmlinux` or a module's name.
+    pub object: &'a str,
+    /// The module's bytes.
+    pub bytes: &'a [u8],
 }
 
 /// sha256 in lower-case hex.
@@ -37,8 +60,7 @@ pub struct Package {
 impl Package {
     /// Writes and signs a package. `manifest.members` is filled in here, and the
     /// lists are sorted. The same arguments give the same bytes. `members` must
-    /// hold the update module ([`update_module_name`]), [`CORE_MODULE`] and
-    /// [`REPORT`].
+    /// hold a module for each part ([`part_member`]), [`CORE_MODULE`] and [`REPORT`].
     ///
     /// # Errors
     /// Whatever [`Package::open`] would refuse.
@@ -133,12 +155,24 @@ impl Package {
             })
     }
 
-    /// The update module (`modules/<id>.ko`).
+    /// The parts, by number.
     ///
     /// # Errors
-    /// None in practice: [`Package::open`] has made sure that it is there.
-    pub fn update_module(&self) -> Result<&[u8], Error> {
-        self.member(&update_module_name(&self.manifest.id))
+    /// None in practice: [`Package::open`] has made sure that all are there.
+    pub fn parts(&self) -> Result<Vec<PartModule<'_>>, Error> {
+        let id = &self.manifest.id;
+        self.manifest
+            .parts
+            .iter()
+            .enumerate()
+            .map(|(number, part)| {
+                Ok(PartModule {
+                    name: part_name(id, number),
+                    object: &part.object,
+                    bytes: self.member(&part_member(id, number))?,
+                })
+            })
+            .collect()
     }
 
     /// The core (`modules/resplice.ko`).
@@ -175,13 +209,19 @@ fn check_members(manifest: &Manifest, members: &BTreeMap<String, &[u8]>) -> Resu
             reason: "members are out of order or listed twice".to_owned(),
         });
     }
-    let update = update_module_name(&manifest.id);
-    for name in [update.as_str(), CORE_MODULE, REPORT] {
-        if !listed.contains(name) {
-            return Err(Error::MissingMember {
-                name: name.to_owned(),
-            });
-        }
+    let mut needed: BTreeSet<String> = (0..manifest.parts.len())
+        .map(|number| part_member(&manifest.id, number))
+        .collect();
+    needed.extend([CORE_MODULE, REPORT].map(str::to_owned));
+    if let Some(name) = needed.iter().find(|name| !listed.contains(name.as_str())) {
+        return Err(Error::MissingMember { name: name.clone() });
+    }
+    // A module that is no part has no business here.
+    let foreign = |name: &&&str| name.starts_with(MODULES) && !needed.contains(**name);
+    if let Some(name) = listed.iter().find(foreign) {
+        return Err(Error::ForeignModule {
+            name: (*name).to_owned(),
+        });
     }
     for member in &manifest.members {
         let missing = || Error::MissingMember {

@@ -4,8 +4,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use resplice_package::{
-    CORE_MODULE, Error, MAX_MANIFEST_BYTES, MAX_PACKAGE_BYTES, Manifest, Member, Package, REPORT,
-    SecretKey, example, sha256_hex, update_module_name,
+    CORE_MODULE, Error, MAX_MANIFEST_BYTES, MAX_MEMBERS, MAX_PACKAGE_BYTES, MAX_PARTS, Manifest,
+    Member, Package, REPORT, SecretKey, example, part_member, sha256_hex,
 };
 use std::collections::BTreeMap;
 
@@ -290,7 +290,7 @@ fn a_member_that_claims_to_be_huge_is_refused() {
 
 #[test]
 fn too_many_members_are_refused() {
-    let names: Vec<String> = (0..65).map(|n| format!("m{n:02}")).collect();
+    let names: Vec<String> = (0..=MAX_MEMBERS).map(|n| format!("m{n:02}")).collect();
     let members: Vec<(&str, &[u8])> = names.iter().map(|n| (n.as_str(), &b"x"[..])).collect();
     assert!(matches!(
         open(&raw_archive(&members)),
@@ -309,14 +309,14 @@ fn an_oversize_manifest_is_refused_before_it_is_parsed() {
 fn a_wrong_format_number_is_refused() {
     let members = example::members();
     let manifest = Manifest {
-        format: 2,
+        format: 1,
         ..complete_manifest(&members)
     };
     assert!(matches!(
         open(&signed(&json(&manifest), &members)),
         Err(Error::Format {
-            found: 2,
-            expected: 1
+            found: 1,
+            expected: 2
         })
     ));
     // A later format may have any other fields.
@@ -344,7 +344,7 @@ fn a_wrong_digest_or_size_is_refused_even_if_signed() {
 #[test]
 fn a_missing_member_is_refused() {
     for name in [
-        update_module_name(example::ID),
+        part_member(example::ID, 0),
         CORE_MODULE.to_owned(),
         REPORT.to_owned(),
     ] {
@@ -378,7 +378,7 @@ fn a_second_encoding_of_a_manifest_is_refused_even_if_signed() {
         Err(Error::Manifest { .. })
     ));
     let text = String::from_utf8(json(&manifest)).unwrap();
-    let unknown = text.replacen("{\"format\":1,", "{\"format\":1,\"extra\":true,", 1);
+    let unknown = text.replacen("{\"format\":2,", "{\"format\":2,\"extra\":true,", 1);
     assert!(matches!(
         open(&signed(unknown.as_bytes(), &members)),
         Err(Error::Manifest { .. })
@@ -395,8 +395,8 @@ fn values_that_could_mislead_a_host_are_refused_even_if_signed() {
         |m| m.cves = vec!["CVE-x".to_owned()],
         |m| m.target.release = "6.1 ".to_owned(),
         |m| m.target.digest = "00".to_owned(),
-        |m| m.functions.clear(),
-        |m| m.functions[0].name = "a\nb".to_owned(),
+        |m| m.parts[0].functions.clear(),
+        |m| m.parts[0].functions[0].name = "a\nb".to_owned(),
     ];
     for (number, edit) in edits.iter().enumerate() {
         let mut manifest = complete_manifest(&members);
@@ -407,4 +407,90 @@ fn values_that_could_mislead_a_host_are_refused_even_if_signed() {
             "edit {number}: {opened:?}"
         );
     }
+}
+
+/// An update of vmlinux and two modules.
+fn three_parts() -> (Manifest, BTreeMap<String, Vec<u8>>) {
+    let mut manifest = example::manifest();
+    let mut members = example::members();
+    for (number, object) in [(1, "alpha"), (2, "beta")] {
+        manifest.parts.push(example::part(object));
+        members.insert(part_member(example::ID, number), b"a part".to_vec());
+    }
+    (manifest, members)
+}
+
+#[test]
+fn parts_come_with_their_modules_in_order() {
+    let (manifest, members) = three_parts();
+    let bytes = Package::write(manifest, members, &key()).unwrap();
+    let package = open(&bytes).unwrap();
+    let parts = package.parts().unwrap();
+    let seen: Vec<_> = parts.iter().map(|p| (p.name.as_str(), p.object)).collect();
+    let id = example::ID;
+    assert_eq!(
+        seen,
+        [
+            (id, "vmlinux"),
+            (&format!("{id}_p1"), "alpha"),
+            (&format!("{id}_p2"), "beta")
+        ]
+    );
+}
+
+#[test]
+fn a_package_without_one_of_its_parts_is_refused() {
+    let (manifest, members) = three_parts();
+    for number in 0..3 {
+        let mut members = members.clone();
+        members.remove(&part_member(example::ID, number));
+        let written = Package::write(manifest.clone(), members, &key());
+        assert!(matches!(written, Err(Error::MissingMember { .. })));
+    }
+}
+
+#[test]
+fn a_part_twice_or_out_of_order_is_refused() {
+    let (manifest, members) = three_parts();
+    let edits: [fn(&mut Manifest); 3] = [
+        |m| m.parts[2] = m.parts[1].clone(),
+        |m| m.parts.swap(1, 2),
+        |m| m.parts.swap(0, 1),
+    ];
+    for edit in edits {
+        let mut manifest = manifest.clone();
+        edit(&mut manifest);
+        let written = Package::write(manifest, members.clone(), &key());
+        assert!(matches!(written, Err(Error::Manifest { .. })));
+    }
+}
+
+#[test]
+fn a_foreign_module_is_refused() {
+    let (manifest, members) = three_parts();
+    for name in [
+        part_member(example::ID, 3),
+        part_member("rsp_ffffffffffff", 1),
+        "modules/rootkit.ko".to_owned(),
+    ] {
+        let mut members = members.clone();
+        members.insert(name.clone(), b"a module".to_vec());
+        let written = Package::write(manifest.clone(), members, &key());
+        assert!(
+            matches!(written, Err(Error::ForeignModule { .. })),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn more_parts_than_the_core_takes_are_refused() {
+    let mut manifest = example::manifest();
+    let mut members = example::members();
+    for number in 1..=MAX_PARTS {
+        manifest.parts.push(example::part(&format!("m{number:03}")));
+        members.insert(part_member(example::ID, number), b"a part".to_vec());
+    }
+    let written = Package::write(manifest, members, &key());
+    assert!(matches!(written, Err(Error::Manifest { .. })));
 }

@@ -99,8 +99,8 @@ impl BuildCommand {
         let outcome = outcome.await;
         self.save("report.json", &serde_json::to_vec_pretty(&report)?)?;
         self.save("steps.json", &serde_json::to_vec_pretty(&steps.all())?)?;
-        if let Some(plan) = &report.plan {
-            self.save("plan.json", &serde_json::to_vec_pretty(plan)?)?;
+        if !report.plans.is_empty() {
+            self.save("plan.json", &serde_json::to_vec_pretty(&report.plans)?)?;
         }
         match outcome {
             Ok((built, package)) => self.succeed(&built, package.as_deref(), &steps),
@@ -154,18 +154,24 @@ impl BuildCommand {
         package: Option<&[u8]>,
         steps: &Steps,
     ) -> anyhow::Result<ExitCode> {
-        let update = format!("{}.ko", built.id);
-        self.save(&update, &built.update)?;
+        for part in &built.parts {
+            self.save(&format!("{}.ko", part.name), &part.module)?;
+        }
         self.save("resplice.ko", &built.core)?;
-        let mut result = update;
+        let mut result = format!("{}.ko", built.id);
         if let Some(bytes) = package {
             result = format!("{}.rspl", built.id);
             self.save(&result, bytes)?;
         }
-        let functions: Vec<&str> = built.plan.replaced().map(|f| f.name.as_str()).collect();
+        let functions: Vec<&str> = built
+            .parts
+            .iter()
+            .flat_map(|part| part.plan.replaced())
+            .map(|function| function.name.as_str())
+            .collect();
         if self.json {
             let text = json!({
-                "status": FinishStatus::Built, "id": built.id, "object": built.object,
+                "status": FinishStatus::Built, "id": built.id, "objects": built.objects(),
                 "functions": functions, "result": self.out.join(&result), "steps": steps.all(),
             });
             println!("{text}");

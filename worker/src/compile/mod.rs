@@ -33,8 +33,8 @@ const UNIT_WALL: Duration = Duration::from_secs(10);
 pub struct Reference {
     /// The source file, relative to the source tree.
     pub unit: String,
-    /// The kernel object that the unit is linked into.
-    pub kernel_object: KernelObject,
+    /// The kernel objects that the unit is linked into; seldom more than one.
+    pub kernel_objects: Vec<KernelObject>,
     /// The object file's bytes.
     pub object: Vec<u8>,
     /// How it was compiled.
@@ -107,17 +107,17 @@ pub async fn reference(build: &Build<'_>, units: &[String]) -> Result<Vec<Refere
     Ok(replays
         .into_iter()
         .zip(objects)
-        .map(|((unit, (replay, kernel_object)), object)| Reference {
+        .map(|((unit, (replay, kernel_objects)), object)| Reference {
             unit: unit.clone(),
-            kernel_object,
+            kernel_objects,
             object,
             replay,
         })
         .collect())
 }
 
-/// How a unit is compiled, and the one kernel object that it is linked into.
-fn linked(index: &Index, unit: &str) -> Result<(Replay, KernelObject), Error> {
+/// How a unit is compiled, and the kernel objects that it is linked into.
+fn linked(index: &Index, unit: &str) -> Result<(Replay, Vec<KernelObject>), Error> {
     let mut linked = index
         .of_source(unit)
         .filter(|object| !object.links.is_empty());
@@ -126,30 +126,35 @@ fn linked(index: &Index, unit: &str) -> Result<(Replay, KernelObject), Error> {
             "not-built: {unit} is not compiled into exactly one object of this kernel"
         )));
     };
-    let [link] = object.links.as_slice() else {
-        return Err(Error::Refused(format!(
-            "several-objects: {unit} is linked into {}, whose copies can't be told apart",
-            object.links.join(" and ")
-        )));
-    };
     let replay = index
         .replay(object)
         .map_err(|error| Error::internal(format!("compile {unit}"), error))?;
-    let kernel_object = match link.strip_prefix("module ") {
-        Some(name) => KernelObject::Module(name.to_owned()),
-        None => KernelObject::Vmlinux,
-    };
-    if *replay.kernel_object() != kernel_object {
+    let mut linked: Vec<KernelObject> = object
+        .links
+        .iter()
+        .map(|link| match link.strip_prefix("module ") {
+            Some(name) => KernelObject::Module(name.to_owned()),
+            None => KernelObject::Vmlinux,
+        })
+        .collect();
+    linked.sort();
+    let mut compiled = replay.kernel_objects().to_vec();
+    compiled.sort();
+    if compiled != linked {
+        let names = |objects: &[KernelObject]| {
+            let names: Vec<&str> = objects.iter().map(KernelObject::name).collect();
+            names.join(" and ")
+        };
         return Err(Error::internal(
             format!("compile {unit}"),
             format!(
                 "it is compiled for {} but linked into {}",
-                replay.kernel_object().name(),
-                kernel_object.name()
+                names(&compiled),
+                names(&linked)
             ),
         ));
     }
-    Ok((replay, kernel_object))
+    Ok((replay, linked))
 }
 
 /// Compiles units again, each function and each variable in a section of its

@@ -40,7 +40,7 @@ pub struct Replay {
     compiler: Vec<String>,
     /// What ran after the compiler, on the same object: objtool.
     after: Vec<Vec<String>>,
-    kernel_object: KernelObject,
+    kernel_objects: Vec<KernelObject>,
 }
 
 /// A saved command that is not what this worker knows.
@@ -109,13 +109,13 @@ impl Replay {
         if after.len() > 1 || !after.iter().all(objtool) {
             return Err(error("something other than objtool follows the compiler"));
         }
-        let kernel_object =
-            kernel_object(&compiler).ok_or_else(|| error("it does not name one module"))?;
+        let kernel_objects =
+            kernel_objects(&compiler).ok_or_else(|| error("it does not name its module"))?;
         Ok(Self {
             object: object.to_owned(),
             compiler,
             after,
-            kernel_object,
+            kernel_objects,
         })
     }
 
@@ -125,10 +125,10 @@ impl Replay {
         &self.object
     }
 
-    /// The kernel object that the unit is compiled for.
+    /// The kernel objects that the unit is compiled for: vmlinux, or modules.
     #[must_use]
-    pub fn kernel_object(&self) -> &KernelObject {
-        &self.kernel_object
+    pub fn kernel_objects(&self) -> &[KernelObject] {
+        &self.kernel_objects
     }
 
     /// A shell script that compiles the unit to `output`, each function and
@@ -221,16 +221,21 @@ pub(super) fn shell_spelling(saved: &str) -> String {
 }
 
 /// Modular units are compiled with `-DMODULE` and know the module's name. One
-/// that is linked into several modules has all their names.
-fn kernel_object(compiler: &[String]) -> Option<KernelObject> {
+/// that is linked into several modules has all their names, with colons between.
+fn kernel_objects(compiler: &[String]) -> Option<Vec<KernelObject>> {
     if !compiler.iter().any(|word| word == "-DMODULE") {
-        return Some(KernelObject::Vmlinux);
+        return Some(vec![KernelObject::Vmlinux]);
     }
     let name = compiler
         .iter()
         .find_map(|word| word.strip_prefix("-DKBUILD_MODNAME=\"")?.strip_suffix('"'))?;
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
-    (!name.is_empty() && name.bytes().all(plain)).then(|| KernelObject::Module(name.to_owned()))
+    name.split(':')
+        .map(|name| {
+            let good = !name.is_empty() && name.bytes().all(plain);
+            good.then(|| KernelObject::Module(name.to_owned()))
+        })
+        .collect()
 }
 
 #[cfg(test)]
@@ -283,10 +288,18 @@ mod tests {
     fn a_unit_knows_the_object_that_it_is_part_of() {
         let replay = Replay::parse(SAVED, "net/a.o").unwrap();
         let expected = KernelObject::Module("my_mod".to_owned());
-        assert_eq!(*replay.kernel_object(), expected);
+        assert_eq!(replay.kernel_objects(), [expected]);
         let builtin = SAVED.replace("-DMODULE ", "");
         let replay = Replay::parse(&builtin, "net/a.o").unwrap();
-        assert_eq!(*replay.kernel_object(), KernelObject::Vmlinux);
+        assert_eq!(replay.kernel_objects(), [KernelObject::Vmlinux]);
+    }
+
+    #[test]
+    fn a_unit_of_several_modules_knows_them_all() {
+        let shared = SAVED.replace("my_mod", "a:b_2");
+        let replay = Replay::parse(&shared, "net/a.o").unwrap();
+        let expected = ["a", "b_2"].map(|name| KernelObject::Module(name.to_owned()));
+        assert_eq!(replay.kernel_objects(), expected);
     }
 
     #[test]
@@ -297,7 +310,7 @@ mod tests {
             "cmd_net/a.o := as -c -o net/a.o",
             "cmd_net/a.o := gcc-12 -c -o net/a.o x.c ; rm -rf net/a.o",
             "cmd_net/a.o := gcc-12 -c -o net/a.o 'x.c",
-            "cmd_net/a.o := gcc-12 -DMODULE -DKBUILD_MODNAME='\"a:b\"' -c -o net/a.o x.c",
+            "cmd_net/a.o := gcc-12 -DMODULE -DKBUILD_MODNAME='\"a::b\"' -c -o net/a.o x.c",
         ] {
             assert!(Replay::parse(text, "net/a.o").is_err(), "{text}");
         }

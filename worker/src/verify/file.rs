@@ -83,10 +83,10 @@ impl FileMatch {
 ///
 /// # Errors
 /// If the file or an object can't be read; not for a mismatch.
-pub fn against_file(
+pub fn against_file<'a>(
     target: &Target,
     object: &KernelObject,
-    references: &[Reference],
+    references: impl IntoIterator<Item = &'a Reference>,
 ) -> Result<FileMatch, Error> {
     Ok(FileMatch::from(match_report(target, object, references)?))
 }
@@ -95,10 +95,10 @@ pub fn against_file(
 ///
 /// # Errors
 /// If the file or an object can't be read; not for a mismatch.
-pub fn match_report(
+pub fn match_report<'a>(
     target: &Target,
     object: &KernelObject,
-    references: &[Reference],
+    references: impl IntoIterator<Item = &'a Reference>,
 ) -> Result<MatchReport, Error> {
     let mut builder = ImageBuilder::new(object.name());
     for reference in references {

@@ -18,8 +18,12 @@ const MODPROBE: Duration = Duration::from_secs(120);
 const MEMORY_MIB: u32 = 1024;
 /// For everything else.
 const SHORT: Duration = Duration::from_secs(30);
-/// What the core says in numbers, under `updates/ID/`.
-const NUMBERS: [&str; 4] = ["pause_ns", "work_ns", "attempts", "bytes"];
+/// What the core says in numbers of a whole update, under `updates/ID/`.
+const NUMBERS: [&str; 3] = ["pause_ns", "work_ns", "attempts"];
+/// What it says in bytes of a part.
+const BYTES: &str = "bytes";
+/// The kernel itself, as an object.
+const VMLINUX: &str = "vmlinux";
 /// Exit codes of a check.
 const FIXED: i32 = 0;
 const VULNERABLE: i32 = 1;
@@ -29,16 +33,25 @@ const VULNERABLE: i32 = 1;
 pub struct Trial {
     /// The update's id in the kernel.
     pub id: String,
-    /// The patched modules; they are loaded first, with what they depend on.
-    pub modules: Vec<String>,
     /// `resplice.ko`.
     pub core: Vec<u8>,
-    /// `<id>.ko`.
-    pub update: Vec<u8>,
+    /// The update's parts, by number.
+    pub parts: Vec<TrialPart>,
     /// The update's own check.
     pub check: Option<Check>,
     /// QEMU's CPU model.
     pub cpu: String,
+}
+
+/// One part of what is to be tried.
+#[derive(Debug, Clone)]
+pub struct TrialPart {
+    /// The module's name.
+    pub name: String,
+    /// `vmlinux`, or the module that it patches.
+    pub object: String,
+    /// `<name>.ko`.
+    pub module: Vec<u8>,
 }
 
 impl Trial {
@@ -48,19 +61,26 @@ impl Trial {
     /// If a member is missing.
     pub fn of_package(package: &Package, cpu: &str) -> Result<Self, Error> {
         let missing = |error| Error::internal("read the package", error);
-        let manifest = package.manifest();
-        let modules = match manifest.object.as_str() {
-            "vmlinux" => Vec::new(),
-            module => vec![module.to_owned()],
-        };
+        let parts = package.parts().map_err(missing)?;
+        let parts = parts.into_iter().map(|part| TrialPart {
+            name: part.name,
+            object: part.object.to_owned(),
+            module: part.bytes.to_vec(),
+        });
         Ok(Self {
-            id: manifest.id.clone(),
-            modules,
+            id: package.manifest().id.clone(),
             core: package.core_module().map_err(missing)?.to_vec(),
-            update: package.update_module().map_err(missing)?.to_vec(),
+            parts: parts.collect(),
             check: None,
             cpu: cpu.to_owned(),
         })
+    }
+
+    /// The modules that are patched; they are loaded first, with what they
+    /// depend on.
+    fn patched_modules(&self) -> Vec<String> {
+        let objects = self.parts.iter().map(|part| part.object.clone());
+        objects.filter(|object| object != VMLINUX).collect()
     }
 }
 
@@ -79,9 +99,9 @@ pub struct GuestReport {
     pub log_clean: bool,
     /// Lines `name unit old_addr size -> new_addr size`.
     pub functions: Vec<String>,
-    /// The core's report on the load.
+    /// The core's reports on the loads.
     pub report: String,
-    /// `pause_ns`, `work_ns`, `attempts`, `bytes`.
+    /// `pause_ns`, `work_ns`, `attempts`; `bytes` of all parts together.
     pub numbers: BTreeMap<String, u64>,
     /// Exit codes of the check: before, with the update, after undo.
     pub checks: Vec<i32>,
@@ -106,7 +126,7 @@ pub fn in_guest(
         .memory_mib(MEMORY_MIB)
         .cpu(&trial.cpu);
     // Not in the machine from the start: so all updates share one snapshot.
-    let modules = match trial.modules.as_slice() {
+    let modules = match trial.patched_modules().as_slice() {
         [] => Vec::new(),
         names => machine.module_files(names).map_err(rig)?,
     };
@@ -142,8 +162,12 @@ impl Guest<'_> {
             &format!("echo 0 > /sys/kernel/resplice/updates/{id}/enabled"),
             LOAD,
         )?;
+        self.all_are("undone", "after undo")?;
         self.check(VULNERABLE, "after undo", report)?;
-        self.must(&format!("rmmod {id} && rmmod resplice"), SHORT)?;
+        for part in self.trial.parts.iter().rev() {
+            self.must(&format!("rmmod {}", part.name), SHORT)?;
+        }
+        self.must("rmmod resplice", SHORT)?;
         report.undone = true;
         let problems = self.vm.kernel_problems();
         if let Some(first) = problems.first() {
@@ -162,11 +186,12 @@ impl Guest<'_> {
     /// What a driver without its hardware says as it is loaded is not the
     /// update's fault: the log is judged from here on.
     fn load_modules(&self) -> Result<(), Error> {
-        if self.trial.modules.is_empty() {
+        let modules = self.trial.patched_modules();
+        if modules.is_empty() {
             return Ok(());
         }
         self.must("depmod", MODPROBE)?;
-        for module in &self.trial.modules {
+        for module in &modules {
             let script = format!("modprobe {}", quote(module));
             let output = self.vm.run(&script, MODPROBE).map_err(rig)?;
             if !output.success() {
@@ -186,14 +211,14 @@ impl Guest<'_> {
     }
 
     fn push(&self, mut files: Vec<GuestFile>) -> Result<(), Error> {
-        files.extend([
-            GuestFile::new("/job/resplice.ko", 0o644, self.trial.core.clone()),
-            GuestFile::new(
-                format!("/job/{}.ko", self.trial.id),
-                0o644,
-                self.trial.update.clone(),
-            ),
-        ]);
+        files.push(GuestFile::new(
+            "/job/resplice.ko",
+            0o644,
+            self.trial.core.clone(),
+        ));
+        files.extend(self.trial.parts.iter().map(|part| {
+            GuestFile::new(format!("/job/{}.ko", part.name), 0o644, part.module.clone())
+        }));
         files.extend(
             self.trial
                 .check
@@ -203,41 +228,60 @@ impl Guest<'_> {
         self.vm.push(&files).map_err(rig)
     }
 
+    /// Loads all parts; with the last one, all of them go in.
     fn apply(&self, report: &mut GuestReport) -> Result<(), Error> {
-        let id = &self.trial.id;
-        let output = self
-            .vm
-            .run(&format!("insmod /job/{id}.ko"), LOAD)
-            .map_err(rig)?;
-        report.report = self.read("/sys/kernel/resplice/report")?;
-        self.log.line(report.report.trim_end());
-        if !output.success() {
-            self.show(&output);
-            let first = report.report.lines().next().unwrap_or("there is no report");
-            return Err(Error::Verification(format!(
-                "the stock kernel does not take the update: {first}"
-            )));
+        for part in &self.trial.parts {
+            let load = format!("insmod /job/{}.ko", part.name);
+            let output = self.vm.run(&load, LOAD).map_err(rig)?;
+            let said = self.read("/sys/kernel/resplice/report")?;
+            self.log.line(said.trim_end());
+            if !output.success() {
+                self.show(&output);
+                let first = said.lines().next().unwrap_or("there is no report");
+                return Err(Error::Verification(format!(
+                    "the stock kernel does not take the part for {}: {first}",
+                    part.object
+                )));
+            }
+            report.report.push_str(&said);
+            report.report.push('\n');
         }
-        let file = |name: &str| format!("/sys/kernel/resplice/updates/{id}/{name}");
-        let state = self.read(&file("state"))?;
-        if state != "applied" {
-            return Err(Error::Verification(format!(
-                "the update is {state} after loading, not applied"
-            )));
+        self.all_are("applied", "after loading")?;
+        let mut bytes = 0;
+        for part in &self.trial.parts {
+            let functions = self.read(&file(&part.name, "functions"))?;
+            for function in functions.lines() {
+                self.log.line(&format!("replaced {function}"));
+                report.functions.push(function.to_owned());
+            }
+            bytes += self.number(&part.name, BYTES)?;
         }
-        report.functions = self
-            .read(&file("functions"))?
-            .lines()
-            .map(str::to_owned)
-            .collect();
+        report.numbers.insert(BYTES.to_owned(), bytes);
         for name in NUMBERS {
-            let value = self.read(&file(name))?.parse().unwrap_or_default();
+            let value = self.number(&self.trial.id, name)?;
             report.numbers.insert(name.to_owned(), value);
         }
-        for function in &report.functions {
-            self.log.line(&format!("replaced {function}"));
+        Ok(())
+    }
+
+    fn all_are(&self, expected: &str, when: &str) -> Result<(), Error> {
+        for part in &self.trial.parts {
+            let state = self.read(&file(&part.name, "state"))?;
+            if state != expected {
+                return Err(Error::Verification(format!(
+                    "the part for {} is {state} {when}, not {expected}",
+                    part.object
+                )));
+            }
         }
         Ok(())
+    }
+
+    fn number(&self, part: &str, name: &str) -> Result<u64, Error> {
+        let path = file(part, name);
+        let text = self.read(&path)?;
+        text.parse()
+            .map_err(|_| Error::Verification(format!("{path} holds no number, but {text:?}")))
     }
 
     fn check(&self, expected: i32, when: &str, report: &mut GuestReport) -> Result<(), Error> {
@@ -289,6 +333,11 @@ impl Guest<'_> {
             self.log.line(&text);
         }
     }
+}
+
+/// What the core says of a part.
+fn file(part: &str, name: &str) -> String {
+    format!("/sys/kernel/resplice/updates/{part}/{name}")
 }
 
 /// What the virtual machine says: a guest that dies is the update's fault, a

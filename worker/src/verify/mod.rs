@@ -7,4 +7,4 @@ mod guest;
 
 pub use check::{Check, CheckError};
 pub use file::{FileMatch, against_file, match_report};
-pub use guest::{GuestReport, Trial, in_guest};
+pub use guest::{GuestReport, Trial, TrialPart, in_guest};

@@ -10,18 +10,19 @@
 mod assemble;
 mod collect;
 mod elf;
+mod parts;
 mod route;
 mod tables;
 mod update;
 mod verify;
 
-use crate::declare::DeclarationKind;
-use crate::diff::UnitDiff;
 use crate::elf::Object;
 use crate::error::DiffError;
 use crate::image::ImageBuilder;
-use crate::plan::{Outcome, Plan};
+use crate::plan::Plan;
 use crate::symvers::Symvers;
+
+pub use parts::{ObjectInput, write_parts};
 
 /// A unit's three objects.
 #[derive(Clone, Copy, Debug)]
@@ -45,49 +46,22 @@ pub struct Delta {
     pub plan: Plan,
 }
 
-/// Differences all units of one kernel object and writes their delta.
-///
-/// `id` names the update in the kernel: 1 to 63 of `a-z0-9_`. `object` is
-/// `vmlinux` or a module's name. What can't be carried over is in the plan's
-/// refusals; an error means that an object can't be understood.
+/// Differences all units of one kernel object and writes their delta: an update
+/// of one part. See [`write_parts`].
 pub fn write_delta(
     id: &str,
     object: &str,
     units: &[UnitInput<'_>],
     symvers: &Symvers,
 ) -> Result<Delta, DiffError> {
-    update::check_id(id)?;
-    let diffs: Result<Vec<UnitDiff>, DiffError> = units
-        .iter()
-        .map(|u| UnitDiff::new(u.name, u.reference, u.pre, u.post))
-        .collect();
-    let mut set = collect::Set::new(object, diffs?, symvers);
-    set.collect();
-    let mut plan = set.plan();
-    // Layouts are compared elsewhere.
-    plan.refuse_unneeded(&[
-        DeclarationKind::DataKeep,
-        DeclarationKind::DataSet,
-        DeclarationKind::InitDone,
-    ]);
-    if plan.outcome() != Outcome::Replace {
-        return Ok(Delta { bytes: None, plan });
-    }
-    let mut builder = ImageBuilder::new(object);
-    let mut ids = Vec::new();
-    for diff in &set.units {
-        let added = builder.add_unit(&diff.plan.name, &diff.reference.object);
-        ids.push(added.map_err(|e| image_error(object, &e))?);
-    }
-    let mut image = update::ImageSymbols::new(builder, ids);
-    let draft = assemble::assemble(&set, &mut image)?;
-    let names = image.names();
-    let bytes = update::finish(id, 0, draft.clone(), image, object)?;
-    verify::verify(&set, &draft, &names, &bytes)?;
-    Ok(Delta {
-        bytes: Some(bytes),
-        plan,
-    })
+    let objects = [ObjectInput {
+        object,
+        units: units.to_vec(),
+    }];
+    let mut deltas = write_parts(id, &objects, symvers)?;
+    deltas
+        .pop()
+        .ok_or_else(|| DiffError::SelfCheck("one object gives one delta".to_owned()))
 }
 
 /// Writes a delta without code: the core matches the units against the running
@@ -113,6 +87,7 @@ pub fn write_match_only(
     update::finish(
         id,
         update::MATCH_ONLY,
+        update::Part::ONLY,
         assemble::Draft::default(),
         image,
         object,

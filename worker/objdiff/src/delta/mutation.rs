@@ -348,7 +348,7 @@ fn every_planted_error_is_caught() {
         let (mut symbols, _) = image();
         // The externals are added while links are written.
         assemble::assemble(&set, &mut symbols).unwrap();
-        update::finish(ID, 0, draft, symbols, OBJECT)
+        update::finish(ID, 0, update::Part::ONLY, draft, symbols, OBJECT)
     };
     let units: Vec<linked::Unit<'_>> = inputs
         .iter()

@@ -26,6 +26,20 @@ pub(super) const MATCH_SECTION: &str = ".init.resplice.match";
 pub(super) const LATE_SECTION: &str = ".init.resplice.late";
 pub(super) const REPLACE_SECTION: &str = ".init.resplice.replace";
 
+/// Which part of an update a delta is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Part {
+    /// From 0.
+    pub number: u32,
+    /// How many there are.
+    pub of: u32,
+}
+
+impl Part {
+    /// An update of one part.
+    pub const ONLY: Self = Self { number: 0, of: 1 };
+}
+
 /// The match image while late relocations collect their symbols.
 pub(super) struct ImageSymbols {
     builder: ImageBuilder,
@@ -84,7 +98,7 @@ pub(super) fn check_id(id: &str) -> Result<(), DiffError> {
     Ok(())
 }
 
-fn limit(what: &'static str, count: usize, limit: u64) -> Result<u32, DiffError> {
+pub(super) fn limit(what: &'static str, count: usize, limit: u64) -> Result<u32, DiffError> {
     let count = count as u64;
     u32::try_from(count)
         .ok()
@@ -96,6 +110,7 @@ fn limit(what: &'static str, count: usize, limit: u64) -> Result<u32, DiffError>
 pub(super) fn finish(
     id: &str,
     flags: u32,
+    part: Part,
     mut draft: Draft,
     image: ImageSymbols,
     object: &str,
@@ -130,9 +145,10 @@ pub(super) fn finish(
     bytes.extend_from_slice(&[0; 16]);
     bytes.extend_from_slice(&nr_late.to_le_bytes());
     bytes.extend_from_slice(&nr_replace.to_le_bytes());
-    // No data exchanges, no hooks; part 0 of 1.
-    bytes.extend_from_slice(&[0; 28]);
-    bytes.extend_from_slice(&1_u32.to_le_bytes());
+    // No data exchanges, no hooks.
+    bytes.extend_from_slice(&[0; 24]);
+    bytes.extend_from_slice(&part.number.to_le_bytes());
+    bytes.extend_from_slice(&part.of.to_le_bytes());
     let mut update = OutSection::new(UPDATE_SECTION, SHF_ALLOC, 8, bytes);
     for (field, section) in [(0, first), (16, first + 1), (24, first + 2)] {
         update.relocs.push(pointer(pointers + field, section, 0));
