@@ -1,6 +1,9 @@
 //! What the agent does by itself with what the server plans.
 
-use crate::journal::{By, Record, State};
+use crate::{
+    agent::ABSENT,
+    journal::{By, Record, State},
+};
 use jiff::{SignedDuration, Timestamp};
 
 /// First and longest wait before a failed or busy update is tried again.
@@ -21,8 +24,10 @@ pub enum Decision {
 pub struct Situation<'a> {
     /// What the journal says.
     pub record: Option<&'a Record>,
-    /// Whether the kernel says that it is in effect.
+    /// Whether the kernel says that it is in effect, in part at least.
     pub live: bool,
+    /// Whether a module that it patches has come since and is not patched yet.
+    pub has_more_to_patch: bool,
     /// sha256 of the planned package.
     pub package: &'a str,
     /// This boot.
@@ -36,12 +41,15 @@ pub struct Situation<'a> {
 /// again after a wait that doubles each time, up to an hour.
 #[must_use]
 pub fn decide(situation: Situation<'_>) -> Decision {
-    if situation.live {
-        return Decision::Leave("in effect");
-    }
     let Some(record) = situation.record else {
-        return Decision::Apply;
+        return match situation.live {
+            true => Decision::Leave("in effect"),
+            false => Decision::Apply,
+        };
     };
+    if situation.live {
+        return join(situation, record);
+    }
     let last = &record.last;
     let same_boot = last.boot == situation.boot;
     let same_package = last
@@ -52,6 +60,12 @@ pub fn decide(situation: Situation<'_>) -> Decision {
         State::Quarantined => Decision::Leave("the host went down while it was being applied"),
         State::Undone if last.by == By::Operator => Decision::Leave("undone by the operator"),
         State::Applied if same_boot => Decision::Leave("removed by hand since it was applied"),
+        State::Refused if last.code.as_deref() == Some(ABSENT) && same_boot && same_package => {
+            match situation.has_more_to_patch {
+                true => Decision::Apply,
+                false => Decision::Leave("waiting for its module to be loaded"),
+            }
+        }
         State::Refused if same_boot && same_package => Decision::Leave("refused"),
         State::Failed | State::Busy if same_boot && same_package => {
             if situation.now.duration_since(last.time) < wait(record.setbacks) {
@@ -61,6 +75,21 @@ pub fn decide(situation: Situation<'_>) -> Decision {
             }
         }
         _ => Decision::Apply,
+    }
+}
+
+/// What to do with an update that is in effect: a part whose module has come
+/// since may join it.
+fn join(situation: Situation<'_>, record: &Record) -> Decision {
+    if !situation.has_more_to_patch {
+        return Decision::Leave("in effect");
+    }
+    let last = &record.last;
+    match last.code.as_deref().filter(|_| last.boot == situation.boot) {
+        None => Decision::Apply,
+        Some("busy") if situation.now.duration_since(last.time) >= RETRY => Decision::Apply,
+        Some("busy") => Decision::Leave("in effect; waiting before a part is tried again"),
+        Some(_) => Decision::Leave("in effect, but a part could not join it"),
     }
 }
 
@@ -82,6 +111,7 @@ mod tests {
         Record {
             last,
             package: None,
+            applied_package: None,
             info: None,
             setbacks: 1,
         }
@@ -91,6 +121,7 @@ mod tests {
         decide(Situation {
             record: Some(record),
             live: false,
+            has_more_to_patch: false,
             package,
             boot,
             now: record.last.time + SignedDuration::from_secs(seconds),
@@ -128,6 +159,49 @@ mod tests {
         ));
         assert_eq!(decide_at(&record, "b1", "p2", 0), Decision::Apply);
         assert_eq!(decide_at(&record, "b2", "p1", 0), Decision::Apply);
+    }
+
+    #[test]
+    fn a_part_joins_when_its_module_has_come_and_a_refused_one_is_not_tried_again() {
+        let mut record = record(State::Applied, By::Server);
+        let decide_with = |record: &Record, more: bool, seconds: i64| {
+            decide(Situation {
+                record: Some(record),
+                live: true,
+                has_more_to_patch: more,
+                package: "p1",
+                boot: "b1",
+                now: record.last.time + SignedDuration::from_secs(seconds),
+            })
+        };
+        assert!(matches!(decide_with(&record, false, 0), Decision::Leave(_)));
+        assert_eq!(decide_with(&record, true, 0), Decision::Apply);
+        record.last.code = Some("mismatch".to_owned());
+        assert!(matches!(
+            decide_with(&record, true, 9999),
+            Decision::Leave(_)
+        ));
+        record.last.code = Some("busy".to_owned());
+        assert!(matches!(decide_with(&record, true, 29), Decision::Leave(_)));
+        assert_eq!(decide_with(&record, true, 30), Decision::Apply);
+    }
+
+    #[test]
+    fn an_update_for_a_module_that_is_not_loaded_waits_for_it() {
+        let mut record = record(State::Refused, By::Server);
+        record.last.code = Some(ABSENT.to_owned());
+        let decide_with = |more| {
+            decide(Situation {
+                record: Some(&record),
+                live: false,
+                has_more_to_patch: more,
+                package: "p1",
+                boot: "b1",
+                now: record.last.time,
+            })
+        };
+        assert!(matches!(decide_with(false), Decision::Leave(_)));
+        assert_eq!(decide_with(true), Decision::Apply);
     }
 
     #[test]

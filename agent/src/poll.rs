@@ -3,6 +3,7 @@
 use crate::{
     agent::{Agent, Expected, Outcome, timed},
     journal::{By, Record, State},
+    kernel::LiveUpdate,
     policy::{Decision, Situation, decide},
     server::Server,
     text,
@@ -88,9 +89,18 @@ pub fn decision(
         return Ok(Decision::Leave("for another kernel"));
     }
     let record = records.get(&planned.update_id.to_string());
+    let info = record.and_then(|record| record.info.as_ref());
+    let live = match info {
+        Some(info) => agent.kernel.update(&info.id)?,
+        None => None,
+    };
     Ok(decide(Situation {
         record,
-        live: is_live(agent, record)?,
+        live: live.as_ref().is_some_and(LiveUpdate::is_applied),
+        has_more_to_patch: match info {
+            Some(info) => agent.has_more_to_patch(info, live.as_ref())?,
+            None => false,
+        },
         package: &planned.package_sha256,
         boot: agent.journal.boot(),
         now: Timestamp::now(),

@@ -10,7 +10,7 @@ use crate::{
     kernel::Kernel,
     state::{Enrolment, StateDir},
 };
-use resplice_package::{Manifest, Package, SecretKey, example, update_module_name};
+use resplice_package::{Manifest, Package, SecretKey, example, part_member, part_name};
 use std::{
     fs,
     os::unix::fs::PermissionsExt,
@@ -18,30 +18,55 @@ use std::{
     time::Duration,
 };
 
+/// A module's text is what becomes of it, its number, how many parts there are,
+/// and what it is for: `good 1 2 alpha`.
 const INSMOD: &str = r#"#!/bin/sh
 name=$(basename "$1" .ko)
+check=$2
 stat -c '%a' "$1" "$(dirname "$1")" >> DIR/modes
-echo "insmod $name $2" >> DIR/calls
+echo "insmod $name $check" >> DIR/calls
 if [ "$name" = resplice ]; then mkdir -p DIR/sys/updates; echo 2 > DIR/sys/abi; exit 0; fi
-complain() { printf 'update: %s\n%s\n' "$name" "$1" > DIR/sys/report; echo "insmod: no" >&2; exit 1; }
-case "$(cat "$1")" in
+complain() { rm -rf DIR/sys/updates/"$name"; printf 'update: %s\n%s\n' "$name" "$1" > DIR/sys/report; echo "insmod: no" >&2; exit 1; }
+read -r what part parts object < "$1"
+case "$what" in
   mismatch) complain 'function: u .text f mismatch +0x3 expected 90 found cc (text)
 mismatch: 1 function does not match' ;;
   silent) rm -f DIR/sys/report; echo "insmod: Key was rejected by service" >&2; exit 1 ;;
 esac
-if [ -s DIR/busy ]; then
-  tail -n +2 DIR/busy > DIR/busy.new; mv DIR/busy.new DIR/busy
-  complain 'busy: cat[7] is in f+0x12'
-fi
+id=${name%_p*}
 mkdir -p DIR/sys/updates/"$name"
 cd DIR/sys/updates/"$name"
-if [ -n "$2" ]; then echo loaded > state; else echo applied > state; echo 1 > enabled; fi
+echo "$id" > id; echo "${part:-0}" > part; echo "${parts:-1}" > parts; echo "${object:-vmlinux}" > object
+echo loaded > state; echo 0 > enabled
 echo 41200 > pause_ns
+if [ -z "$check" ] && [ "$(ls -d ../"$id" ../"$id"_p* 2>/dev/null | wc -l)" = "${parts:-1}" ]; then
+  echo 1 > enabled
+  DIR/react DIR/sys/updates/"$name"/enabled || complain 'busy: cat[7] is in f+0x12'
+fi
+"#;
+
+/// What the core does when `enabled` is written to: all parts or none.
+const REACT: &str = r#"#!/bin/sh
+value=$(cat "$1")
+id=$(cat "$(dirname "$1")"/id)
+echo "enabled $value" >> DIR/calls
+if [ -s DIR/busy ]; then
+  tail -n +2 DIR/busy > DIR/busy.new; mv DIR/busy.new DIR/busy
+  printf 'update: %s\nbusy: cat[7] is in f+0x12\n' "$id" > DIR/sys/report
+  exit 1
+fi
+for part in DIR/sys/updates/"$id" DIR/sys/updates/"$id"_p*; do
+  [ -d "$part" ] || continue
+  if [ "$value" = 1 ]; then echo applied > "$part"/state; else echo undone > "$part"/state; fi
+  echo "$value" > "$part"/enabled
+done
 "#;
 
 const RMMOD: &str = r#"#!/bin/sh
 echo "rmmod $1" >> DIR/calls
-if [ "$1" = resplice ]; then rm -r DIR/sys; mkdir DIR/sys; else rm -r DIR/sys/updates/"$1"; fi
+if [ "$1" = resplice ]; then rm -r DIR/sys; mkdir DIR/sys; exit; fi
+if [ "$(cat DIR/sys/updates/"$1"/state)" = applied ]; then echo "rmmod: in use" >&2; exit 1; fi
+rm -r DIR/sys/updates/"$1"
 "#;
 
 struct Rig {
@@ -55,7 +80,8 @@ impl Rig {
         let state = StateDir::new(&dir.path().join("state"));
         state.create().unwrap();
         fs::create_dir(dir.path().join("sys")).unwrap();
-        for (name, text) in [("insmod", INSMOD), ("rmmod", RMMOD)] {
+        fs::create_dir(dir.path().join("modules")).unwrap();
+        for (name, text) in [("insmod", INSMOD), ("rmmod", RMMOD), ("react", REACT)] {
             let path = dir.path().join(name);
             fs::write(&path, text.replace("DIR", &dir.path().to_string_lossy())).unwrap();
             fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).unwrap();
@@ -80,9 +106,8 @@ impl Rig {
             },
             journal: Journal::open(&self.state.journal(), boot).unwrap(),
             kernel: Kernel::fake(
-                self.path("sys"),
-                self.path("insmod"),
-                self.path("rmmod"),
+                ["sys", "modules"].map(|name| self.path(name)),
+                ["insmod", "rmmod", "react"].map(|name| self.path(name)),
                 self.state.load(),
             ),
             host: Host {
@@ -105,8 +130,25 @@ impl Rig {
     }
 
     fn is_live(&self) -> bool {
-        let state = self.path("sys/updates").join(example::ID).join("state");
+        self.is_part_live(0)
+    }
+
+    fn is_part_live(&self, number: usize) -> bool {
+        let name = part_name(example::ID, number);
+        let state = self.path("sys/updates").join(name).join("state");
         fs::read_to_string(state).is_ok_and(|state| state == "applied\n")
+    }
+
+    /// A module that updates patch comes.
+    fn modprobe(&self, name: &str) {
+        let dir = self.path("modules").join(name);
+        fs::create_dir_all(&dir).unwrap();
+        fs::write(dir.join("initstate"), "live\n").unwrap();
+    }
+
+    /// Nothing of the update is loaded.
+    fn is_empty(&self) -> bool {
+        fs::read_dir(self.path("sys/updates")).is_ok_and(|mut dir| dir.next().is_none())
     }
 }
 
@@ -118,12 +160,27 @@ fn package_bytes(module: &str, edit: impl FnOnce(&mut Manifest)) -> Vec<u8> {
     let mut manifest = example::manifest();
     edit(&mut manifest);
     let mut members = example::members();
-    members.insert(update_module_name(&manifest.id), module.into());
+    members.insert(part_member(&manifest.id, 0), module.into());
     Package::write(manifest, members, &worker()).unwrap()
 }
 
 fn package(module: &str) -> Package {
     Package::open(&package_bytes(module, |_| ()), &[worker().public()]).unwrap()
+}
+
+/// An update of vmlinux and the modules alpha and beta.
+fn mixed(words: [&str; 3]) -> Package {
+    let mut manifest = example::manifest();
+    let mut members = example::members();
+    for (number, object) in ["vmlinux", "alpha", "beta"].into_iter().enumerate() {
+        if number > 0 {
+            manifest.parts.push(example::part(object));
+        }
+        let text = format!("{} {number} 3 {object}\n", words[number]);
+        members.insert(part_member(example::ID, number), text.into_bytes());
+    }
+    let bytes = Package::write(manifest, members, &worker()).unwrap();
+    Package::open(&bytes, &[worker().public()]).unwrap()
 }
 
 fn states(path: &Path) -> Vec<State> {
@@ -159,6 +216,8 @@ fn an_update_is_applied_and_undone_and_nothing_is_left_behind() {
         [
             "insmod resplice",
             &format!("insmod {}", example::ID),
+            "enabled 1",
+            "enabled 0",
             &format!("rmmod {}", example::ID)
         ]
     );
@@ -186,7 +245,8 @@ fn packages_built_without_a_server_do_not_get_mixed_up() {
             ..example::manifest()
         };
         let mut members = example::members();
-        members.insert(update_module_name(id), b"good".to_vec());
+        members.remove(&part_member(example::ID, 0));
+        members.insert(part_member(id, 0), b"good".to_vec());
         let bytes = Package::write(manifest, members, &worker());
         let trusted = [worker().public()];
         let package = bytes.and_then(|bytes| Package::open(&bytes, &trusted));
@@ -398,6 +458,7 @@ fn killed_at_any_step_the_agent_learns_what_happened() {
             let dir = rig.path("sys/updates").join(id);
             fs::create_dir_all(&dir).unwrap();
             fs::write(dir.join("state"), format!("{state}\n")).unwrap();
+            fs::write(dir.join("id"), format!("{id}\n")).unwrap();
         }
         let mut agent = rig.agent();
         agent.reconcile().unwrap();
@@ -466,4 +527,174 @@ fn a_damaged_cache_is_not_used() {
     fs::write(rig.state.package(&sha256), b"2").unwrap();
     assert!(agent.cached_package(&sha256).unwrap().is_none());
     assert!(agent.cached_package("../../etc/passwd").is_err());
+}
+
+#[test]
+fn all_parts_go_in_and_out_together() {
+    let rig = Rig::new();
+    rig.modprobe("alpha");
+    rig.modprobe("beta");
+    let mut agent = rig.agent();
+    let outcome = agent
+        .apply(&mixed(["good"; 3]), By::Operator, Vec::new())
+        .unwrap();
+    assert_eq!((outcome.state, outcome.detail), (State::Applied, None));
+    assert_eq!(outcome.functions, 3);
+    let live = agent.kernel.update(example::ID).unwrap().unwrap();
+    let objects: Vec<&str> = live.parts.iter().map(|p| p.object.as_str()).collect();
+    assert_eq!(objects, ["vmlinux", "alpha", "beta"]);
+    assert!(live.parts.iter().all(|part| part.is_applied()));
+
+    let outcome = agent.undo(example::ID, By::Operator).unwrap();
+    assert_eq!(outcome.state, State::Undone);
+    assert!(rig.is_empty());
+    let id = example::ID;
+    let expected = [
+        "insmod resplice".to_owned(),
+        format!("insmod {id}"),
+        format!("insmod {id}_p1"),
+        format!("insmod {id}_p2"),
+        "enabled 1".to_owned(),
+        "enabled 0".to_owned(),
+        format!("rmmod {id}_p2"),
+        format!("rmmod {id}_p1"),
+        format!("rmmod {id}"),
+    ];
+    assert_eq!(rig.calls(), expected);
+}
+
+#[test]
+fn a_part_that_is_refused_takes_the_others_out_again() {
+    for refused in 0..3 {
+        let rig = Rig::new();
+        rig.modprobe("alpha");
+        rig.modprobe("beta");
+        let mut words = ["good"; 3];
+        words[refused] = "mismatch";
+        let outcome = rig
+            .agent()
+            .apply(&mixed(words), By::Server, Vec::new())
+            .unwrap();
+        assert_eq!(
+            (outcome.state, outcome.code.as_deref()),
+            (State::Refused, Some("mismatch"))
+        );
+        assert!(rig.is_empty(), "part {refused}");
+        assert!(!rig.calls().contains(&"enabled 1".to_owned()));
+    }
+}
+
+#[test]
+fn a_part_waits_for_its_module_and_joins_the_others_then() {
+    let rig = Rig::new();
+    rig.modprobe("alpha");
+    let mut agent = rig.agent();
+    let package = mixed(["good"; 3]);
+    let info = crate::agent::info(&package);
+    let outcome = agent.apply(&package, By::Server, Vec::new()).unwrap();
+    assert_eq!((outcome.state, outcome.code), (State::Applied, None));
+    assert!(outcome.detail.unwrap().contains("not in effect in beta"));
+    assert!(rig.is_part_live(0) && rig.is_part_live(1) && !rig.is_part_live(2));
+    let live = agent.kernel.update(example::ID).unwrap();
+    assert!(!agent.has_more_to_patch(&info, live.as_ref()).unwrap());
+
+    rig.modprobe("beta");
+    assert!(agent.has_more_to_patch(&info, live.as_ref()).unwrap());
+    let calls = rig.calls().len();
+    let outcome = agent.apply(&package, By::Server, Vec::new()).unwrap();
+    assert_eq!((outcome.state, outcome.detail), (State::Applied, None));
+    assert!(rig.is_part_live(2));
+    let id = example::ID;
+    assert_eq!(
+        rig.calls()[calls..],
+        [format!("insmod {id}_p2"), "enabled 1".to_owned()]
+    );
+}
+
+#[test]
+fn a_late_part_that_is_refused_leaves_the_others_in_effect() {
+    let rig = Rig::new();
+    let mut agent = rig.agent();
+    let package = mixed(["good", "good", "mismatch"]);
+    agent.apply(&package, By::Server, Vec::new()).unwrap();
+    rig.modprobe("beta");
+    let outcome = agent.apply(&package, By::Server, Vec::new()).unwrap();
+    assert_eq!(
+        (outcome.state, outcome.code.as_deref()),
+        (State::Applied, Some("mismatch"))
+    );
+    assert!(outcome.detail.unwrap().contains("expected 90 found cc"));
+    assert!(rig.is_part_live(0) && !rig.is_part_live(2));
+}
+
+#[test]
+fn a_part_of_another_package_does_not_join() {
+    let rig = Rig::new();
+    let mut agent = rig.agent();
+    agent
+        .apply(&mixed(["good"; 3]), By::Server, Vec::new())
+        .unwrap();
+    rig.modprobe("beta");
+    let calls = rig.calls().len();
+    let outcome = agent
+        .apply(&mixed(["good", "other", "good"]), By::Server, Vec::new())
+        .unwrap();
+    assert_eq!(
+        (outcome.state, outcome.code.as_deref()),
+        (State::Applied, Some("package"))
+    );
+    assert_eq!(rig.calls().len(), calls);
+}
+
+#[test]
+fn an_update_of_modules_that_are_not_loaded_changes_nothing() {
+    let rig = Rig::new();
+    let mut agent = rig.agent();
+    let bytes = package_bytes("good 0 1 alpha", |m| m.parts[0].object = "alpha".to_owned());
+    let package = Package::open(&bytes, &[worker().public()]).unwrap();
+    let outcome = agent.apply(&package, By::Server, Vec::new()).unwrap();
+    assert_eq!(
+        (outcome.state, outcome.code.as_deref()),
+        (State::Refused, Some("absent"))
+    );
+    assert!(rig.calls().is_empty());
+    rig.modprobe("alpha");
+    let outcome = agent.apply(&package, By::Server, Vec::new()).unwrap();
+    assert_eq!((outcome.state, outcome.code), (State::Applied, None));
+}
+
+#[test]
+fn parts_left_waiting_by_a_dead_agent_are_unloaded() {
+    let rig = Rig::new();
+    rig.modprobe("alpha");
+    let package = mixed(["good"; 3]);
+    let mut agent = rig.agent();
+    let mut entry = Entry::new(&example::manifest().update_id, State::Applying, By::Server);
+    entry.info = Some(crate::agent::info(&package));
+    agent.journal.append(entry).unwrap();
+    agent.kernel.ensure_core(b"core").unwrap();
+    for part in &package.parts().unwrap()[..2] {
+        agent.kernel.insmod(&part.name, part.bytes, &[]).unwrap();
+    }
+    let mut agent = rig.agent();
+    agent.reconcile().unwrap();
+    assert!(rig.is_empty());
+    let record = &agent.journal.records()[&example::manifest().update_id];
+    assert_eq!(record.last.state, State::Failed);
+}
+
+#[test]
+fn a_check_looks_at_each_part_and_names_those_that_wait() {
+    let rig = Rig::new();
+    rig.modprobe("alpha");
+    let agent = rig.agent();
+    let result = agent.check(&mixed(["good"; 3])).unwrap();
+    assert!(result.applies);
+    assert!(result.detail.unwrap().contains("beta"));
+    let result = agent.check(&mixed(["good", "mismatch", "good"])).unwrap();
+    assert_eq!(
+        (result.applies, result.code.as_deref()),
+        (false, Some("mismatch"))
+    );
+    assert!(agent.journal.entries().is_empty());
 }

@@ -49,14 +49,14 @@ impl Guest {
         Ok(guest)
     }
 
-    /// Brings an update's module into the guest, without loading it.
+    /// Brings an update's modules into the guest, without loading them.
     pub fn bring(&self, package: &Package) -> Result<()> {
-        let id = &package.manifest().id;
-        Ok(self.vm.push(&[GuestFile::new(
-            format!("/root/{id}.ko"),
-            0o600,
-            package.update_module()?,
-        )])?)
+        let parts = package.parts()?;
+        let files: Vec<GuestFile> = parts
+            .iter()
+            .map(|part| GuestFile::new(format!("/root/{}.ko", part.name), 0o600, part.bytes))
+            .collect();
+        Ok(self.vm.push(&files)?)
     }
 
     /// Brings the demo's reproducer of CVE-2026-72400.
@@ -79,11 +79,16 @@ impl Guest {
         Ok(self.vm.run_ok(script, LIMIT)?.text())
     }
 
-    /// Loads an update that was brought; its report comes back in any case.
+    /// Loads the parts of an update that was brought, up to the first that is
+    /// refused; the last report comes back in any case.
     pub fn load(&self, package: &Package) -> Result<(bool, String)> {
-        let loaded = self
-            .run(&format!("insmod /root/{}.ko", package.manifest().id))?
-            .success();
+        let mut loaded = true;
+        for part in package.parts()? {
+            loaded = loaded
+                && self
+                    .run(&format!("insmod /root/{}.ko", part.name))?
+                    .success();
+        }
         Ok((loaded, self.report()?))
     }
 
@@ -103,14 +108,22 @@ impl Guest {
         ))?;
         ensure!(undone.success(), "not undone:\n{}", self.report()?);
         ensure!(self.state(package)? == "undone", "its state says otherwise");
-        self.ok(&format!("rmmod {id}"))?;
+        for part in package.parts()?.iter().rev() {
+            self.ok(&format!("rmmod {}", part.name))?;
+        }
         Ok(())
     }
 
-    /// What the core says of an update.
+    /// What the core says of an update: the state of all of its parts, or the
+    /// states by part if they differ.
     pub fn state(&self, package: &Package) -> Result<String> {
-        let id = &package.manifest().id;
-        self.ok(&format!("cat /sys/kernel/resplice/updates/{id}/state"))
+        let mut states = Vec::new();
+        for part in package.parts()? {
+            let path = format!("/sys/kernel/resplice/updates/{}/state", part.name);
+            states.push(self.ok(&format!("cat {path}"))?);
+        }
+        states.dedup();
+        Ok(states.join(" "))
     }
 
     /// The core's report of the last load or undo.

@@ -59,7 +59,6 @@ pub async fn update(
     deltas: &[(String, Vec<u8>)],
 ) -> Result<Vec<Vec<u8>>, Error> {
     build.workspace.clear("module")?;
-    write_headers(build, kmod)?;
     let workspace = &build.workspace;
     for (file, bytes) in kmod.directory("update") {
         if file != FRAME {
@@ -106,23 +105,10 @@ pub fn headers(build: &Build<'_>, kmod: &Kmod) -> Result<(), Error> {
 /// Puts the sources of a module, and nothing else, into `module/`.
 fn prepare(build: &Build<'_>, kmod: &Kmod, name: &str) -> Result<(), Error> {
     build.workspace.clear("module")?;
-<<<<<<< HEAD
-=======
-    write_headers(build, kmod)?;
->>>>>>> da8170e (Build one update of several parts: a module for each kernel object that a patch changes)
     for (file, bytes) in kmod.directory(name) {
         build
             .workspace
             .write_owned(&format!("module/{file}"), bytes)?;
-    }
-    Ok(())
-}
-
-fn write_headers(build: &Build<'_>, kmod: &Kmod) -> Result<(), Error> {
-    for (file, bytes) in kmod.directory("include/resplice") {
-        build
-            .workspace
-            .write(&format!("include/resplice/{file}"), bytes)?;
     }
     Ok(())
 }

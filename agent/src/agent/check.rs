@@ -1,9 +1,9 @@
 //! Matching an update against the running kernel without applying it.
 
-use super::{Agent, explain, info, key};
+use super::{Agent, explain, info, key, parts::waiting};
 use crate::{
     journal::{By, Entry, State},
-    kernel::Load,
+    kernel::{LiveUpdate, Load},
 };
 use anyhow::Result;
 use resplice_package::Package;
@@ -44,22 +44,22 @@ impl Agent {
             detail: None,
             functions: info.functions,
         };
-        if let Some(live) = self.kernel.update(&info.id)? {
-            if live.is_applied() {
-                result.code = Some("applied".to_owned());
-                result.detail = Some("it is in effect already".to_owned());
-                return Ok(result);
-            }
+        let live = self.kernel.update(&info.id)?;
+        if let Some(live) = &live {
             // Left over from a check or an undo that was cut short.
-            self.kernel.rmmod(&info.id)?;
+            self.unload_idle(live);
+        }
+        result.detail = waiting(&self.waits_for(&info)?);
+        let is_applied = live.as_ref().is_some_and(LiveUpdate::is_applied);
+        if is_applied && !self.has_more_to_patch(&info, live.as_ref())? {
+            result.code = Some("applied".to_owned());
+            let here = "it is in effect already".to_owned();
+            let lines: Vec<String> = [Some(here), result.detail].into_iter().flatten().collect();
+            result.detail = Some(lines.join("\n"));
+            return Ok(result);
         }
         let core_loaded_here = self.kernel.ensure_core(package.core_module()?)?;
-        let load = self
-            .kernel
-            .insmod(&info.id, package.update_module()?, &["check=1"]);
-        if matches!(load, Ok(Load::Done)) {
-            self.kernel.rmmod(&info.id)?;
-        }
+        let load = self.check_parts(package, live.as_ref());
         if core_loaded_here {
             self.kernel.rmmod("resplice")?;
         }
@@ -71,5 +71,22 @@ impl Agent {
             result.detail = entry.detail;
         }
         Ok(result)
+    }
+
+    /// Matches each part whose kernel object is there, one after the other: what
+    /// is only matched depends on no other part.
+    fn check_parts(&self, package: &Package, live: Option<&LiveUpdate>) -> Result<Load> {
+        for part in package.parts()? {
+            let patched = live.is_some_and(|live| live.has(part.object));
+            if patched || !self.kernel.has_object(part.object)? {
+                continue;
+            }
+            let load = self.kernel.insmod(&part.name, part.bytes, &["check=1"])?;
+            if load != Load::Done {
+                return Ok(load);
+            }
+            self.kernel.rmmod(&part.name)?;
+        }
+        Ok(Load::Done)
     }
 }

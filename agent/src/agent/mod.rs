@@ -7,12 +7,14 @@
 mod apply;
 mod cache;
 mod check;
+mod parts;
 mod reconcile;
 mod undo;
 mod verify;
 
 pub use cache::read_package;
 pub use check::CheckResult;
+pub(crate) use parts::ABSENT;
 pub use verify::{Expected, Refusal};
 
 use crate::{
@@ -150,8 +152,8 @@ pub fn info(package: &Package) -> Info {
         id: manifest.id.clone(),
         name: manifest.name.clone(),
         cves: manifest.cves.clone(),
-        object: manifest.object.clone(),
-        functions: manifest.functions.len(),
+        objects: manifest.objects().map(str::to_owned).collect(),
+        functions: manifest.functions().count(),
     }
 }
 

@@ -1,10 +1,7 @@
 //! Finding out, after the agent or the host went down, what had happened.
 
 use super::Agent;
-use crate::{
-    journal::{By, Entry, Record, State},
-    text,
-};
+use crate::journal::{By, Entry, Record, State};
 use anyhow::Result;
 
 impl Agent {
@@ -60,10 +57,11 @@ impl Agent {
         };
         Ok(Some(match self.kernel.update(&info.id)? {
             Some(live) if live.is_applied() => {
+                self.unload_idle(&live);
                 (State::Applied, "it was applied while the agent was away")
             }
-            Some(_) => {
-                self.unload(&info.id);
+            Some(live) => {
+                self.unload_idle(&live);
                 (State::Failed, "the agent was stopped before it was applied")
             }
             None => (State::Failed, "the agent was stopped before it was loaded"),
@@ -79,8 +77,8 @@ impl Agent {
             Some(live) if live.is_applied() => {
                 (State::Applied, "the agent was stopped before it was undone")
             }
-            Some(_) => {
-                self.unload(id);
+            Some(live) => {
+                self.unload_idle(&live);
                 (State::Undone, "it was undone while the agent was away")
             }
             None => (State::Undone, "it was undone while the agent was away"),
@@ -97,12 +95,5 @@ impl Agent {
             .update(&info.id)?
             .is_some_and(|live| live.is_applied());
         Ok(live.then_some((State::Applied, "it was found to be in effect")))
-    }
-
-    /// Removes a module that is not in effect. If it stays it does no harm.
-    fn unload(&self, id: &str) {
-        if let Err(error) = self.kernel.rmmod(id) {
-            text::note(&format!("{error:#}"));
-        }
     }
 }

@@ -26,11 +26,10 @@ impl Agent {
             let mut entry = Entry::new(&update, State::Undone, by);
             match end {
                 Ok(Undo::Done) => {
-                    let live = self.kernel.update(id)?;
-                    entry.pause_ns = live.and_then(|live| live.pause_ns);
-                    // Undone it is, whatever becomes of the module.
-                    if let Err(error) = self.kernel.rmmod(id) {
-                        entry.detail = Some(format!("{error:#}"));
+                    // Undone it is, whatever becomes of the modules.
+                    if let Some(live) = self.kernel.update(id)? {
+                        entry.pause_ns = live.pause_ns;
+                        self.unload_idle(&live);
                     }
                 }
                 Ok(Undo::Busy(tasks)) if attempt < TRIES => {

@@ -84,7 +84,12 @@ fn words(details: &Details) -> String {
     {
         line("name", &info.name);
         line("fixes", &info.cves.join(" "));
-        line("object", &info.object);
+        for object in &info.objects {
+            let live = details.kernel.as_ref();
+            let part = live.and_then(|live| live.parts.iter().find(|p| p.object == *object));
+            let state = part.map_or("not loaded", |part| part.state.as_str());
+            line("part", &format!("{object}: {state}"));
+        }
     }
     if let Some(record) = &details.record {
         line("state", record.last.state.word());
@@ -114,14 +119,20 @@ fn words(details: &Details) -> String {
     );
     if let Some(manifest) = &details.manifest {
         line("built by", &manifest.built_by);
-        for function in &manifest.functions {
-            line(
-                "replaces",
-                &format!(
-                    "{} ({}), {} → {} bytes",
-                    function.name, function.unit, function.old_size, function.new_size
-                ),
-            );
+        for part in &manifest.parts {
+            for function in &part.functions {
+                line(
+                    "replaces",
+                    &format!(
+                        "{} ({}, in {}), {} → {} bytes",
+                        function.name,
+                        function.unit,
+                        part.object,
+                        function.old_size,
+                        function.new_size
+                    ),
+                );
+            }
         }
     }
     out

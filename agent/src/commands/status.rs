@@ -36,6 +36,8 @@ struct Row {
     /// what the journal says.
     state: String,
     functions: usize,
+    /// Modules that it patches and that are not patched.
+    waiting: Vec<String>,
     pause_ns: Option<u64>,
     work_ns: Option<u64>,
     since: Option<Timestamp>,
@@ -81,6 +83,7 @@ fn rows(agent: &Agent) -> Result<Vec<Row>> {
         cves: Vec::new(),
         state: live.state.clone(),
         functions: live.functions.len(),
+        waiting: Vec::new(),
         pause_ns: live.pause_ns,
         work_ns: live.work_ns,
         since: None,
@@ -105,7 +108,12 @@ fn state_word(record: &Record, live: Option<&LiveUpdate>, this_boot: bool) -> Op
 fn row(update: String, record: Record, live: Option<LiveUpdate>, state: String) -> Row {
     let info = record.info;
     let live = live.unwrap_or_default();
+    let objects = info.iter().flat_map(|info| &info.objects);
+    let waiting = objects
+        .filter(|_| live.is_applied())
+        .filter(|object| !live.has(object));
     Row {
+        waiting: waiting.cloned().collect(),
         id: info
             .as_ref()
             .map_or_else(|| update.clone(), |info| info.id.clone()),
@@ -156,7 +164,10 @@ fn words(agent: &Agent, status: &Status) -> String {
                 Cell::number(&row.functions.to_string()),
                 Cell::number(&micros(row.pause_ns)),
                 Cell::new(&row.cves.join(" ")),
-                Cell::new(&row.name),
+                Cell::new(&match row.waiting.as_slice() {
+                    [] => row.name.clone(),
+                    objects => format!("{} (waits for {})", row.name, objects.join(", ")),
+                }),
             ]
         })
         .collect();

@@ -69,8 +69,9 @@ pub struct Info {
     pub name: String,
     /// CVE ids.
     pub cves: Vec<String>,
-    /// The patched object.
-    pub object: String,
+    /// The kernel objects that it changes, a part each.
+    #[serde(default)]
+    pub objects: Vec<String>,
     /// How many functions are replaced.
     pub functions: usize,
 }
@@ -149,6 +150,8 @@ pub struct Record {
     pub last: Entry,
     /// The newest known package.
     pub package: Option<String>,
+    /// The package whose parts were applied last.
+    pub applied_package: Option<String>,
     /// The newest known description.
     pub info: Option<Info>,
     /// Refused, failed and busy outcomes in a row, for the back-off.

@@ -119,7 +119,11 @@ impl Journal {
                 return true;
             };
             if entry.seq == record.last.seq {
-                entry.package = entry.package.take().or(record.package.clone());
+                let known = match entry.state {
+                    State::Applied => record.applied_package.clone(),
+                    _ => None,
+                };
+                entry.package = entry.package.take().or(known).or(record.package.clone());
                 entry.info.clone_from(&record.info);
                 return true;
             }
@@ -178,6 +182,7 @@ impl Journal {
                 .or_insert_with(|| Record {
                     last: entry.clone(),
                     package: None,
+                    applied_package: None,
                     info: None,
                     setbacks: 0,
                 });
@@ -189,6 +194,10 @@ impl Journal {
                 record.last = entry.clone();
             }
             record.package = entry.package.clone().or(record.package.take());
+            if let (State::Applying | State::Applied, Some(package)) = (entry.state, &entry.package)
+            {
+                record.applied_package = Some(package.clone());
+            }
             record.info = entry.info.clone().or(record.info.take());
             record.setbacks = match entry.state {
                 State::Refused | State::Failed | State::Busy => record.setbacks + 1,

@@ -3,17 +3,18 @@
 //! Modules are loaded by the system's own `insmod`, found in fixed directories.
 //! Why a load failed is never read from an errno but from the core's report.
 
+mod live;
 mod report;
 mod tools;
 
+pub use live::{LivePart, LiveUpdate};
 pub use report::LoadReport;
 pub use tools::hint;
 
 use anyhow::{Context, Result, bail, ensure};
-use serde::Serialize;
 use std::{
     fs::{self, OpenOptions},
-    io::{ErrorKind, Read, Write},
+    io::{self, ErrorKind, Read, Write},
     path::{Path, PathBuf},
 };
 use tools::{ModuleFile, run, tool};
@@ -22,43 +23,21 @@ use tools::{ModuleFile, run, tool};
 pub const ABI: &str = "2";
 /// Most bytes read from any one file of sysfs: the core's own limit on a report.
 const MAX_SYSFS_BYTES: u64 = 4 << 20;
+/// The kernel itself, as an object.
+const VMLINUX: &str = "vmlinux";
 
 /// Access to the running kernel.
 #[derive(Debug, Clone)]
 pub struct Kernel {
     sysfs: PathBuf,
+    /// `/sys/module`.
+    modules: PathBuf,
     insmod: Option<PathBuf>,
     rmmod: Option<PathBuf>,
     load_dir: PathBuf,
-}
-
-/// An update as the kernel sees it.
-#[derive(Debug, Clone, Default, Serialize)]
-pub struct LiveUpdate {
-    /// Id in the kernel.
-    pub id: String,
-    /// `loaded`, `applied` or `undone`.
-    pub state: String,
-    /// The patched object.
-    pub object: String,
-    /// One line a function: `name unit old_addr size -> new_addr size`.
-    pub functions: Vec<String>,
-    /// How long the machine stood still, in nanoseconds.
-    pub pause_ns: Option<u64>,
-    /// How much of that was spent on the change itself, in nanoseconds.
-    pub work_ns: Option<u64>,
-    /// How often it was tried.
-    pub attempts: Option<u64>,
-    /// Bytes of memory that it takes.
-    pub bytes: Option<u64>,
-}
-
-impl LiveUpdate {
-    /// Whether its functions are in effect.
-    #[must_use]
-    pub fn is_applied(&self) -> bool {
-        self.state == "applied"
-    }
+    /// Does in tests what the core does when `enabled` is written to.
+    #[cfg(test)]
+    react: PathBuf,
 }
 
 /// How a load ended.
@@ -87,28 +66,37 @@ pub enum Undo {
 impl Kernel {
     /// The running kernel. `load_dir` is a private directory for module files.
     ///
-    /// For tests of the agent alone, `RESPLICE_SYSFS`, `RESPLICE_INSMOD` and
-    /// `RESPLICE_RMMOD` name another directory and other programs.
+    /// For tests of the agent alone, `RESPLICE_SYSFS`, `RESPLICE_MODULES`,
+    /// `RESPLICE_INSMOD` and `RESPLICE_RMMOD` name other directories and programs.
     #[must_use]
     pub fn running(load_dir: PathBuf) -> Self {
         let from_env = |name| std::env::var_os(name).map(PathBuf::from);
         Self {
             sysfs: from_env("RESPLICE_SYSFS")
                 .unwrap_or_else(|| PathBuf::from("/sys/kernel/resplice")),
+            modules: from_env("RESPLICE_MODULES").unwrap_or_else(|| PathBuf::from("/sys/module")),
             insmod: from_env("RESPLICE_INSMOD"),
             rmmod: from_env("RESPLICE_RMMOD"),
             load_dir,
+            #[cfg(test)]
+            react: PathBuf::new(),
         }
     }
 
     /// A stand-in for tests.
     #[cfg(test)]
-    pub fn fake(sysfs: PathBuf, insmod: PathBuf, rmmod: PathBuf, load_dir: PathBuf) -> Self {
+    pub fn fake(
+        [sysfs, modules]: [PathBuf; 2],
+        [insmod, rmmod, react]: [PathBuf; 3],
+        load_dir: PathBuf,
+    ) -> Self {
         Self {
             sysfs,
+            modules,
             insmod: Some(insmod),
             rmmod: Some(rmmod),
             load_dir,
+            react,
         }
     }
 
@@ -128,82 +116,78 @@ impl Kernel {
         read(&self.sysfs.join("report"))
     }
 
-    /// The updates that are loaded, in the order of their ids.
+    /// Whether a kernel object is there to be patched: the kernel itself, or a
+    /// module that has been loaded and initialised.
     ///
     /// # Errors
     /// If sysfs can't be read.
-    pub fn updates(&self) -> Result<Vec<LiveUpdate>> {
-        let dir = self.sysfs.join("updates");
-        let entries = match fs::read_dir(&dir) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => {
-                return Err(error).with_context(|| format!("can't list {}", dir.display()));
-            }
-        };
-        let mut updates = Vec::new();
-        for entry in entries {
-            let name = entry?.file_name();
-            if let Some(update) = name
-                .to_str()
-                .map(|id| self.update(id))
-                .transpose()?
-                .flatten()
-            {
-                updates.push(update);
-            }
+    pub fn has_object(&self, object: &str) -> Result<bool> {
+        if object == VMLINUX {
+            return Ok(true);
         }
-        updates.sort_by(|a, b| a.id.cmp(&b.id));
-        Ok(updates)
+        ensure!(is_name(object), "{object:?} is no module's name");
+        let state = read(&self.modules.join(object).join("initstate"))?;
+        Ok(state.as_deref() == Some("live"))
     }
 
-    /// One update; none if it is not loaded.
+    /// Asks the core to apply those parts of an update that are loaded, though
+    /// others are missing: all of them in one stop, or none.
     ///
     /// # Errors
-    /// If sysfs can't be read.
-    pub fn update(&self, id: &str) -> Result<Option<LiveUpdate>> {
-        let dir = self.update_dir(id)?;
-        let Some(state) = read(&dir.join("state"))? else {
-            return Ok(None);
-        };
-        let number = |name| -> Result<Option<u64>> {
-            Ok(read(&dir.join(name))?.and_then(|text| text.parse().ok()))
-        };
-        Ok(Some(LiveUpdate {
-            id: id.to_owned(),
-            state,
-            object: read(&dir.join("object"))?.unwrap_or_default(),
-            functions: lines(read(&dir.join("functions"))?),
-            pause_ns: number("pause_ns")?,
-            work_ns: number("work_ns")?,
-            attempts: number("attempts")?,
-            bytes: number("bytes")?,
-        }))
+    /// If no part of the update is loaded, or sysfs can't be read.
+    pub fn enable(&self, id: &str) -> Result<Load> {
+        let path = self.part_of(id, |_| true)?.join("enabled");
+        Ok(match self.write_enabled(&path, b"1") {
+            Ok(()) => Load::Done,
+            Err(error) => Load::Refused {
+                report: LoadReport::parse(&self.report()?.unwrap_or_default()),
+                stderr: error.to_string(),
+            },
+        })
     }
 
-    /// Tasks that stood in the way the last time.
-    ///
-    /// # Errors
-    /// If sysfs can't be read.
-    pub fn conflicts(&self, id: &str) -> Result<Vec<String>> {
-        Ok(lines(read(&self.update_dir(id)?.join("conflicts"))?))
+    fn write_enabled(&self, path: &Path, value: &[u8]) -> io::Result<()> {
+        OpenOptions::new()
+            .write(true)
+            .open(path)
+            .and_then(|mut file| file.write_all(value))?;
+        #[cfg(test)]
+        if !std::process::Command::new(&self.react)
+            .arg(path)
+            .status()?
+            .success()
+        {
+            return Err(ErrorKind::ResourceBusy.into());
+        }
+        Ok(())
     }
 
-    /// Asks the core to undo an update.
+    /// The directory of one of an update's parts: what is written to one of
+    /// them is done with all.
+    fn part_of(&self, id: &str, which: impl Fn(&LivePart) -> bool) -> Result<PathBuf> {
+        let update = self
+            .update(id)?
+            .with_context(|| format!("{id} is not loaded"))?;
+        let part = update
+            .parts
+            .iter()
+            .find(|part| which(part))
+            .with_context(|| format!("{id} is not in effect"))?;
+        self.update_dir(&part.name)
+    }
+
+    /// Asks the core to undo an update, with all of its parts in one stop.
     ///
     /// # Errors
     /// If the update is not loaded or the core refuses for another reason than
     /// tasks in the way.
     pub fn disable(&self, id: &str) -> Result<Undo> {
-        let path = self.update_dir(id)?.join("enabled");
-        let written = OpenOptions::new()
-            .write(true)
-            .open(&path)
-            .and_then(|mut file| file.write_all(b"0"));
-        match written {
+        let part = self.part_of(id, LivePart::is_applied)?;
+        let path = part.join("enabled");
+        match self.write_enabled(&path, b"0") {
             Ok(()) => {}
             Err(error) if error.kind() == ErrorKind::ResourceBusy => {
-                return Ok(Undo::Busy(self.conflicts(id)?));
+                return Ok(Undo::Busy(lines(read(&part.join("conflicts"))?)));
             }
             Err(error) => {
                 let report = LoadReport::parse(&self.report()?.unwrap_or_default());
@@ -287,12 +271,15 @@ impl Kernel {
     }
 
     fn update_dir(&self, id: &str) -> Result<PathBuf> {
-        let safe = id
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
-        ensure!(safe && !id.is_empty(), "{id:?} is no update id");
+        ensure!(is_name(id), "{id:?} is no update id");
         Ok(self.sysfs.join("updates").join(id))
     }
+}
+
+/// Whether a text can name a module, and is no path.
+fn is_name(text: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
+    !text.is_empty() && text.bytes().all(plain)
 }
 
 /// A file's trimmed text; none if it is not there.
@@ -322,9 +309,12 @@ mod tests {
     fn an_update_id_is_no_path() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().to_owned();
-        let kernel = Kernel::fake(path.clone(), path.clone(), path.clone(), path);
+        let sysfs = [path.clone(), path.clone()];
+        let tools = [path.clone(), path.clone(), path.clone()];
+        let kernel = Kernel::fake(sysfs, tools, path);
         for bad in ["../x", "", "a/b", "."] {
             assert!(kernel.update(bad).is_err(), "{bad}");
+            assert!(kernel.has_object(bad).is_err(), "{bad}");
         }
         assert!(kernel.update("rsp_1").unwrap().is_none());
         assert!(kernel.updates().unwrap().is_empty());

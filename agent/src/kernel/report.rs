@@ -14,7 +14,7 @@ impl LoadReport {
     /// progress. A function that does not match is told with its bytes.
     #[must_use]
     pub fn parse(text: &str) -> Self {
-        const PROGRESS: [&str; 4] = ["update", "matched", "applied", "undone"];
+        const PROGRESS: [&str; 5] = ["update", "matched", "waiting", "applied", "undone"];
         const SHOWN: usize = 8;
         let mut report = Self::default();
         for line in text.lines() {

@@ -66,7 +66,7 @@ fn tampered_tables_are_refused_or_harmless() {
     let package = updates::build(&target, SEG6).unwrap().open().unwrap();
     let guest = Guest::start(&machine(&target, "max"), &package).unwrap();
     guest.bring_seg6_check().unwrap();
-    let module = package.update_module().unwrap();
+    let module = package.parts().unwrap()[0].bytes;
     let tables = tables(module);
     assert!(tables.len() >= 3, "the update has lost its tables");
     let mut random = Random(SEED);

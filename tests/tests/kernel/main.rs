@@ -7,6 +7,7 @@ mod coexist;
 mod hostile;
 mod machines;
 mod matching;
+mod parts;
 mod refuse;
 mod tables;
 

@@ -52,8 +52,7 @@ fn containers_give_the_same_bytes_as_the_local_sandbox() {
     let opened = Package::open(&contained, &trusted).unwrap();
     let names: Vec<&str> = opened
         .manifest()
-        .functions
-        .iter()
+        .functions()
         .map(|f| f.name.as_str())
         .collect();
     assert!(names.contains(&"seg6_validate_srh"), "{names:?}");

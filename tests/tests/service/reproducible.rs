@@ -100,7 +100,7 @@ fn two_workers_give_the_same_bytes() {
     let second = two.build(&target, &copy, &key);
     let (bytes, opened) = package(first.path(), &trusted);
     let (other_bytes, other) = package(second.path(), &trusted);
-    assert!(!opened.manifest().functions.is_empty());
+    assert!(opened.manifest().functions().count() > 0);
     // The members first: they tell where a difference is.
     assert_eq!(opened.manifest(), other.manifest());
     assert_eq!(opened.digest(), other.digest());

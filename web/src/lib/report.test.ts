@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { readReport } from './report';
 
-const NOTHING = { replaced: [], added: [], removed: [], dataAdded: [], refused: [], guests: [] };
+const NOTHING = { objects: [], replaced: [], added: [], removed: [], dataAdded: [], refused: [], guests: [] };
 
 describe('readReport', () => {
 	it('gathers what all units replace and bring along', () => {
 		const report = readReport({
-			plan: {
+			plans: [{
 				object: 'vmlinux',
 				units: [
 					{
@@ -19,20 +19,22 @@ describe('readReport', () => {
 					},
 					{ name: 'b.c', replaced: [{ name: 'h', unit: 'b.c', old_size: 1, new_size: 2 }], removed: ['i'] }
 				]
-			},
-			file_match: { summary: { functions: 20, exact: 19 } },
+			}, { object: 'beta', units: [{ name: 'c.c', replaced: [{ name: 'k', unit: 'c.c' }] }] },
+			{ object: 'gamma', units: [] }],
+			file_matches: [{ summary: { functions: 20, exact: 19 } }, { summary: { functions: 3, exact: 3 } }],
 			guests: [{ cpu: 'EPYC', checks: [1, 0, 1], numbers: { pause_ns: 41000 } }]
 		});
-		expect(report.object).toBe('vmlinux');
-		expect(report.replaced.map(({ name }) => name)).toEqual(['f', 'h']);
+		expect(report.objects).toEqual(['vmlinux', 'beta']);
+		expect(report.replaced.map(({ name }) => name)).toEqual(['f', 'h', 'k']);
+		expect(report.replaced.map(({ object }) => object)).toEqual(['vmlinux', 'vmlinux', 'beta']);
 		expect(report.replaced[0]).toMatchObject({ oldSize: 10, newSize: 12, reason: 'code' });
 		expect([report.added, report.removed, report.dataAdded]).toEqual([['g'], ['i'], ['reads']]);
-		expect(report.match).toEqual({ functions: 20, exact: 19 });
+		expect(report.match).toEqual({ functions: 23, exact: 22 });
 		expect(report.guests).toEqual([{ cpu: 'EPYC', checks: [1, 0, 1], pauseNs: 41000 }]);
 	});
 
 	it('takes any other JSON as saying nothing', () => {
-		for (const other of [null, 3, 'x', [], {}, { plan: [] }, { plan: { units: [1, null, 'u'] } }, { guests: {} }]) {
+		for (const other of [null, 3, 'x', [], {}, { plans: {} }, { plans: [{ units: [1, null, 'u'] }] }, { guests: {} }]) {
 			expect(readReport(other)).toMatchObject(NOTHING);
 		}
 	});

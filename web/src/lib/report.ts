@@ -6,6 +6,8 @@
 export interface ReplacedFunction {
 	name: string;
 	unit: string;
+	/** The kernel object that it is in. */
+	object: string;
 	/** Bytes; absent where the report does not say. */
 	oldSize?: number;
 	newSize?: number;
@@ -28,8 +30,8 @@ export interface Guest {
 }
 
 export interface BuildReport {
-	/** `vmlinux` or a module's name. */
-	object?: string;
+	/** The kernel objects that change: `vmlinux` and modules' names. */
+	objects: string[];
 	replaced: ReplacedFunction[];
 	/** Names of functions and data that the update brings along or leaves behind. */
 	added: string[];
@@ -64,8 +66,15 @@ function count(value: unknown): number | undefined {
 	return typeof value === 'number' && Number.isFinite(value) ? value : undefined;
 }
 
-function replaced(entry: Json): ReplacedFunction {
+/** The sum, if all are there. */
+function sum(counts: (number | undefined)[]): number | undefined {
+	if (counts.length === 0) return undefined;
+	return counts.reduce((a, b) => (a === undefined || b === undefined ? undefined : a + b));
+}
+
+function replaced(entry: Json, object: string): ReplacedFunction {
 	return {
+		object,
 		name: text(entry.name),
 		unit: text(entry.unit),
 		oldSize: count(entry.old_size),
@@ -89,14 +98,17 @@ function guest(entry: Json): Guest {
 
 /** Reads a report; what it does not say, or says in another way, is left out. */
 export function readReport(report: unknown): BuildReport {
-	const plan = record(record(report).plan);
-	const units = records(plan.units);
-	const summary = record(record(record(report).file_match).summary);
-	const functions = count(summary.functions);
-	const exact = count(summary.exact);
+	const plans = records(record(report).plans);
+	const units = plans.flatMap((plan) => records(plan.units));
+	const replacedIn = (plan: Json) =>
+		records(plan.units).flatMap((unit) => records(unit.replaced).map((entry) => replaced(entry, text(plan.object))));
+	const changed = plans.filter((plan) => replacedIn(plan).length > 0);
+	const summaries = records(record(report).file_matches).map(({ summary }) => record(summary));
+	const functions = sum(summaries.map((summary) => count(summary.functions)));
+	const exact = sum(summaries.map((summary) => count(summary.exact)));
 	return {
-		object: text(plan.object) || undefined,
-		replaced: units.flatMap((unit) => records(unit.replaced).map(replaced)),
+		objects: changed.map((plan) => text(plan.object)).filter((name) => name !== ''),
+		replaced: plans.flatMap(replacedIn),
 		added: units.flatMap((unit) => texts(unit.added)),
 		removed: units.flatMap((unit) => texts(unit.removed)),
 		dataAdded: units.flatMap((unit) => records(unit.data_added).map(({ name }) => text(name))),

@@ -4,7 +4,8 @@
 
 use super::assemble::{self, Draft, Late};
 use super::elf::{OutReloc, OutSection, OutSymbol, OutTarget, SHT_NOBITS};
-use super::{ImageBuilder, UnitDiff, UnitInput, collect, update};
+use super::{ImageBuilder, UnitInput, collect, update};
+use crate::diff::UnitDiff;
 use crate::elf::SectionKind;
 use crate::linked;
 use crate::names;

@@ -449,8 +449,8 @@ fn parts_of(units: &[(&str, &str, &str)]) -> Vec<Delta> {
 fn numbers(delta: &Delta) -> (u32, u32) {
     let file = Object::parse(delta.bytes.as_deref().unwrap()).unwrap();
     let section = file.section_named(".init.resplice.update").unwrap();
-    let word = |at: usize| u32::from_le_bytes(section.data[at..at + 4].try_into().unwrap());
-    let size = section.data.len();
+    let word = |at: usize| u32::from_le_bytes(section.bytes[at..at + 4].try_into().unwrap());
+    let size = section.bytes.len();
     (word(size - 8), word(size - 4))
 }
 
