@@ -10,7 +10,7 @@ export PATH := $(PATH):$(cache)/tools/bin:/usr/sbin:/sbin
 export RESPLICE_TEST_TARGET ?= debian:oldest-cloud
 rooted := deploy/rooted
 
-.PHONY: setup setup-test demo test lint bench eval eval-match
+.PHONY: setup setup-test demo test lint fuzz bench eval eval-match
 
 setup:
 	@deploy/setup
@@ -35,6 +35,11 @@ test: lint
 	# Tests run all programs; cargo by itself builds only those of crates with tests of their own.
 	cargo build --quiet --workspace --bins
 	$(rooted) cargo nextest run --workspace
+
+# Hostile input to differencing: each target for SECONDS=60; only TARGETS="elf delta …".
+fuzz:
+	@deploy/setup --fuzz
+	SECONDS_EACH=$(SECONDS) deploy/fuzz
 
 # These take OUT=DIR for their results and TARGET=… for the kernel: EVALUATION.md has all variables.
 

@@ -20,6 +20,8 @@ pub mod diff;
 pub mod elf;
 pub mod error;
 pub mod filematch;
+#[cfg(test)]
+mod hostile;
 pub mod image;
 pub mod linked;
 mod names;

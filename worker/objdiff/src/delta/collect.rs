@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::atoms::{Entry, Link};
 use crate::diff::{Role, State, UnitDiff, role};
+use crate::elf::Binding;
 use crate::plan::{DataAdded, Plan, Refusal};
 use crate::symvers::Symvers;
 
@@ -41,7 +42,7 @@ impl<'a> Set<'a> {
                 }
             }
         }
-        let mut refused = Vec::new();
+        let mut refused = self.overriding();
         while let Some(at) = open.pop() {
             if !self.kept.insert(at) {
                 continue;
@@ -69,6 +70,43 @@ impl<'a> Set<'a> {
         if self.object != "vmlinux" {
             self.refuse_exit_changes();
         }
+    }
+
+    /// New functions and variables whose name the kernel knows already: another
+    /// unit defines it (weakly, or the patch moved it from there), and whoever
+    /// refers to it would go on with that.
+    fn overriding(&self) -> Vec<(usize, Refusal)> {
+        let mut refused = Vec::new();
+        for (unit, diff) in self.units.iter().enumerate() {
+            for id in 0..diff.post.atoms.len() {
+                let is_new = diff.states[id] == State::Added;
+                if !is_new || !matches!(role(diff.post.atoms[id].kind), Role::Code | Role::Data) {
+                    continue;
+                }
+                let visible = diff.post.symbols_of(id);
+                let visible = visible.filter(|s| s.binding != Binding::Local);
+                for name in visible.map(|s| s.name.as_str()) {
+                    if self.is_known(name) {
+                        let sentence = format!(
+                            "another unit of the kernel defines {name} already, and whoever refers to it would go on with that one"
+                        );
+                        refused.push((unit, Refusal::new("defined-elsewhere", name, sentence)));
+                    }
+                }
+            }
+        }
+        refused
+    }
+
+    /// Whether the kernel before the change has a global symbol of that name.
+    fn is_known(&self, name: &str) -> bool {
+        let refers = |diff: &UnitDiff| {
+            let symbols = &diff.pre.object.symbols;
+            symbols
+                .iter()
+                .any(|s| s.name == name && s.binding != Binding::Local)
+        };
+        self.symvers.get(name).is_some() || self.units.iter().any(refers)
     }
 
     /// An atom's own links and those of its table entries.

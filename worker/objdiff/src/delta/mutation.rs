@@ -370,6 +370,7 @@ fn every_planted_error_is_caught() {
     nursery.sections();
     nursery.cold_parts();
     let mutants = nursery.mutants;
+    println!("{} errors planted", mutants.len());
     assert!(mutants.len() > 2000, "{} mutants", mutants.len());
     let is_missed = |mutant: &Mutant| {
         let written = write(mutant.draft.clone());

@@ -134,7 +134,24 @@ impl UnitDiff {
                 format!("{name} is weak, so that another unit may have taken its place"),
             );
         }
+        if let Some(entry) = self.entry_inside(symbol) {
+            return refuse(
+                "several-entries",
+                format!("{entry} leads into the middle of {name}, past the jump to a replacement"),
+            );
+        }
         self.check_jump(symbol, name)
+    }
+
+    /// A symbol that others may call, inside of a function.
+    fn entry_inside(&self, function: &Symbol) -> Option<&str> {
+        let end = function.value.saturating_add(function.size);
+        self.reference
+            .object
+            .symbols_in(function.section()?)
+            .filter(|s| s.binding != Binding::Local)
+            .find(|s| s.value > function.value && s.value < end)
+            .map(|s| s.name.as_str())
     }
 
     /// The bytes after the fentry slot must be free for the jump.

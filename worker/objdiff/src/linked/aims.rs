@@ -75,7 +75,14 @@ fn at(object: &Object, id: SectionId, offset: i64, named: Option<&Symbol>) -> Re
 /// The named object that a byte belongs to. An object that is alone in its
 /// section may be referred to from before its start.
 fn owner(object: &Object, id: SectionId, offset: i64) -> Option<&Symbol> {
-    let starts: BTreeSet<u64> = named_in(object, id).map(|s| s.value).collect();
+    let functions = || named_in(object, id).filter(|s| s.is_function());
+    // Labels inside of functions belong to these.
+    let by_function = object.section(id).kind.is_code() && functions().next().is_some();
+    let starts: BTreeSet<u64> = if by_function {
+        functions().map(|s| s.value).collect()
+    } else {
+        named_in(object, id).map(|s| s.value).collect()
+    };
     let start = match starts.len() {
         1 => starts.first().copied(),
         _ => {
@@ -90,6 +97,18 @@ fn named_in(object: &Object, id: SectionId) -> impl Iterator<Item = &Symbol> {
     object
         .symbols_in(id)
         .filter(|s| !s.name.starts_with(".L") && s.kind != SymbolKind::Section)
+}
+
+/// What a global symbol means to other units.
+pub(super) fn of_symbol(object: &Object, symbol: &Symbol) -> Result<Aim> {
+    let section = symbol.section().ok_or("a symbol that is nowhere")?;
+    let is_object = matches!(symbol.kind, SymbolKind::Function | SymbolKind::Data);
+    at(
+        object,
+        section,
+        to_i64(symbol.value)?,
+        is_object.then_some(symbol),
+    )
 }
 
 /// The symbol that stands for what starts at an offset: with a type before
@@ -128,12 +147,14 @@ pub(super) fn size_of(object: &Object, symbol: &Symbol) -> u64 {
     next.unwrap_or(object.section(section).size) - symbol.value
 }
 
-/// Read-only and of the compiler's making: only its contents count.
+/// Read-only and of the compiler's making, or a table of places in code: only
+/// its contents count.
 pub(super) fn is_constant(object: &Object, symbol: &Symbol) -> bool {
-    symbol
-        .section()
-        .is_some_and(|id| object.section(id).kind == SectionKind::Rodata)
-        && names::is_constant(&symbol.name)
+    let section = symbol.section().map(|id| object.section(id));
+    section.is_some_and(|section| {
+        section.kind == SectionKind::Rodata
+            && (names::is_constant(&symbol.name) || section.name == ".rodata..c_jump_table")
+    })
 }
 
 /// Finds who refers to what.

@@ -27,10 +27,15 @@ impl Check<'_> {
                     let symbol = named(&u.post.object, &name)?;
                     (symbol.binding != Binding::Local).then(|| (unit, symbol.clone()))
                 });
-                match own {
-                    Some((unit, symbol)) => self.object(unit, &symbol, distance, got, from),
-                    None => self.foreign(&name, distance, got),
-                }
+                let Some((unit, symbol)) = own else {
+                    return self.foreign(&name, distance, got);
+                };
+                let post = &self.units[unit].post.object;
+                let Aim::Object(id, inside) = aims::of_symbol(post, &symbol)? else {
+                    return Err(format!("{name} has no place of its own"));
+                };
+                let symbol = post.symbol(id).clone();
+                self.object(unit, &symbol, inside.saturating_add(distance), got, from)
             }
         }
     }
