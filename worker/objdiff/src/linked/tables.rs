@@ -43,7 +43,9 @@ pub(super) fn read(object: &Object) -> Result<Vec<Entry>> {
         for start in (0..section.bytes.len() as u64).step_by(size as usize) {
             let range = start..start + size;
             let field = match section.kind {
-                SectionKind::McountLoc | SectionKind::Parainstructions => RelocKind::Abs64,
+                SectionKind::McountLoc
+                | SectionKind::Parainstructions
+                | SectionKind::KprobeBlacklist => RelocKind::Abs64,
                 _ => RelocKind::Pc32,
             };
             let code = section.reloc_at(start).filter(|r| r.kind == field);
