@@ -3,7 +3,7 @@
 use crate::{
     Error,
     build::{Build, blocking},
-    compile::{self, KernelObject, Reference, Side, units},
+    compile::{self, KernelObject, Reference, units},
     kmod::Kmod,
     module,
     patch::{self, Patch},
@@ -123,11 +123,12 @@ pub async fn build(
 
     module::headers(build, &options.kmod)?;
     let patched = patch::apply(build, &request.patch).await?;
-    report.units = units(build, &request.patch).await?;
-    let references = Arc::new(compile::reference(build, &report.units).await?);
+    let reached = units(build, &request.patch, &patched).await?;
+    let changed = compile::changed(build, &reached, &patched).await?;
+    let references = Arc::new(changed.references);
+    report.units = references.iter().map(|r| r.unit.clone()).collect();
     let objects = by_object(&references);
-    let pre = compile::again(build, Side::Pre, &references, &[]).await?;
-    let post = compile::again(build, Side::Post, &references, &patched).await?;
+    let (pre, post) = (changed.pre, changed.post);
     let compiled = Arc::new(Compiled {
         objects,
         references,

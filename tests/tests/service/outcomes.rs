@@ -50,11 +50,11 @@ const CASES: [Case; 5] = [
         log: &["changed-data", "pipe_max_size"],
     },
     Case {
-        patch: "header-change",
+        patch: "makefile-change",
         status: JobStatus::Refused,
         exit_code: None,
-        reason: "refused: header: include/linux/pipe_fs_i.h",
-        log: &["include/linux/pipe_fs_i.h"],
+        reason: "refused: build-system: fs/Makefile",
+        log: &["fs/Makefile"],
     },
 ];
 

@@ -9,6 +9,7 @@ mod index;
 mod kbuild;
 mod objects;
 mod replay;
+mod tokens;
 mod units;
 
 pub use index::{Index, Unit};
@@ -180,7 +181,15 @@ pub async fn again(
     if side == Side::Pre {
         return kept(build, &jobs, false).await;
     }
-    generate(build, &jobs).await?;
+    patched_objects(build, &jobs, patched).await
+}
+
+async fn patched_objects(
+    build: &Build<'_>,
+    jobs: &[Job<'_>],
+    patched: &[Bind],
+) -> Result<Vec<Vec<u8>>, Error> {
+    generate(build, jobs).await?;
     let mut scripts = Vec::new();
     for (index, job) in jobs.iter().enumerate() {
         let script = job
@@ -192,11 +201,75 @@ pub async fn again(
     let mut binds = patched.to_vec();
     let headers = build.workspace.path("include");
     binds.push(Bind::read_only(headers, INCLUDE));
-    let made = run(build, side.as_str(), &scripts, &binds, true).await?;
+    let made = run(build, "post", &scripts, &binds, true).await?;
     jobs.iter()
         .zip(made)
         .map(|(job, object)| object.ok_or_else(|| missing(job.unit)))
         .collect()
+}
+
+/// Units whose objects a patch changes.
+#[derive(Debug, Clone, Default)]
+pub struct Changed {
+    /// As the kernel was shipped.
+    pub references: Vec<Reference>,
+    /// Before the patch, for each of the references.
+    pub pre: Vec<Vec<u8>>,
+    /// After it.
+    pub post: Vec<Vec<u8>>,
+}
+
+/// Compiles units before and after, and leaves out those whose code does not
+/// change: nobody has to match or to replace anything in them.
+///
+/// # Errors
+/// [`Error::Nothing`] if none is left; see [`reference`] and [`again`].
+pub async fn changed(
+    build: &Build<'_>,
+    units: &[String],
+    patched: &[Bind],
+) -> Result<Changed, Error> {
+    let index = Index::load(build).await?;
+    let mut replays = Vec::new();
+    for unit in units {
+        replays.push((unit, linked(&index, unit)?));
+    }
+    let jobs: Vec<Job<'_>> = replays
+        .iter()
+        .map(|(unit, (replay, _))| Job { unit, replay })
+        .collect();
+    let pre = kept(build, &jobs, false).await?;
+    let post = patched_objects(build, &jobs, patched).await?;
+    let mut left = Vec::new();
+    for (job, (pre, post)) in jobs.into_iter().zip(pre.into_iter().zip(post)) {
+        if pre == post {
+            build
+                .log
+                .line(&format!("{} compiles to the same object", job.unit));
+        } else {
+            left.push((job, pre, post));
+        }
+    }
+    let jobs: Vec<Job<'_>> = left.iter().map(|(job, ..)| Job { ..*job }).collect();
+    let objects = kept(build, &jobs, true).await?;
+    let mut changed = Changed::default();
+    for ((job, pre, post), object) in left.into_iter().zip(objects) {
+        let (replay, kernel_objects) = linked(&index, job.unit)?;
+        changed.references.push(Reference {
+            unit: job.unit.to_owned(),
+            kernel_objects,
+            object,
+            replay,
+        });
+        changed.pre.push(pre);
+        changed.post.push(post);
+    }
+    if changed.references.is_empty() {
+        return Err(Error::Nothing(
+            "the patch changes no object code of this kernel".to_owned(),
+        ));
+    }
+    Ok(changed)
 }
 
 /// Objects of the untouched source: from the cache, or made and kept.

@@ -1,34 +1,263 @@
-//! Which translation units a patch reaches.
+//! Which translation units a patch changes.
+//!
+//! The index says which units contain a touched file. A unit whose own source
+//! is touched is compiled. Of the others, thousands for some headers, the text
+//! is preprocessed before and after, and only those are compiled whose code can
+//! differ ([`tokens`](super::tokens)).
 
-use super::Index;
-use crate::{Error, build::Build, patch::Patch};
-use std::collections::BTreeSet;
+use super::{Index, Unit, replay::preprocess, tokens};
+use crate::{
+    Error,
+    build::{Build, blocking},
+    patch::Patch,
+    sandbox::Bind,
+    workspace::{IN, INCLUDE, OBJECTS},
+};
+use resplice_target::SANDBOX_SOURCE;
+use std::{collections::BTreeSet, fmt::Write};
 
-/// The units of this kernel that contain a file of the patch. What contains
-/// none of it is named in the log.
+/// Most units that are compiled for one patch.
+pub const MAX_UNITS: usize = 400;
+/// Most units that are preprocessed for one patch: 0.4 s of CPU time each.
+pub const MAX_REACHED: usize = 3000;
+/// Units that are preprocessed in one go: some 2 MB of text each.
+const BATCH: usize = 48;
+/// Runs once, before there is a kernel; its memory is gone.
+const BOOT_ONLY: [&str; 2] = ["arch/x86/boot/", "drivers/firmware/efi/libstub/"];
+
+/// The units of this kernel that the patch can change, sorted. What it leaves
+/// alone is named in the log.
 ///
 /// # Errors
-/// [`Error::Nothing`] if the patch reaches no unit of this kernel.
-pub async fn units(build: &Build<'_>, patch: &Patch) -> Result<Vec<String>, Error> {
+/// [`Error::Nothing`] if it changes no unit of this kernel; [`Error::Refused`]
+/// if it changes assembly, a program that the kernel carries, or more than
+/// [`MAX_UNITS`] units, or may reach more than [`MAX_REACHED`].
+pub async fn units(
+    build: &Build<'_>,
+    patch: &Patch,
+    patched: &[Bind],
+) -> Result<Vec<String>, Error> {
     let index = Index::load(build).await?;
-    let mut units = BTreeSet::new();
+    let mut reached: Vec<&Unit> = Vec::new();
     for file in patch.sources() {
-        let reached = index.reached(std::slice::from_ref(file), &[]);
-        let linked: Vec<_> = reached
-            .iter()
-            .filter(|unit| !unit.links.is_empty())
-            .collect();
-        if linked.is_empty() {
+        let new: &[String] = if patch.added().contains(file) {
+            std::slice::from_ref(file)
+        } else {
+            &[]
+        };
+        let units = index.reached(std::slice::from_ref(file), new);
+        if units.is_empty() {
             build
                 .log
                 .line(&format!("{file} is in no object of this kernel"));
         }
-        units.extend(linked.into_iter().map(|unit| unit.source.clone()));
+        reached.extend(units);
+    }
+    reached.sort_by_key(|unit| &unit.object);
+    reached.dedup_by_key(|unit| &unit.object);
+    let touched = |unit: &&Unit| {
+        unit.source.ends_with(".c")
+            && !unit.links.is_empty()
+            && patch.files().binary_search(&unit.source).is_ok()
+    };
+    let (direct, others): (Vec<&Unit>, Vec<&Unit>) = reached.into_iter().partition(touched);
+    let changed = if others.is_empty() {
+        Vec::new()
+    } else {
+        changed(build, &index, patch, patched, &others).await?
+    };
+    let mut units: BTreeSet<String> = direct.iter().map(|unit| unit.source.clone()).collect();
+    for unit in changed {
+        if linked(build, unit)? {
+            units.insert(unit.source.clone());
+        }
     }
     if units.is_empty() {
         return Err(Error::Nothing(
-            "the patch touches nothing that this kernel's configuration builds".to_owned(),
+            "the patch changes nothing that this kernel's configuration builds".to_owned(),
         ));
     }
+    if units.len() > MAX_UNITS {
+        return Err(Error::Refused(format!(
+            "too-many-units: the patch changes {} units, the limit is {MAX_UNITS}",
+            units.len()
+        )));
+    }
     Ok(units.into_iter().collect())
+}
+
+/// Whether a changed unit's code is the kernel's or a module's.
+fn linked(build: &Build<'_>, unit: &Unit) -> Result<bool, Error> {
+    if BOOT_ONLY.iter().any(|path| unit.object.starts_with(path)) {
+        build.log.line(&format!(
+            "{} changes, but runs only before the kernel",
+            unit.object
+        ));
+        return Ok(false);
+    }
+    if unit.links.is_empty() {
+        return Err(Error::Refused(format!(
+            "not-linked: the patch changes {}, which becomes data of the kernel and not its code \
+             (the vDSO, start code of processors, offsets for assembly and the like)",
+            unit.object
+        )));
+    }
+    if !unit.source.ends_with(".c") {
+        return Err(Error::Refused(format!(
+            "assembly: the patch changes {}, whose code is not divided into functions",
+            unit.source
+        )));
+    }
+    Ok(true)
+}
+
+/// Preprocesses units after and before, and gives those that can differ.
+async fn changed<'a>(
+    build: &Build<'_>,
+    index: &Index,
+    patch: &Patch,
+    patched: &[Bind],
+    units: &[&'a Unit],
+) -> Result<Vec<&'a Unit>, Error> {
+    if units.len() > MAX_REACHED {
+        return Err(Error::Refused(format!(
+            "too-many-units: {} units may include what the patch touches, the limit is {MAX_REACHED}",
+            units.len()
+        )));
+    }
+    let mut markers = String::new();
+    for file in patch.sources() {
+        // Writing to a string can't fail.
+        let _ = writeln!(markers, "\"{SANDBOX_SOURCE}/{file}\"");
+    }
+    build.workspace.write("in/markers", markers.as_bytes())?;
+    build.log.line(&format!(
+        "{} units may include what the patch touches",
+        units.len()
+    ));
+    let mut changed = Vec::new();
+    let mut done = 0;
+    for batch in units.chunks(BATCH) {
+        let posts = texts(build, index, batch, Some(patched)).await?;
+        let (again, posts): (Vec<&'a Unit>, Vec<Text>) = batch
+            .iter()
+            .copied()
+            .zip(posts)
+            .filter(|(_, text)| !matches!(text, Text::Elsewhere))
+            .unzip();
+        let pres = if again.is_empty() {
+            Vec::new()
+        } else {
+            texts(build, index, &again, None).await?
+        };
+        let assembly: Vec<bool> = again
+            .iter()
+            .map(|unit| !unit.source.ends_with(".c"))
+            .collect();
+        let differ = blocking("compare preprocessed units", move || {
+            Ok(compare(pres, posts, assembly))
+        })
+        .await?;
+        let before = changed.len();
+        let differing = again.iter().zip(differ).filter(|(_, differs)| *differs);
+        changed.extend(differing.map(|(unit, _)| *unit));
+        done += batch.len();
+        build.log.line(&format!(
+            "{done} of {}: {} include it, {} can change",
+            units.len(),
+            again.len(),
+            changed.len() - before
+        ));
+    }
+    Ok(changed)
+}
+
+fn compare(pres: Vec<Text>, posts: Vec<Text>, assembly: Vec<bool>) -> Vec<bool> {
+    pres.into_iter()
+        .zip(posts)
+        .zip(assembly)
+        .map(|(texts, assembly)| match texts {
+            (Text::Whole(pre), Text::Whole(post)) if assembly => tokens::differ(&pre, &post),
+            (Text::Whole(pre), Text::Whole(post)) => tokens::affected(&pre, &post),
+            // What can't be told here, the compiler will tell.
+            _ => true,
+        })
+        .collect()
+}
+
+/// What preprocessing gave.
+enum Text {
+    /// The text.
+    Whole(Vec<u8>),
+    /// It includes nothing that the patch touches.
+    Elsewhere,
+    /// The preprocessor failed.
+    Failed,
+}
+
+async fn texts(
+    build: &Build<'_>,
+    index: &Index,
+    units: &[&Unit],
+    patched: Option<&[Bind]>,
+) -> Result<Vec<Text>, Error> {
+    let name = if patched.is_some() {
+        "cpp-post"
+    } else {
+        "cpp-pre"
+    };
+    let all: Vec<String> = (0..units.len()).map(|index| index.to_string()).collect();
+    let mut makefile = format!("all: {0}\n.PHONY: all {0}\n", all.join(" "));
+    for (number, unit) in units.iter().enumerate() {
+        let command = index.command(unit);
+        let compiler = command.split(|word| word == ";").next().unwrap_or_default();
+        let flags: &[&str] = if patched.is_some() {
+            &["-I/resplice/include"]
+        } else {
+            &[]
+        };
+        let output = format!("{OBJECTS}/{number}.i");
+        let cpp = preprocess(compiler, &unit.object, &output, flags)
+            .map_err(|error| Error::internal(format!("preprocess {}", unit.source), error))?;
+        let mut script = format!("{cpp} 2> /dev/null || {{ rm -f {output}; exit 0; }}\n");
+        if patched.is_some() {
+            let _ = writeln!(script, "grep -qFf {IN}/markers {output} || : > {output}");
+        }
+        build
+            .workspace
+            .write(&format!("in/{name}/{number}.sh"), script.as_bytes())?;
+        let _ = writeln!(makefile, "{number}:\n\t@sh {IN}/{name}/{number}.sh");
+    }
+    build
+        .workspace
+        .write(&format!("in/{name}.mk"), makefile.as_bytes())?;
+    let jobs = std::thread::available_parallelism().map_or(1, usize::from);
+    let words = ["make", "--no-print-directory", "-r", "-k", "-O"].map(str::to_owned);
+    let rest = [
+        format!("-j{jobs}"),
+        "-f".to_owned(),
+        format!("{IN}/{name}.mk"),
+    ];
+    let argv: Vec<String> = words.into_iter().chain(rest).collect();
+    let mut step = build.workspace.object_step(name, argv)?;
+    if let Some(patched) = patched {
+        step.binds.extend(patched.iter().cloned());
+        let headers = build.workspace.path("include");
+        step.binds.push(Bind::read_only(headers, INCLUDE));
+    }
+    build.run(&step, "the units can't be preprocessed").await?;
+    (0..units.len())
+        .map(|number| {
+            let name = format!("{number}.i");
+            if !build.workspace.has_object(&name) {
+                return Ok(Text::Failed);
+            }
+            let text = build.workspace.read("objects", &name)?;
+            Ok(if text.is_empty() {
+                Text::Elsewhere
+            } else {
+                Text::Whole(text)
+            })
+        })
+        .collect()
 }

@@ -1,6 +1,8 @@
 //! Applying a patch to copies of the files that it touches.
 
-use super::{Patch, PatchError, line_changes, with_line_directives};
+use super::{
+    Patch, PatchError, line_changes, shadow::Shadows, with_line_directives, without_effect,
+};
 use crate::{
     Error,
     build::Build,
@@ -20,6 +22,19 @@ pub async fn apply(build: &Build<'_>, patch: &Patch) -> Result<Vec<Bind>, Error>
     let workspace = &build.workspace;
     let source = build.target.source_dir();
     for file in patch.files() {
+        if let Some(reason) = without_effect(file) {
+            build.log.line(&format!("{file} has no effect: {reason}"));
+        }
+        if patch.added().contains(file) {
+            if source.join(file).exists() && !patch.deleted().contains(file) {
+                return Err(Error::Patch(PatchError::Refused {
+                    code: "new-file",
+                    path: file.clone(),
+                    reason: "this kernel's source has that file already".to_owned(),
+                }));
+            }
+            continue;
+        }
         let bytes = read_source(&source, file)?;
         workspace.write_owned(&format!("tree/{file}"), &bytes)?;
     }
@@ -29,23 +44,67 @@ pub async fn apply(build: &Build<'_>, patch: &Patch) -> Result<Vec<Bind>, Error>
     build
         .run(&step, "the patch does not apply to this kernel's source")
         .await?;
-    let mut binds = Vec::new();
+    let mut shadows = Shadows::default();
+    let mut files = Vec::new();
+    let mut texts = Vec::new();
     for (index, file) in patch.sources().enumerate() {
-        let text = workspace.read("out", &format!("{index}.post.c"))?;
+        let there = workspace.has_output(&format!("{index}.post"));
+        if !there {
+            shadows.remove(file);
+            continue;
+        }
+        let text = workspace.read("out", &format!("{index}.post"))?;
+        if patch.added().contains(file) {
+            shadows.add(file, &text);
+            texts.push(text);
+            continue;
+        }
         let diff = workspace.read("out", &format!("{index}.diff"))?;
         let changes = line_changes(&diff)
             .map_err(|header| Error::internal(format!("read the differences of {file}"), header))?;
         if changes.is_empty() {
             return Err(Error::Nothing(format!("the patch leaves {file} as it is")));
         }
-        let name = format!("post/{index}.c");
+        let name = format!("post/{index}");
         workspace.write(&name, &with_line_directives(&text, &changes))?;
-        binds.push(Bind::read_only(
+        files.push(Bind::read_only(
             workspace.path(&name),
             format!("{SANDBOX_SOURCE}/{file}"),
         ));
+        texts.push(text);
     }
+    for file in patch.added() {
+        check_added(file, &texts)?;
+    }
+    let mut binds = shadows.binds(workspace, &source)?;
+    binds.extend(files);
     Ok(binds)
+}
+
+/// Only a makefile can have a new unit compiled; what another file includes
+/// needs none.
+fn check_added(file: &str, texts: &[Vec<u8>]) -> Result<(), Error> {
+    let name = file.rsplit('/').next().unwrap_or(file);
+    let unit = without_effect(file).is_none() && !file.ends_with(".h");
+    let included = |text: &Vec<u8>| {
+        let text = String::from_utf8_lossy(text);
+        text.lines().any(|line| {
+            let line = line.trim_start();
+            line.starts_with('#')
+                && line.contains("include")
+                && (line.contains(&format!("{name}\"")) || line.contains(&format!("{name}>")))
+        })
+    };
+    if unit && !texts.iter().any(included) {
+        return Err(Error::Patch(PatchError::Refused {
+            code: "new-file",
+            path: file.to_owned(),
+            reason: "a new unit needs a changed makefile; put its code into an existing file, \
+                     or include it from one"
+                .to_owned(),
+        }));
+    }
+    Ok(())
 }
 
 /// `--forward` keeps `patch` from taking a patch that is in already out again.
@@ -61,8 +120,10 @@ fn script(patch: &Patch) -> Result<String, Error> {
         // Writing to a string can't fail. diff says 1 for "different".
         let _ = writeln!(
             script,
-            "cp {quoted} {OUT}/{index}.post.c || exit 98\n\
-             diff -U0 {SANDBOX_SOURCE}/{quoted} {quoted} > {OUT}/{index}.diff || [ $? -eq 1 ] || exit 97"
+            "if [ -f {quoted} ]; then cp {quoted} {OUT}/{index}.post || exit 98; \
+             if [ -f {SANDBOX_SOURCE}/{quoted} ]; then \
+             diff -U0 {SANDBOX_SOURCE}/{quoted} {quoted} > {OUT}/{index}.diff || [ $? -eq 1 ] || exit 97; \
+             fi; fi"
         );
     }
     Ok(script)

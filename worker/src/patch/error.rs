@@ -44,9 +44,8 @@ pub enum PatchError {
     /// Something that can't be carried into a running kernel.
     #[error("refused: {code}: {path}: {reason}")]
     Refused {
-        /// A word for the kind: `header`, `new-file`, `deleted-file`,
-        /// `renamed-file`, `file-mode`, `binary`, `build-system`, `assembly`,
-        /// `device-tree`, `not-c`.
+        /// A word for the kind: `new-file`, `renamed-file`, `copied-file`,
+        /// `file-mode`, `binary`, `build-system`, `device-tree`, `not-c`.
         code: &'static str,
         /// The file.
         path: String,

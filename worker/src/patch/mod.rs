@@ -4,11 +4,12 @@ mod apply;
 mod error;
 mod lines;
 mod parse;
+mod shadow;
 
 pub use apply::apply;
 pub use error::PatchError;
 pub use lines::{LineChange, line_changes, with_line_directives};
-pub use parse::Patch;
+pub use parse::{Patch, without_effect};
 
 /// Largest patch in bytes.
 pub const MAX_PATCH_BYTES: usize = resplice_api::limits::MAX_PATCH_BYTES;

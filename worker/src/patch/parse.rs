@@ -6,11 +6,13 @@ use super::{MAX_FILES, MAX_PATCH_BYTES, MAX_PATH_BYTES, PatchError};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 
-/// A patch that touches nothing but `.c` files and documentation.
+/// A patch, and what it does to which files.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Patch {
     text: String,
     files: Vec<String>,
+    added: BTreeSet<String>,
+    deleted: BTreeSet<String>,
 }
 
 impl Patch {
@@ -36,6 +38,8 @@ impl Patch {
         Ok(Self {
             text: text.to_owned(),
             files: reader.files.into_iter().collect(),
+            added: reader.added,
+            deleted: reader.deleted,
         })
     }
 
@@ -51,9 +55,23 @@ impl Patch {
         &self.files
     }
 
-    /// Those of its files that are compiled: all but the documentation.
+    /// Those of its files that could be compiled into a kernel.
     pub fn sources(&self) -> impl Iterator<Item = &String> {
-        self.files.iter().filter(|file| !is_documentation(file))
+        self.files
+            .iter()
+            .filter(|file| without_effect(file).is_none())
+    }
+
+    /// Files that it makes, the new name of a renamed one among them.
+    #[must_use]
+    pub fn added(&self) -> &BTreeSet<String> {
+        &self.added
+    }
+
+    /// Files that it removes, the old name of a renamed one among them.
+    #[must_use]
+    pub fn deleted(&self) -> &BTreeSet<String> {
+        &self.deleted
     }
 
     /// sha256 of the patch's bytes, in hex.
@@ -73,6 +91,10 @@ struct Hunk {
 #[derive(Default)]
 struct Reader {
     files: BTreeSet<String>,
+    added: BTreeSet<String>,
+    deleted: BTreeSet<String>,
+    /// The old path of git's `rename from` line.
+    renamed: Option<String>,
     /// The path of the last `---` line, until `+++` follows.
     old_path: Option<String>,
     /// The file that the next hunk is for.
@@ -89,14 +111,15 @@ impl Reader {
         }
         if let Some(paths) = line.strip_prefix("diff --git ") {
             self.file = None;
+            self.renamed = None;
             let path = paths.rsplit_once(" b/").map_or(paths, |(_, path)| path);
             self.git_header = Some(path.to_owned());
         } else if let Some(path) = line.strip_prefix("--- ") {
             self.file = None;
             self.old_path = Some(path_of(path).to_owned());
         } else if let (Some(path), Some(old)) = (line.strip_prefix("+++ "), self.old_path.take()) {
-            self.git_header = None;
             self.begin_file(&old, path_of(path))?;
+            self.git_header = None;
         } else if line.starts_with("@@ ") && self.file.is_some() {
             self.hunk = hunk_header(line).ok_or_else(|| PatchError::Malformed {
                 line: number,
@@ -104,8 +127,8 @@ impl Reader {
             })?;
         } else {
             self.old_path = None;
-            if let Some(path) = &self.git_header {
-                check_git_header(line, path)?;
+            if let Some(path) = self.git_header.clone() {
+                self.git_line(line, &path)?;
             }
         }
         Ok(())
@@ -136,43 +159,66 @@ impl Reader {
     }
 
     fn begin_file(&mut self, old: &str, new: &str) -> Result<(), PatchError> {
-        let refuse = |code, path: &str, reason: &str| {
-            Err(PatchError::Refused {
-                code,
-                path: path.to_owned(),
-                reason: reason.to_owned(),
-            })
+        let name = |path| match path {
+            "/dev/null" => Ok(None),
+            path => below_source(path).map(Some),
         };
-        if old == "/dev/null" {
-            return refuse(
-                "new-file",
-                new,
-                "an update can't add a source file yet; put its code into an existing one",
-            );
-        }
-        if new == "/dev/null" {
-            return refuse(
-                "deleted-file",
-                old,
-                "what runs can't be removed; leave the file in place",
-            );
-        }
-        let old = below_source(old)?;
-        let new = below_source(new)?;
-        if old != new {
-            return refuse(
-                "renamed-file",
-                new,
-                "change the file in place instead of renaming it",
-            );
-        }
-        check_kind(new)?;
-        self.files.insert(new.to_owned());
+        let file = match (name(old)?, name(new)?) {
+            (Some(old), Some(new)) if old == new => old,
+            (Some(old), Some(new)) => {
+                if self.renamed.as_deref() != Some(old) {
+                    return Err(PatchError::Refused {
+                        code: "renamed-file",
+                        path: new.to_owned(),
+                        reason: "only git's form of a renaming is understood".to_owned(),
+                    });
+                }
+                new
+            }
+            (None, Some(new)) => {
+                self.added.insert(new.to_owned());
+                new
+            }
+            (Some(old), None) => {
+                self.deleted.insert(old.to_owned());
+                old
+            }
+            (None, None) => {
+                return Err(PatchError::Path {
+                    path: new.to_owned(),
+                });
+            }
+        };
+        self.touch(file)?;
+        self.file = Some(file.to_owned());
+        Ok(())
+    }
+
+    fn touch(&mut self, file: &str) -> Result<(), PatchError> {
+        check_kind(file)?;
+        self.files.insert(file.to_owned());
         if self.files.len() > MAX_FILES {
             return Err(PatchError::TooManyFiles { limit: MAX_FILES });
         }
-        self.file = Some(new.to_owned());
         Ok(())
+    }
+
+    /// What git writes between `diff --git` and the hunks.
+    fn git_line(&mut self, line: &str, path: &str) -> Result<(), PatchError> {
+        if let Some(old) = line.strip_prefix("rename from ") {
+            let old = below_source(&format!("a/{old}"))?.to_owned();
+            self.touch(&old)?;
+            self.deleted.insert(old.clone());
+            self.renamed = Some(old);
+            return Ok(());
+        }
+        if let Some(new) = line.strip_prefix("rename to ") {
+            let new = below_source(&format!("b/{new}"))?.to_owned();
+            self.touch(&new)?;
+            self.added.insert(new);
+            return Ok(());
+        }
+        check_git_header(line, path)
     }
 
     fn end(&self, lines: usize) -> Result<(), PatchError> {
@@ -228,28 +274,13 @@ fn hunk_header(line: &str) -> Option<Hunk> {
     (hunk.old <= MAX_PATCH_BYTES as u64 && hunk.new <= MAX_PATCH_BYTES as u64).then_some(hunk)
 }
 
-/// What git writes between `diff --git` and the hunks.
+/// What git writes there that no update can follow.
 fn check_git_header(line: &str, path: &str) -> Result<(), PatchError> {
     let kinds = [
         (
-            "new file mode",
-            "new-file",
-            "an update can't add a file yet",
-        ),
-        (
-            "deleted file mode",
-            "deleted-file",
-            "what runs can't be removed; leave the file in place",
-        ),
-        (
-            "rename ",
-            "renamed-file",
-            "change the file in place instead of renaming it",
-        ),
-        (
             "copy ",
-            "renamed-file",
-            "change the file in place instead of copying it",
+            "copied-file",
+            "add it as a new file instead of copying it",
         ),
         (
             "old mode",
@@ -277,36 +308,50 @@ fn check_git_header(line: &str, path: &str) -> Result<(), PatchError> {
     }
 }
 
-/// Fixes often come with a word on them; it runs nowhere.
-fn is_documentation(path: &str) -> bool {
-    path.starts_with("Documentation/")
+/// Why a file takes no part in any x86-64 kernel, if that is so.
+#[must_use]
+pub fn without_effect(path: &str) -> Option<&'static str> {
+    let (top, rest) = path.split_once('/').unwrap_or(("", path));
+    let name = path.rsplit('/').next().unwrap_or(path);
+    match top {
+        "Documentation" | "LICENSES" => Some("documentation"),
+        "tools" => Some("a program of its own, no part of the kernel"),
+        "samples" => Some("an example, which no distribution's kernel holds"),
+        "arch" if !rest.starts_with("x86/") && rest.contains('/') => Some("another architecture"),
+        "" if matches!(rest, "MAINTAINERS" | "CREDITS" | "COPYING" | "README") => {
+            Some("documentation")
+        }
+        _ if name.ends_with("_defconfig") => {
+            Some("a configuration that this kernel is not built with")
+        }
+        _ if name.ends_with(".rst") || name.starts_with("README") => Some("documentation"),
+        _ => None,
+    }
 }
 
-/// Only C units can be compiled twice and compared.
+/// Only C and assembly can be compiled twice and compared.
 fn check_kind(path: &str) -> Result<(), PatchError> {
-    if is_documentation(path) {
+    if without_effect(path).is_some() {
         return Ok(());
     }
     let name = path.rsplit('/').next().unwrap_or(path);
     let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);
     let (code, reason) = match extension {
-        "c" => return Ok(()),
-        "h" => (
-            "header",
-            "changed headers are not supported yet: make the change in the .c files that need it",
-        ),
-        "S" | "s" => (
-            "assembly",
-            "assembly is not compared; make the change in C if that is possible",
-        ),
+        "c" | "h" | "S" => return Ok(()),
         "dts" | "dtsi" | "dtso" => ("device-tree", "device trees are read at boot only"),
-        _ if name.starts_with("Makefile") || name.starts_with("Kconfig") || name == "Kbuild" => (
-            "build-system",
-            "an update is compiled just as the kernel was; take this file out",
-        ),
+        _ if name.starts_with("Makefile")
+            || name.starts_with("Kconfig")
+            || name == "Kbuild"
+            || path.starts_with("scripts/") =>
+        {
+            (
+                "build-system",
+                "an update is compiled just as the kernel was; take this file out",
+            )
+        }
         _ => (
             "not-c",
-            "only .c files make object code; take this file out",
+            "only C and assembly make object code; take this file out",
         ),
     };
     Err(PatchError::Refused {

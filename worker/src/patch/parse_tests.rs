@@ -24,17 +24,15 @@ fn a_patch_names_its_files_whatever_stands_around_the_diffs() {
 }
 
 #[test]
-fn what_is_no_c_file_is_refused_by_name() {
+fn what_makes_no_object_code_is_refused_by_name() {
     for (path, expected) in [
-        ("include/linux/a.h", "header"),
-        ("arch/x86/entry/entry_64.S", "assembly"),
-        ("arch/arm/a.dts", "device-tree"),
+        ("drivers/of/a.dts", "device-tree"),
         ("net/Makefile", "build-system"),
         ("net/Kconfig", "build-system"),
         ("net/Kconfig.debug", "build-system"),
         ("Kbuild", "build-system"),
-        ("net/README", "not-c"),
-        ("scripts/a.sh", "not-c"),
+        ("net/table.bin", "not-c"),
+        ("scripts/a.sh", "build-system"),
     ] {
         let text = diff(&format!("a/{path}"), &format!("b/{path}"));
         assert_eq!(code(&text), expected, "{path}");
@@ -42,17 +40,32 @@ fn what_is_no_c_file_is_refused_by_name() {
 }
 
 #[test]
-fn new_deleted_and_renamed_files_are_refused_by_name() {
-    assert_eq!(code(&diff("/dev/null", "b/net/a.c")), "new-file");
-    assert_eq!(code(&diff("a/net/a.c", "/dev/null")), "deleted-file");
+fn new_deleted_and_renamed_files_are_told_apart() {
+    let text = diff("/dev/null", "b/net/a.h")
+        + &diff("a/net/b.h", "/dev/null")
+        + "diff --git a/net/c.h b/net/d.h\nsimilarity index 90%\nrename from net/c.h\n\
+           rename to net/d.h\n"
+        + &diff("a/net/c.h", "b/net/d.h")
+        + "diff --git a/net/e.h b/net/f.h\nsimilarity index 100%\nrename from net/e.h\n\
+           rename to net/f.h\n";
+    let patch = Patch::parse(&text).unwrap();
+    let added: Vec<&String> = patch.added().iter().collect();
+    let deleted: Vec<&String> = patch.deleted().iter().collect();
+    assert_eq!(added, ["net/a.h", "net/d.h", "net/f.h"]);
+    assert_eq!(deleted, ["net/b.h", "net/c.h", "net/e.h"]);
+    assert_eq!(patch.files().len(), 6);
+}
+
+#[test]
+fn what_can_not_be_followed_is_refused_by_name() {
     assert_eq!(code(&diff("a/net/a.c", "b/net/b.c")), "renamed-file");
     let git = |line: &str| format!("diff --git a/net/a.c b/net/a.c\n{line}\n");
-    assert_eq!(code(&git("new file mode 100644")), "new-file");
-    assert_eq!(code(&git("deleted file mode 100644")), "deleted-file");
-    assert_eq!(code(&git("rename from net/a.c")), "renamed-file");
-    assert_eq!(code(&git("copy from net/a.c")), "renamed-file");
+    assert_eq!(code(&git("copy from net/a.c")), "copied-file");
     assert_eq!(code(&git("old mode 100644")), "file-mode");
     assert_eq!(code(&git("GIT binary patch")), "binary");
+    assert_eq!(code(&git("rename from net/Makefile")), "build-system");
+    let outside = Patch::parse(&git("rename from ../../etc/passwd.c"));
+    assert!(matches!(outside, Err(PatchError::Path { .. })));
 }
 
 #[test]
@@ -113,10 +126,26 @@ fn text_without_a_diff_and_too_much_text_are_turned_down() {
 }
 
 #[test]
-fn documentation_may_change_along_but_is_no_source() {
-    let text =
-        diff("a/Documentation/a.rst", "b/Documentation/a.rst") + &diff("a/mm/a.c", "b/mm/a.c");
+fn what_is_in_no_x86_kernel_may_change_along_but_is_no_source() {
+    let idle = [
+        "Documentation/Makefile",
+        "MAINTAINERS",
+        "tools/testing/selftests/Makefile",
+        "samples/bpf/a.c",
+        "arch/arm/boot/dts/a.dts",
+        "arch/arm64/Kconfig",
+        "arch/x86/configs/x86_64_defconfig",
+    ];
+    let mut text = String::new();
+    for path in idle {
+        assert!(without_effect(path).is_some(), "{path}");
+        text += &diff(&format!("a/{path}"), &format!("b/{path}"));
+    }
+    text += &diff("a/mm/a.c", "b/mm/a.c");
     let patch = Patch::parse(&text).unwrap();
-    assert_eq!(patch.files().len(), 2);
+    assert_eq!(patch.files().len(), idle.len() + 1);
     assert_eq!(patch.sources().collect::<Vec<_>>(), ["mm/a.c"]);
+    for path in ["arch/x86/mm/a.c", "arch/Kconfig", "include/a.h", "lib/a.c"] {
+        assert!(without_effect(path).is_none(), "{path}");
+    }
 }
