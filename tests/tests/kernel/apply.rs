@@ -94,6 +94,26 @@ fn two_units() {
 }
 
 #[test]
+fn a_header_that_the_patch_adds() {
+    shows(
+        "new-header",
+        "cat /proc/loadavg",
+        |text| !text.contains("load"),
+        |text| text.starts_with("load: "),
+    );
+}
+
+#[test]
+fn a_header_that_many_units_include() {
+    shows(
+        "header-change",
+        "ls /proc/sys | wc -l",
+        |text| text != "0",
+        |text| text != "0",
+    );
+}
+
+#[test]
 fn user_memory_access() {
     let open_descriptors = "ls /proc/self/fd | wc -l";
     shows(
