@@ -12,6 +12,10 @@ use super::module::Replace;
 use super::region::Region;
 use super::{Check, Place, Result, Unit, orc};
 
+/// What the frame of every update has itself (`kmod/update/main.c`), and most
+/// patched modules too.
+const FRAME: [&str; 2] = ["init_module", "cleanup_module"];
+
 /// A function of post in the module.
 #[derive(Clone, Debug)]
 pub(super) struct Carried {
@@ -214,6 +218,11 @@ impl Check<'_> {
             let Some(section) = symbol.section() else {
                 continue;
             };
+            // The update's own frame has these as every module does, and they
+            // may happen to be as long as the patched one's.
+            if FRAME.contains(&symbol.name.as_str()) {
+                continue;
+            }
             let is_of = |unit: &&Unit<'_>| {
                 named(&unit.post.object, &symbol.name)
                     .is_some_and(|s| s.kind == symbol.kind && s.size == symbol.size && s.size > 0)
