@@ -51,6 +51,7 @@ impl Report {
         let guests = self.guests.iter().map(|guest| GuestReport {
             cpu: guest.cpu.clone(),
             modules_loaded: guest.modules_loaded,
+            idle_modules: guest.idle_modules.clone(),
             applied: guest.applied,
             undone: guest.undone,
             log_clean: guest.log_clean,

@@ -66,6 +66,8 @@ pub struct Attempt {
     pub pause_ns: Option<u64>,
     /// Whether applying it was tried, or could not be.
     pub tried: bool,
+    /// Modules that were loaded for that without their init.
+    pub idle: Vec<String>,
 }
 
 /// One object of `results.json`.
@@ -108,6 +110,7 @@ impl Attempt {
             objects: Vec::new(),
             pause_ns: None,
             tried: false,
+            idle: Vec::new(),
         }
     }
 

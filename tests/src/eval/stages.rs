@@ -117,10 +117,11 @@ impl Stages {
             (_, None) => ended.words,
         };
         if flag("modules_loaded") == Some(false) && ended.code == Some(1) {
-            // Never came to the update: a module that wants its hardware.
+            // Never came to the update.
             attempt.result.reason = format!("not tried: {}", attempt.result.reason);
             return Ok(());
         }
+        attempt.idle = words(guest.and_then(|guest| guest.get("idle_modules")));
         attempt.result.applied = Some(flag("applied").unwrap_or(false));
         attempt.result.undone = Some(flag("undone").unwrap_or(false));
         attempt.result.log_clean = Some(flag("log_clean").unwrap_or(false));

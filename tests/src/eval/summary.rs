@@ -85,6 +85,12 @@ impl Summary<'_> {
                 "{} of the updates that were tried went in and out again with a clean kernel log.",
                 self.clean().text()
             ));
+            let idle = self.count(|a| !a.idle.is_empty());
+            if idle > 0 {
+                sentences.push(format!(
+                    "{idle} of them patch a module that was loaded without its init, for want of its hardware."
+                ));
+            }
             let open = self.count(|a| a.tried && a.result.applied.is_none());
             if open > 0 {
                 sentences.push(format!(
@@ -174,6 +180,9 @@ fn row(attempt: &Attempt) -> [String; 9] {
             what.push_str(" — ");
         }
         what.push_str(&result.reason);
+    }
+    if !attempt.idle.is_empty() {
+        what.push_str(&format!(" (without its init: {})", attempt.idle.join(", ")));
     }
     [
         result.patch.clone(),

@@ -1,6 +1,6 @@
 //! Applying an update to the stock kernel, in a virtual machine.
 
-use super::Check;
+use super::{Check, idle::without_init};
 use crate::{Error, log::Log};
 use resplice_package::Package;
 use resplice_target::Target;
@@ -89,8 +89,10 @@ impl Trial {
 pub struct GuestReport {
     /// QEMU's CPU model.
     pub cpu: String,
-    /// Whether the patched modules could be loaded: some need their hardware.
+    /// Whether the patched modules could be loaded.
     pub modules_loaded: bool,
+    /// Those whose init was left out, since it fails without its hardware.
+    pub idle_modules: Vec<String>,
     /// Whether the kernel took the update.
     pub applied: bool,
     /// Whether it was undone and unloaded.
@@ -150,8 +152,8 @@ struct Guest<'a> {
 impl Guest<'_> {
     fn run(&self, modules: Vec<GuestFile>, report: &mut GuestReport) -> Result<(), Error> {
         let id = &self.trial.id;
-        self.push(modules)?;
-        self.load_modules()?;
+        self.push(&modules)?;
+        self.load_modules(&modules, report)?;
         report.modules_loaded = true;
         self.check(VULNERABLE, "before the update", report)?;
         self.must("insmod /job/resplice.ko", LOAD)?;
@@ -185,23 +187,18 @@ impl Guest<'_> {
 
     /// What a driver without its hardware says as it is loaded is not the
     /// update's fault: the log is judged from here on.
-    fn load_modules(&self) -> Result<(), Error> {
+    fn load_modules(&self, files: &[GuestFile], report: &mut GuestReport) -> Result<(), Error> {
         let modules = self.trial.patched_modules();
         if modules.is_empty() {
             return Ok(());
         }
         self.must("depmod", MODPROBE)?;
-        for module in &modules {
-            let script = format!("modprobe {}", quote(module));
-            let output = self.vm.run(&script, MODPROBE).map_err(rig)?;
-            if !output.success() {
-                self.show(&output);
-                let said = String::from_utf8_lossy(&output.stderr);
-                return Err(Error::Verification(format!(
-                    "the module {module} can't be loaded in the guest: {}",
-                    said.trim()
-                )));
-            }
+        let names: Vec<String> = modules.iter().map(|name| quote(name)).collect();
+        let script = format!("modprobe -a {}", names.join(" "));
+        let output = self.vm.run(&script, MODPROBE).map_err(rig)?;
+        if !output.success() {
+            self.show(&output);
+            self.load_idle(files, report)?;
         }
         for line in self.vm.kernel_problems() {
             self.log.line(&format!("before the update: {line}"));
@@ -210,7 +207,32 @@ impl Guest<'_> {
         Ok(())
     }
 
-    fn push(&self, mut files: Vec<GuestFile>) -> Result<(), Error> {
+    /// Loads what modprobe could not, without what would look for hardware; so
+    /// also what depends on such a module, which would find it unprepared.
+    fn load_idle(&self, files: &[GuestFile], report: &mut GuestReport) -> Result<(), Error> {
+        for file in files {
+            let name = module_name(&file.path);
+            let loaded = format!("grep -q '^{name} ' /proc/modules");
+            if self.vm.run(&loaded, SHORT).map_err(rig)?.success() {
+                continue;
+            }
+            let idle = without_init(&file.contents)
+                .map_err(|error| Error::internal(format!("read the module {name}"), error))?;
+            let path = format!("/job/idle/{name}.ko");
+            self.vm
+                .push(&[GuestFile::new(&path, 0o644, idle)])
+                .map_err(rig)?;
+            self.must(&format!("insmod {path}"), MODPROBE)?;
+            self.log.line(&format!(
+                "{name} is loaded without its init: its hardware is not here"
+            ));
+            report.idle_modules.push(name);
+        }
+        Ok(())
+    }
+
+    fn push(&self, modules: &[GuestFile]) -> Result<(), Error> {
+        let mut files = modules.to_vec();
         files.push(GuestFile::new(
             "/job/resplice.ko",
             0o644,
@@ -338,6 +360,12 @@ impl Guest<'_> {
 /// What the core says of a part.
 fn file(part: &str, name: &str) -> String {
     format!("/sys/kernel/resplice/updates/{part}/{name}")
+}
+
+/// `/lib/modules/R/kernel/arch/x86/kvm/kvm-intel.ko` is `kvm_intel` to the kernel.
+fn module_name(path: &str) -> String {
+    let file = path.rsplit('/').next().unwrap_or(path);
+    file.strip_suffix(".ko").unwrap_or(file).replace('-', "_")
 }
 
 /// What the virtual machine says: a guest that dies is the update's fault, a

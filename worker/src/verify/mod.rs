@@ -4,6 +4,7 @@
 mod check;
 mod file;
 mod guest;
+mod idle;
 
 pub use check::{Check, CheckError};
 pub use file::{FileMatch, against_file, match_report};
