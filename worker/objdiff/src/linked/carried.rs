@@ -227,6 +227,11 @@ impl Check<'_> {
                 named(&unit.post.object, &symbol.name)
                     .is_some_and(|s| s.kind == symbol.kind && s.size == symbol.size && s.size > 0)
             };
+            // The module's own frame: its init, exit and information.
+            let kind = self.module.side.object.section(section).kind;
+            if kind.is_init() || kind == SectionKind::Modinfo {
+                continue;
+            }
             let unit = self.units.iter().find(is_of);
             if unit.is_some() && !brought.contains(&(section.0, symbol.value)) {
                 return Err(format!("{} is there and nothing asks for it", symbol.name));

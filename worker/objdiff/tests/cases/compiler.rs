@@ -42,9 +42,17 @@ pub fn compile(source: &Path, flags: &[&str], more: &[String]) -> Result<Vec<u8>
     Ok(std::fs::read(object)?)
 }
 
-/// Joins sections of one name, as kbuild does.
+/// What kmod/update brings into every module, in rough.
+const FRAME: &str = "int __init init_module(void) { return 0; }\n\
+    void __exit cleanup_module(void) { }\n";
+
+/// Joins sections of one name, as kbuild does, with a module's frame in front.
 pub fn link(object: &[u8]) -> Result<Vec<u8>, Failed> {
     let directory = tempfile::tempdir()?;
+    let source = directory.path().join("frame.c");
+    let frame = directory.path().join("frame.o");
+    std::fs::write(&source, FRAME)?;
+    std::fs::write(&frame, compile(&source, &[], &[])?)?;
     let (from, to) = (
         directory.path().join("in.o"),
         directory.path().join("out.o"),
@@ -54,6 +62,7 @@ pub fn link(object: &[u8]) -> Result<Vec<u8>, Failed> {
         .arg("-r")
         .arg("-o")
         .arg(&to)
+        .arg(&frame)
         .arg(&from)
         .status()?;
     if !status.success() {
