@@ -89,11 +89,13 @@ static void report_done(const struct rs_group *g, const char *what,
 		what, functions, parts, g->nr_parts, r->work_ns);
 }
 
-static void report_failed(const struct rs_group *g, const char *what, int err)
+static void report_failed(const struct rs_group *g, const struct rs_hook_run *hooks,
+			  const char *what, int err)
 {
 	const struct rs_swap_result *r = &g->result;
 	u32 i, n = min_t(u32, atomic_read(&r->scan.nr_conflicts), RS_CONFLICTS);
 
+	rs_hooks_report(hooks);
 	switch (err) {
 	case -EBUSY:
 		for (i = 0; i < n; i++)
@@ -111,12 +113,19 @@ static void report_failed(const struct rs_group *g, const char *what, int err)
 	}
 }
 
-static int stop(struct rs_group *g, const char *what, struct list_head *changes)
+/* On success rs_hooks_post is still to be called, once all is as it says. */
+static int stop(struct rs_group *g, const char *what, struct list_head *changes,
+		struct rs_hook_run *hooks)
 {
-	int err = rs_swap_all(changes, &g->result);
+	int err = rs_hooks_pre(hooks);
 
+	if (!err) {
+		err = rs_swap_all(changes, hooks, &g->result);
+		if (err)
+			report_failed(g, hooks, what, err);
+	}
 	if (err)
-		report_failed(g, what, err);
+		rs_hooks_fail(hooks);
 	else
 		report_done(g, what, changes);
 	return err;
@@ -138,13 +147,20 @@ static void turn_round(struct rs_update *u)
 }
 
 static void plan(struct rs_update *u, const struct rs_range *ranges, u32 nr_ranges,
-		 struct list_head *changes)
+		 struct list_head *changes, struct rs_hook_run *hooks)
 {
+	rs_hooks_add(hooks, &u->hooks);
 	u->change.swaps = u->swaps;
 	u->change.nr_swaps = u->nr_functions;
 	u->change.area.ranges = ranges;
 	u->change.area.nr_ranges = nr_ranges;
 	list_add_tail(&u->change.area.node, changes);
+}
+
+/* A part without either only wanted to be matched. */
+static bool has_work(const struct rs_update *u)
+{
+	return u->nr_functions || u->hooks.count;
 }
 
 static struct rs_update *part_of(struct rs_change *change)
@@ -155,7 +171,8 @@ static struct rs_update *part_of(struct rs_change *change)
 /* -------------------------------- applying -------------------------------- */
 
 /* The code of an applied part is in use: its module must stay. */
-static int plan_apply(struct rs_group *g, struct list_head *changes)
+static int plan_apply(struct rs_group *g, struct list_head *changes,
+		      struct rs_hook_run *hooks)
 {
 	struct rs_update *u;
 
@@ -163,12 +180,12 @@ static int plan_apply(struct rs_group *g, struct list_head *changes)
 		if (u->state == RS_UNDONE)
 			return rs_refuse(-EINVAL, "state", "%s has been undone: load it again",
 					 u->mod->name);
-		if (u->state != RS_LOADED || !u->nr_functions)
+		if (u->state != RS_LOADED || !has_work(u))
 			continue;
 		if (!try_module_get(u->mod))
 			return rs_refuse(-EINVAL, "state", "%s is being unloaded",
 					 u->mod->name);
-		plan(u, u->ranges, u->nr_ranges, changes);
+		plan(u, u->ranges, u->nr_ranges, changes, hooks);
 	}
 	if (list_empty(changes))
 		return rs_refuse(-EINVAL, "state", "%s: there is nothing to apply", g->id);
@@ -177,12 +194,14 @@ static int plan_apply(struct rs_group *g, struct list_head *changes)
 
 int rs_group_apply(struct rs_group *g)
 {
+	struct rs_hook_run hooks;
 	LIST_HEAD(changes);
 	struct rs_change *c;
 	int err;
 
-	err = plan_apply(g, &changes);
-	err = err ?: stop(g, "applied", &changes);
+	rs_hooks_begin(&hooks, false);
+	err = plan_apply(g, &changes, &hooks);
+	err = err ?: stop(g, "applied", &changes, &hooks);
 	list_for_each_entry(c, &changes, area.node) {
 		if (err) {
 			module_put(part_of(c)->mod);
@@ -191,6 +210,8 @@ int rs_group_apply(struct rs_group *g)
 		turn_round(part_of(c));
 		part_of(c)->state = RS_APPLIED;
 	}
+	if (!err)
+		rs_hooks_post(&hooks);
 	return err;
 }
 
@@ -200,8 +221,8 @@ int rs_group_arrive(struct rs_update *part)
 	struct rs_update *u;
 	u32 here = 0;
 
-	if (!part->nr_functions)
-		return 0;	/* it only wanted to be matched */
+	if (!has_work(part))
+		return 0;
 	for_each_part(u, g)
 		here++;
 	if (here == g->nr_parts)
@@ -215,24 +236,27 @@ int rs_group_arrive(struct rs_update *part)
 
 int rs_group_undo(struct rs_group *g)
 {
+	struct rs_hook_run hooks;
 	LIST_HEAD(changes);
 	struct rs_update *u;
 	struct rs_change *c;
 	int err;
 
+	rs_hooks_begin(&hooks, true);
 	for_each_part(u, g)
 		if (u->state == RS_APPLIED)
-			plan(u, &u->text, 1, &changes);
+			plan(u, &u->text, 1, &changes, &hooks);
 	if (list_empty(&changes))
 		return rs_refuse(-EINVAL, "state", "%s is not applied", g->id);
-	err = stop(g, "undone", &changes);
+	err = stop(g, "undone", &changes, &hooks);
 	if (err)
 		return err;
 	list_for_each_entry(c, &changes, area.node) {
-		u = part_of(c);
-		turn_round(u);
-		u->state = RS_UNDONE;
-		module_put(u->mod);
+		turn_round(part_of(c));
+		part_of(c)->state = RS_UNDONE;
 	}
+	rs_hooks_post(&hooks);
+	list_for_each_entry(c, &changes, area.node)
+		module_put(part_of(c)->mod);
 	return 0;
 }

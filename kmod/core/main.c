@@ -2,6 +2,7 @@
 #include <linux/module.h>
 
 #include "report.h"
+#include "shadow.h"
 #include "symbols.h"
 #include "update.h"
 
@@ -30,6 +31,7 @@ static void __exit resplice_exit(void)
 {
 	rs_updates_exit();
 	rs_sysfs_exit();
+	rs_shadow_exit();
 	rs_report_free();
 }
 

@@ -59,11 +59,14 @@ static int read_header(struct module *mod, unsigned long address,
 	    (u->nr_late && !init_data(mod, u->late,
 				      (u64)u->nr_late * sizeof(struct resplice_late))) ||
 	    (u->nr_replace && !init_data(mod, u->replace, (u64)u->nr_replace *
-					 sizeof(struct resplice_replace))))
+					 sizeof(struct resplice_replace))) ||
+	    u->nr_hooks > RESPLICE_MAX_HOOKS ||
+	    (u->nr_hooks && !init_data(mod, u->hooks, (u64)u->nr_hooks *
+				       sizeof(struct resplice_hook))))
 		return rs_refuse(-ENOEXEC, "format", "%s: a table lies outside", mod->name);
-	if (u->nr_data || u->nr_hooks)
+	if (u->nr_data)
 		return rs_refuse(-EOPNOTSUPP, "unsupported",
-				 "%s has data exchanges or hooks", mod->name);
+				 "%s has data exchanges", mod->name);
 	*out = u;
 	return 0;
 }
@@ -244,6 +247,7 @@ static int prepare_with(struct rs_update *u, struct rs_image *image,
 	err = err ?: rs_match_run(m, only);
 	if (!only) {
 		err = err ?: prepare_functions(u, m, head);
+		err = err ?: rs_hooks_prepare(&u->hooks, u->mod, head);
 		err = err ?: rs_late_apply(m, u->mod, (void *)(unsigned long)head->late,
 					   head->nr_late);
 	}
@@ -278,6 +282,10 @@ int rs_prepare(struct module *mod, unsigned long header, struct rs_update **out)
 	find_own_text(u);
 	err = rs_group_join(u, head);
 	err = err ?: find_target(&image, &u->target);
+	if (u->target) {
+		u->hooks.object.name = u->target->name;
+		u->hooks.object.mod = u->target;
+	}
 	err = err ?: prepare_with(u, &image, head);
 	if (err) {
 		if (err == -ENOMEM)

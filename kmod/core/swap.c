@@ -16,6 +16,7 @@
 /* What the CPUs share inside one stop. */
 struct stop {
 	struct list_head *changes;
+	struct rs_hook_run *hooks;
 	struct rs_swap_result *result;
 	atomic_t entered, scanned, finished;
 	int error;
@@ -63,8 +64,12 @@ static int exchange(struct stop *s)
 		if (err)
 			return err;
 	}
+	err = rs_hooks_check(s->hooks);
+	if (err)
+		return err;
 	list_for_each_entry(c, s->changes, area.node)
 		write(c);
+	rs_hooks_exchanged(s->hooks);
 	return 0;
 }
 
@@ -89,9 +94,10 @@ static int stopped(void *data)
 	return 0;
 }
 
-static int attempt(struct list_head *changes, struct rs_swap_result *result)
+static int attempt(struct list_head *changes, struct rs_hook_run *hooks,
+		   struct rs_swap_result *result)
 {
-	struct stop s = { .changes = changes, .result = result };
+	struct stop s = { .changes = changes, .hooks = hooks, .result = result };
 	u64 start;
 	int err;
 
@@ -102,13 +108,14 @@ static int attempt(struct list_head *changes, struct rs_swap_result *result)
 	return err ?: s.error;
 }
 
-int rs_swap_all(struct list_head *changes, struct rs_swap_result *result)
+int rs_swap_all(struct list_head *changes, struct rs_hook_run *hooks,
+		struct rs_swap_result *result)
 {
 	u32 wait_ms = SWAP_FIRST_WAIT_MS;
 	int err;
 
 	for (result->attempts = 1;; result->attempts++) {
-		err = attempt(changes, result);
+		err = attempt(changes, hooks, result);
 		if (err != -EBUSY || result->attempts == SWAP_ATTEMPTS)
 			return err;
 		if (msleep_interruptible(wait_ms))

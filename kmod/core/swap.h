@@ -2,6 +2,7 @@
 #ifndef RESPLICE_SWAP_H
 #define RESPLICE_SWAP_H
 
+#include "hooks.h"
 #include "stack.h"
 #include "text.h"
 
@@ -30,10 +31,11 @@ struct rs_swap_result {
 
 /*
  * Make all changes (struct rs_change, linked by their area's node) or none,
- * while no task is in their ranges. -EBUSY: one was, in every attempt; -EILSEQ:
- * some bytes have changed under us; -EINTR.
+ * while no task is in their ranges and no CHECK hook refuses. -EBUSY: one was, in
+ * every attempt; -EILSEQ: some bytes have changed under us; -EINTR; what a hook says.
  * The ranges must not lie on a stack: the scan would find them there.
  */
-int rs_swap_all(struct list_head *changes, struct rs_swap_result *result);
+int rs_swap_all(struct list_head *changes, struct rs_hook_run *hooks,
+		struct rs_swap_result *result);
 
 #endif /* RESPLICE_SWAP_H */

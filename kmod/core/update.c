@@ -69,6 +69,7 @@ void rs_update_free(struct rs_update *u)
 		kfree(u->functions[i].name);
 		kfree(u->functions[i].unit);
 	}
+	rs_hooks_free(&u->hooks);
 	kvfree(u->ranges);
 	kvfree(u->swaps);
 	kvfree(u->functions);

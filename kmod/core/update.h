@@ -6,6 +6,7 @@
 #include <linux/list.h>
 #include <linux/mutex.h>
 
+#include "hooks.h"
 #include "swap.h"
 
 struct module;
@@ -40,6 +41,7 @@ struct rs_update {
 	u32 nr_functions;
 	struct rs_range *ranges;	/* the old code */
 	u32 nr_ranges;
+	struct rs_hooks hooks;
 	struct rs_range text;		/* the new code */
 	struct rs_change change;	/* what the next stop is to do */
 	size_t bytes;			/* resident, beyond the module's own */

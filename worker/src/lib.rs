@@ -21,6 +21,7 @@ pub mod patch;
 pub mod pipeline;
 pub mod report;
 pub mod sandbox;
+pub mod skeleton;
 pub mod step;
 pub mod verify;
 pub mod workspace;

@@ -5,9 +5,10 @@ use crate::{
     build::{Build, blocking},
     compile::{self, KernelObject, Reference, units},
     kmod::Kmod,
-    module,
+    module::{self, Core},
     patch::{self, Patch},
     report::Report,
+    skeleton,
     verify::{Check, GuestReport, Trial, TrialPart, against_file, in_guest},
 };
 use resplice_objdiff::{
@@ -128,19 +129,23 @@ pub async fn build(
     let references = Arc::new(changed.references);
     report.units = references.iter().map(|r| r.unit.clone()).collect();
     let objects = by_object(&references);
+    // The core's exports are for hooks; it is in the cache but for the first time.
+    let core = module::core(build, &options.kmod, &options.cache).await?;
     let (pre, post) = (changed.pre, changed.post);
     let compiled = Arc::new(Compiled {
         objects,
         references,
         pre,
         post,
-        symvers: symvers(build)?,
+        symvers: symvers(build, &core)?,
     });
     let deltas = build
         .stage("diff", diff(build, &id, &compiled, report))
-        .await?;
-    let core = module::core(build, &options.kmod, &options.cache).await?;
-    let parts = link(build, options, &core, &id, deltas).await?;
+        .await;
+    if matches!(deltas, Err(Error::NeedsCode(_))) {
+        report.skeleton = Some(skeleton::of(build, &request.patch, report)?);
+    }
+    let parts = link(build, options, &core, &id, deltas?).await?;
     build
         .stage("check", check_linked(&id, &compiled, &parts))
         .await?;
@@ -207,10 +212,11 @@ impl Compiled {
 }
 
 /// What the target's kernel exports.
-fn symvers(build: &Build<'_>) -> Result<Symvers, Error> {
+fn symvers(build: &Build<'_>, core: &Core) -> Result<Symvers, Error> {
     let path = build.target.build_dir().join("Module.symvers");
     let text = fs::read_to_string(&path).map_err(Error::file("read", &path))?;
     Symvers::parse(&text)
+        .and_then(|symvers| symvers.with_core(&String::from_utf8_lossy(&core.symbols)))
         .map_err(|error| Error::internal(format!("read {}", path.display()), error))
 }
 
@@ -277,9 +283,12 @@ fn tell(build: &Build<'_>, plans: &[Plan]) -> Result<(), Error> {
         build.log.error(sentence);
     }
     let outcomes: Vec<Outcome> = plans.iter().map(Plan::outcome).collect();
+    let refused: Vec<String> = refused.into_iter().collect();
     if outcomes.contains(&Outcome::Refused) {
-        let refused: Vec<String> = refused.into_iter().collect();
         return Err(Error::Refused(refused.join("; ")));
+    }
+    if outcomes.contains(&Outcome::NeedsCode) {
+        return Err(Error::NeedsCode(refused.join("; ")));
     }
     if !outcomes.contains(&Outcome::Replace) {
         return Err(Error::Nothing(

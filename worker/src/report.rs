@@ -25,6 +25,10 @@ pub struct Report {
     /// What differencing found, by kernel object.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub plans: Vec<Plan>,
+    /// If code of the patch's author is missing: a patch to fill in, on top of
+    /// the one that was uploaded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub skeleton: Option<String>,
     /// The reference objects against the shipped files, by kernel object.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub file_matches: Vec<FileMatch>,

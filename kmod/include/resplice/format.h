@@ -107,7 +107,8 @@ struct resplice_data {
 struct resplice_hook {
 	__u64 function;			/* -> in this module's text */
 	__u32 kind;			/* RESPLICE_HOOK_* */
-	__u32 reserved;			/* 0 */
+	__u32 after;			/* FAIL hooks: run only if at least so many PRE
+					 * hooks of this part succeeded; others: 0 */
 };
 
 #define RESPLICE_HOOK_PRE_APPLY		0u	/* int: may sleep, may refuse */

@@ -10,6 +10,8 @@
 
 #include <linux/compiler.h>
 
+struct module;
+
 /*
  * Declarations. Each answers one question that the builder would otherwise
  * refuse the patch with; they are no code. A declaration that no change needs
@@ -41,5 +43,73 @@
  * of the old layout meets code that knows the new one.
  */
 #define RESPLICE_LAYOUT_OK(type)	__RESPLICE_DECLARE("layout-ok", #type)
+
+/*
+ * Hooks: functions that the patch adds, run by the core around the exchange of
+ * the code. A patch may consist of hooks alone.
+ *
+ *	kind	when						may sleep  may refuse
+ *	PRE	before anything is changed			yes	   yes
+ *	CHECK	machine stopped, nobody is in the old code	no	   yes
+ *	APPLY,	machine stopped, the code has been exchanged	no	   no
+ *	REVERSE
+ *	POST	the new code runs (REVERSE: the old)		yes	   no
+ *	FAIL	PRE has succeeded, and then something failed	yes	   no
+ *
+ * Each stage runs all of its hooks, those of a unit in the order in which they
+ * are written, before the next stage begins. What refuses returns a negative
+ * errno; nothing is changed then. If a CHECK hook returns -EBUSY the machine
+ * goes on and the attempt is repeated, up to ten times in about three seconds.
+ *
+ * The n-th FAIL hook of a unit undoes what its n-th PRE hook did: it runs, in
+ * reverse order, only if that one had succeeded. A PRE hook that refuses has
+ * undone its own work itself. A FAIL hook without a counterpart runs if all PRE
+ * hooks of the kernel object had succeeded.
+ *
+ * Where sleeping is allowed, interrupts are on and the core holds its mutex:
+ * a hook must not load or unload modules, nor wait for anyone who does. With
+ * the machine stopped, interrupts are off on all CPUs: no lock that a stopped
+ * task may hold, no allocation, and a few microseconds at most.
+ *
+ * A hook that calls a replaced function calls the new code, also before the
+ * exchange. Hooks may use whatever new code may: unexported and static symbols.
+ * They are code of the update: undo waits until nobody is in them.
+ */
+
+/* The kernel object that this part of the update changes. */
+struct resplice_object {
+	const char *name;		/* NULL: vmlinux */
+	struct module *mod;		/* NULL: vmlinux */
+};
+
+typedef int resplice_refusing_hook_fn(const struct resplice_object *object);
+typedef void resplice_hook_fn(const struct resplice_object *object);
+
+#define __RESPLICE_HOOK(type, kind, function)				\
+	static type *const __UNIQUE_ID(resplice_hook)			\
+	__used __attribute__((no_reorder))				\
+	__section(".resplice.hook." kind) = (function)
+
+#define RESPLICE_PRE_APPLY(function)					\
+	__RESPLICE_HOOK(resplice_refusing_hook_fn, "pre_apply", function)
+#define RESPLICE_CHECK_APPLY(function)					\
+	__RESPLICE_HOOK(resplice_refusing_hook_fn, "check_apply", function)
+#define RESPLICE_APPLY(function)					\
+	__RESPLICE_HOOK(resplice_hook_fn, "apply", function)
+#define RESPLICE_POST_APPLY(function)					\
+	__RESPLICE_HOOK(resplice_hook_fn, "post_apply", function)
+#define RESPLICE_FAIL_APPLY(function)					\
+	__RESPLICE_HOOK(resplice_hook_fn, "fail_apply", function)
+
+#define RESPLICE_PRE_REVERSE(function)					\
+	__RESPLICE_HOOK(resplice_refusing_hook_fn, "pre_reverse", function)
+#define RESPLICE_CHECK_REVERSE(function)				\
+	__RESPLICE_HOOK(resplice_refusing_hook_fn, "check_reverse", function)
+#define RESPLICE_REVERSE(function)					\
+	__RESPLICE_HOOK(resplice_hook_fn, "reverse", function)
+#define RESPLICE_POST_REVERSE(function)					\
+	__RESPLICE_HOOK(resplice_hook_fn, "post_reverse", function)
+#define RESPLICE_FAIL_REVERSE(function)					\
+	__RESPLICE_HOOK(resplice_hook_fn, "fail_reverse", function)
 
 #endif /* RESPLICE_HOOKS_H */

@@ -44,7 +44,7 @@ const CASES: [Case; 5] = [
     },
     Case {
         patch: "data-change",
-        status: JobStatus::Refused,
+        status: JobStatus::NeedsCode,
         exit_code: Some(1),
         reason: "changed-data",
         log: &["changed-data", "pipe_max_size"],

@@ -25,15 +25,21 @@ pub enum DeclarationKind {
     InitDone,
     /// A changed layout of a struct, union or enum is dealt with.
     LayoutOk,
+    /// Data of a section of the object stays as it runs; a name of kpatch's.
+    IgnoreSection,
+    /// A function is not replaced although it changed; a name of kpatch's.
+    IgnoreFunction,
 }
 
 impl DeclarationKind {
     /// All kinds.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 6] = [
         Self::DataKeep,
         Self::DataSet,
         Self::InitDone,
         Self::LayoutOk,
+        Self::IgnoreSection,
+        Self::IgnoreFunction,
     ];
 
     /// The word in the section.
@@ -44,6 +50,8 @@ impl DeclarationKind {
             Self::DataSet => "data-set",
             Self::InitDone => "init-done",
             Self::LayoutOk => "layout-ok",
+            Self::IgnoreSection => "ignore-section",
+            Self::IgnoreFunction => "ignore-function",
         }
     }
 
@@ -55,6 +63,8 @@ impl DeclarationKind {
             Self::DataSet => "RESPLICE_DATA_SET",
             Self::InitDone => "RESPLICE_INIT_DONE",
             Self::LayoutOk => "RESPLICE_LAYOUT_OK",
+            Self::IgnoreSection => "KPATCH_IGNORE_SECTION",
+            Self::IgnoreFunction => "KPATCH_IGNORE_FUNCTION",
         }
     }
 }

@@ -1,14 +1,17 @@
 //! One translation unit: what changed, and whether it can be carried over.
 
 mod changes;
+mod hooks;
 mod reference;
 
 pub(crate) use changes::{Role, role};
 
 use crate::atoms::{AtomId, Unit};
 use crate::correlate::Correlation;
+use crate::declare::DeclarationKind;
 use crate::elf::Object;
 use crate::error::DiffError;
+use crate::hook::HookKind;
 use crate::plan::UnitPlan;
 
 /// What became of an atom of post.
@@ -33,6 +36,8 @@ pub(crate) struct UnitDiff {
     pub states: Vec<State>,
     /// Functions of post that replace their counterparts, cold parts not among them.
     pub replaced: Vec<AtomId>,
+    /// Functions of post that are hooks: unit's sections in their order.
+    pub hooks: Vec<(HookKind, AtomId)>,
     /// Atoms of post that could be several of pre.
     pub ambiguous: Vec<AtomId>,
     pub plan: UnitPlan,
@@ -73,6 +78,7 @@ impl UnitDiff {
             pre,
             post,
             replaced: Vec::new(),
+            hooks: Vec::new(),
             plan: UnitPlan {
                 name: name.to_owned(),
                 declared,
@@ -81,13 +87,30 @@ impl UnitDiff {
             },
         };
         diff.ambiguous.sort_unstable();
+        diff.ignore_functions();
         diff.describe(&correlation);
+        diff.read_hooks();
         diff.check_reference();
         let mut seen = std::collections::HashSet::new();
         diff.plan
             .refused
             .retain(|r| seen.insert((r.code.clone(), r.object.clone())));
         Ok(diff)
+    }
+
+    /// Functions that shall stay as they run, whatever became of them.
+    fn ignore_functions(&mut self) {
+        for id in 0..self.states.len() {
+            let body = self.post.atoms[id].parent.unwrap_or(id);
+            if let State::Changed(was) = self.states[id]
+                && self.post.atoms[id].is_function()
+                && self
+                    .plan
+                    .declares(DeclarationKind::IgnoreFunction, &self.post.label(body))
+            {
+                self.states[id] = State::Same(was);
+            }
+        }
     }
 
     /// The name in the running kernel of an atom of pre.

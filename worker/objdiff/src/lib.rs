@@ -20,6 +20,7 @@ pub mod diff;
 pub mod elf;
 pub mod error;
 pub mod filematch;
+pub mod hook;
 #[cfg(test)]
 mod hostile;
 pub mod image;
@@ -28,6 +29,7 @@ mod names;
 pub mod plan;
 pub mod semantic;
 pub mod sites;
+pub mod skeleton;
 pub mod symvers;
 #[cfg(test)]
 mod testing;

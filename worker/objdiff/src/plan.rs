@@ -1,6 +1,8 @@
 //! What differencing found, as data: for reports, manifests and reviewers.
 
 use crate::declare::{Declaration, DeclarationKind};
+use crate::hook::Hook;
+use crate::skeleton::needs_code;
 use serde::{Deserialize, Serialize};
 
 /// The result for one kernel object (vmlinux or a module).
@@ -16,10 +18,12 @@ pub struct Plan {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
-    /// There are functions to replace.
+    /// There are functions to replace, or hooks to run.
     Replace,
     /// The change does not reach any code or data that runs.
     Nothing,
+    /// Something in it needs code of the patch's author; see [`crate::skeleton`].
+    NeedsCode,
     /// Something in it can't be carried into a running kernel (yet).
     Refused,
 }
@@ -40,6 +44,9 @@ pub struct UnitPlan {
     pub data_added: Vec<DataAdded>,
     /// Changes in `__exit` code: without effect in vmlinux, refused in a module.
     pub exit_changed: Vec<String>,
+    /// Hooks of the patch's author.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hooks: Vec<Hook>,
     /// What the patch's author declares.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub declared: Vec<Declaration>,
@@ -120,9 +127,11 @@ impl UnitPlan {
 
     /// What happens with this unit.
     pub fn outcome(&self) -> Outcome {
-        if !self.refused.is_empty() {
+        if !self.refused.iter().all(needs_code) {
             Outcome::Refused
-        } else if self.replaced.is_empty() {
+        } else if !self.refused.is_empty() {
+            Outcome::NeedsCode
+        } else if self.replaced.is_empty() && self.hooks.is_empty() {
             Outcome::Nothing
         } else {
             Outcome::Replace
@@ -136,6 +145,8 @@ impl Plan {
         let is = |what| self.units.iter().any(|u| u.outcome() == what);
         if is(Outcome::Refused) {
             Outcome::Refused
+        } else if is(Outcome::NeedsCode) {
+            Outcome::NeedsCode
         } else if is(Outcome::Replace) {
             Outcome::Replace
         } else {

@@ -2,6 +2,9 @@
 
 use std::collections::HashMap;
 
+/// The kernel core: no module of the kernel's own lies at the tree's root.
+const CORE: &str = "resplice";
+
 /// Exported symbols of a kernel build.
 #[derive(Clone, Debug, Default)]
 pub struct Symvers {
@@ -52,16 +55,27 @@ impl Symvers {
         Ok(Self { exports })
     }
 
+    /// With the exports of the kernel core, which every update links against:
+    /// `text` is the `Module.symvers` of its build.
+    pub fn with_core(mut self, text: &str) -> Result<Self, SymversError> {
+        for (name, mut export) in Self::parse(text)?.exports {
+            CORE.clone_into(&mut export.object);
+            self.exports.entry(name).or_insert(export);
+        }
+        Ok(self)
+    }
+
     /// An export by name.
     pub fn get(&self, name: &str) -> Option<&Export> {
         self.exports.get(name)
     }
 
-    /// Whether any module may link against the symbol: vmlinux exports it,
-    /// outside any namespace.
+    /// Whether any update may link against the symbol: vmlinux or the core
+    /// exports it, outside any namespace.
     pub fn is_importable(&self, name: &str) -> bool {
-        self.get(name)
-            .is_some_and(|e| e.object == "vmlinux" && e.namespace.is_empty())
+        self.get(name).is_some_and(|e| {
+            ["vmlinux", CORE].contains(&e.object.as_str()) && e.namespace.is_empty()
+        })
     }
 }
 
@@ -80,6 +94,11 @@ mod tests {
         assert!(!symvers.is_importable("nvme_wq"));
         assert!(!symvers.is_importable("dma_buf_put"));
         assert!(!symvers.is_importable("seg6_init"));
+        assert!(!symvers.is_importable("resplice_shadow_get"));
+        let core = "0x4\tresplice_shadow_get\t/build/resplice\tEXPORT_SYMBOL_GPL\t\n";
+        let symvers = symvers.with_core(core).unwrap();
+        assert!(symvers.is_importable("resplice_shadow_get"));
+        assert!(!symvers.is_importable("nvme_wq"));
     }
 
     #[test]

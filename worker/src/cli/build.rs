@@ -24,7 +24,8 @@ use std::{
 };
 
 /// Build one update without a server: DIR gets ID.rspl (with --key), the
-/// modules, plan.json, report.json, steps.json and build.log.
+/// modules, plan.json, report.json, steps.json and build.log; skeleton.patch if
+/// the patch needs code of its author.
 #[derive(Debug, Args)]
 pub struct BuildCommand {
     #[command(flatten)]
@@ -101,6 +102,9 @@ impl BuildCommand {
         self.save("steps.json", &serde_json::to_vec_pretty(&steps.all())?)?;
         if !report.plans.is_empty() {
             self.save("plan.json", &serde_json::to_vec_pretty(&report.plans)?)?;
+        }
+        if let Some(skeleton) = &report.skeleton {
+            self.save("skeleton.patch", skeleton.as_bytes())?;
         }
         match outcome {
             Ok((built, package)) => self.succeed(&built, package.as_deref(), &steps),

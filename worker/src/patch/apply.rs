@@ -107,6 +107,18 @@ fn check_added(file: &str, texts: &[Vec<u8>]) -> Result<(), Error> {
     Ok(())
 }
 
+/// The text of a unit with the patch that [`apply`] has applied.
+///
+/// # Errors
+/// If it can't be read.
+pub fn post_text(build: &Build<'_>, patch: &Patch, unit: &str) -> Result<String, Error> {
+    let bytes = match patch.sources().position(|file| file == unit) {
+        Some(index) => build.workspace.read("out", &format!("{index}.post"))?,
+        None => read_source(&build.target.source_dir(), unit)?,
+    };
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
 /// `--forward` keeps `patch` from taking a patch that is in already out again.
 fn script(patch: &Patch) -> Result<String, Error> {
     let mut script = format!(

@@ -6,7 +6,7 @@ mod lines;
 mod parse;
 mod shadow;
 
-pub use apply::apply;
+pub use apply::{apply, post_text};
 pub use error::PatchError;
 pub use lines::{LineChange, line_changes, with_line_directives};
 pub use parse::{Patch, without_effect};

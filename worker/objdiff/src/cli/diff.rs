@@ -139,7 +139,7 @@ pub fn delta(args: &DeltaArgs) -> Result<ExitCode> {
 fn code(outcome: Outcome) -> ExitCode {
     match outcome {
         Outcome::Replace | Outcome::Nothing => ExitCode::SUCCESS,
-        Outcome::Refused => ExitCode::from(1),
+        Outcome::Refused | Outcome::NeedsCode => ExitCode::from(1),
     }
 }
 

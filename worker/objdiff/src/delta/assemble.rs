@@ -27,6 +27,7 @@ pub(super) struct Draft {
     pub symbols: Vec<OutSymbol>,
     pub late: Vec<Late>,
     pub replace: Vec<Replace>,
+    pub hooks: Vec<Hook>,
     /// Which section an atom became.
     pub places: BTreeMap<Ref, usize>,
     /// Where table entries went, in the order of each atom's entries.
@@ -55,6 +56,15 @@ pub(super) struct Replace {
     pub size: u64,
 }
 
+/// struct resplice_hook before it is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Hook {
+    pub section: usize,
+    pub kind: u32,
+    /// Of a FAIL hook: how many PRE hooks must have succeeded.
+    pub after: u32,
+}
+
 /// Lays out everything a set keeps.
 pub(super) fn assemble(set: &Set<'_>, image: &mut ImageSymbols) -> Result<Draft, DiffError> {
     let mut draft = Draft::default();
@@ -65,6 +75,7 @@ pub(super) fn assemble(set: &Set<'_>, image: &mut ImageSymbols) -> Result<Draft,
         draft.link_atom(set, *at, image)?;
     }
     super::tables::add(&mut draft, set, image)?;
+    super::hooks::add(&mut draft, set)?;
     for (unit, diff) in set.units.iter().enumerate() {
         for id in &diff.replaced {
             let (State::Changed(was), Some(section)) =

@@ -10,6 +10,7 @@
 mod assemble;
 mod collect;
 mod elf;
+mod hooks;
 mod parts;
 mod route;
 mod tables;

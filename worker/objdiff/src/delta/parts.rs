@@ -56,11 +56,15 @@ pub fn write_parts(
             DeclarationKind::DataKeep,
             DeclarationKind::DataSet,
             DeclarationKind::InitDone,
+            DeclarationKind::IgnoreSection,
+            DeclarationKind::IgnoreFunction,
         ]);
     }
     refuse_new_borders(&sets, &mut plans);
     let outcomes: Vec<Outcome> = plans.iter().map(Plan::outcome).collect();
-    let is_refused = outcomes.contains(&Outcome::Refused);
+    let is_refused = [Outcome::Refused, Outcome::NeedsCode]
+        .iter()
+        .any(|what| outcomes.contains(what));
     let count = outcomes.iter().filter(|o| **o == Outcome::Replace).count();
     let of = update::limit("parts", count, MAX_PARTS)?;
     let mut number = 0;

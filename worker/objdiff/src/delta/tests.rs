@@ -360,7 +360,7 @@ fn nothing_and_refused_give_no_object() {
     let refused = delta_of(&[("int x = 1;", "int x = 2;")]);
     assert_eq!(
         (refused.plan.outcome(), refused.bytes),
-        (Outcome::Refused, None)
+        (Outcome::NeedsCode, None)
     );
 }
 
@@ -481,7 +481,7 @@ fn one_refused_part_refuses_all() {
             "int a = 2; int f(int x) { return a++ + x; }",
         ),
     ]);
-    assert_eq!(deltas[1].plan.outcome(), Outcome::Refused);
+    assert_eq!(deltas[1].plan.outcome(), Outcome::NeedsCode);
     assert!(deltas.iter().all(|delta| delta.bytes.is_none()));
 }
 
@@ -504,4 +504,128 @@ fn a_part_that_uses_what_another_adds_is_refused_by_name() {
     assert_eq!(refused[0].code, "added-in-another-part");
     assert_eq!(refused[0].object, "fresh");
     assert!(deltas.iter().all(|delta| delta.bytes.is_none()));
+}
+
+/// As the macros of <resplice/hooks.h> write it.
+fn hook(kind: &str, function: &str) -> String {
+    let id = function.replace(|c: char| !c.is_alphanumeric(), "_");
+    format!(
+        "static void *const hook_{kind}_{id} __attribute__((used, no_reorder, \
+         section(\".resplice.hook.{kind}\"))) = (void *){function};"
+    )
+}
+
+/// Function, kind and `after` of each hook of a delta, in its order.
+fn hooks(delta: &Delta) -> Vec<(String, u32, u32)> {
+    let read = read(delta);
+    let section = read.file.section_named(".init.resplice.hooks").unwrap();
+    let word = |at: usize| u32::from_le_bytes(section.bytes[at..at + 4].try_into().unwrap());
+    (0..section.bytes.len() / 16)
+        .map(|i| {
+            let reloc = section.reloc_at(16 * i as u64).unwrap();
+            let place = read.file.reloc_place(reloc).unwrap();
+            let name = &read.file.symbol_covering(place).unwrap().name;
+            (name.clone(), word(16 * i + 8), word(16 * i + 12))
+        })
+        .collect()
+}
+
+const ALONE: &str = "int f(int a) { return take(a); }";
+
+#[test]
+fn an_update_may_consist_of_a_hook_alone() {
+    let post = format!(
+        "{ALONE} static int before(void) {{ return hidden(1); }} {}",
+        hook("pre_apply", "before")
+    );
+    let delta = delta_of(&[(ALONE, &post)]);
+    assert_eq!(hooks(&delta), [("before".to_owned(), 0, 0)]);
+    assert_eq!(delta.plan.replaced().count(), 0);
+    // What a hook uses is resolved as for all new code.
+    assert!(read(&delta).late_in(".text").contains(&"hidden"));
+}
+
+#[test]
+fn hooks_keep_the_order_of_the_source_and_fail_hooks_their_partners() {
+    let functions = ["a", "b", "c"].map(|n| {
+        format!("static int p_{n}(void) {{ return take({0}); }} static void q_{n}(void) {{ take(-{0}); }}",
+            n.as_bytes()[0])
+    });
+    let unit = |names: &[(&str, &str)]| {
+        let hooks: Vec<String> = names.iter().map(|(k, f)| hook(k, f)).collect();
+        format!("{ALONE} {} {}", functions.join(" "), hooks.join("\n"))
+    };
+    let first = unit(&[
+        ("pre_apply", "p_c"),
+        ("pre_apply", "p_a"),
+        ("fail_apply", "q_c"),
+        ("fail_reverse", "q_b"),
+    ]);
+    let second = unit(&[
+        ("fail_apply", "q_a"),
+        ("pre_apply", "p_b"),
+        ("fail_apply", "q_b"),
+    ])
+    .replace("int f(", "int g(");
+    let other = ALONE.replace("int f(", "int g(");
+    let delta = delta_of(&[(ALONE, &first), (&other, &second)]);
+    let mut found = hooks(&delta);
+    found.retain(|(_, kind, _)| *kind == 0);
+    assert_eq!(
+        found.iter().map(|h| h.0.as_str()).collect::<Vec<_>>(),
+        ["p_c", "p_a", "p_b"]
+    );
+    let fails: Vec<(String, u32, u32)> = hooks(&delta).into_iter().filter(|h| h.1 != 0).collect();
+    let want = |name: &str, kind, after| (name.to_owned(), kind, after);
+    assert_eq!(
+        fails,
+        [
+            want("q_c", 4, 1),
+            want("q_b", 9, 0),
+            want("q_a", 4, 3),
+            want("q_b", 4, 3)
+        ]
+    );
+}
+
+#[test]
+fn only_code_that_the_patch_adds_may_be_a_hook() {
+    let old =
+        "static noinline int old(int a) { return take(a * 3); } int f(int a) { return old(a); }";
+    let cases = [
+        (hook("pre_apply", "old"), "hook-not-added", "old"),
+        (hook("pre_apply", "f"), "hook-not-added", "f"),
+        (hook("pre_apply", "take"), "hook-not-added", "take"),
+        (
+            format!(
+                "static int __attribute__((section(\".init.text\"))) gone(void) {{ return take(7); }} {}",
+                hook("pre_apply", "gone")
+            ),
+            "hook-not-added",
+            "gone",
+        ),
+        (
+            format!("static int twice(void) {{ return take(7); }} {}
+                static void *const again __attribute__((used, section(\".resplice.hook.apply\"))) = (void *)twice;",
+                hook("apply", "twice")),
+            "duplicate-hook",
+            "twice",
+        ),
+        (
+            format!("static int in(void) {{ return take(7); }} {}", hook("apply", "((char *)in + 4)")),
+            "bad-hook",
+            "hook_apply___char___in___4_",
+        ),
+        (
+            "static long number __attribute__((used, section(\".resplice.hook.apply\"))) = 3;".to_owned(),
+            "bad-hook",
+            "number",
+        ),
+    ];
+    for (post, code, object) in cases {
+        let delta = delta_of(&[(old, &format!("{old} {post}"))]);
+        let found = codes(&delta);
+        assert!(found.contains(&(code, object)), "{post}: {found:?}");
+        assert!(delta.bytes.is_none());
+    }
 }

@@ -16,7 +16,9 @@ const ID_LEN: usize = 64;
 const UPDATE_BYTES: usize = 152;
 pub(super) const LATE_BYTES: usize = 32;
 pub(super) const REPLACE_BYTES: usize = 16;
+pub(super) const HOOK_BYTES: usize = 16;
 const MAX_FUNCTIONS: u64 = 4096;
+const MAX_HOOKS: u64 = 256;
 const MAX_LATE: u64 = 4_194_304;
 pub(super) const NONE: u32 = 0xffff_ffff;
 const R_X86_64_64: u32 = 1;
@@ -25,6 +27,7 @@ pub(super) const UPDATE_SECTION: &str = ".init.resplice.update";
 pub(super) const MATCH_SECTION: &str = ".init.resplice.match";
 pub(super) const LATE_SECTION: &str = ".init.resplice.late";
 pub(super) const REPLACE_SECTION: &str = ".init.resplice.replace";
+pub(super) const HOOKS_SECTION: &str = ".init.resplice.hooks";
 
 /// Which part of an update a delta is.
 #[derive(Clone, Copy, Debug)]
@@ -117,6 +120,7 @@ pub(super) fn finish(
 ) -> Result<Vec<u8>, DiffError> {
     let nr_late = limit("late relocations", draft.late.len(), MAX_LATE)?;
     let nr_replace = limit("replaced functions", draft.replace.len(), MAX_FUNCTIONS)?;
+    let nr_hooks = limit("hooks", draft.hooks.len(), MAX_HOOKS)?;
     let image = image
         .builder
         .finish()
@@ -125,12 +129,14 @@ pub(super) fn finish(
 
     let late = late_section(&draft);
     let replace = replace_section(&draft)?;
+    let hooks = hooks_section(&draft);
     let first = draft.sections.len();
     draft
         .sections
         .push(OutSection::new(MATCH_SECTION, SHF_ALLOC, 8, image));
     draft.sections.push(late);
     draft.sections.push(replace);
+    draft.sections.push(hooks);
 
     let mut bytes = Vec::with_capacity(UPDATE_BYTES);
     for word in [UPDATE_MAGIC, FORMAT, UPDATE_BYTES as u32, flags] {
@@ -145,12 +151,18 @@ pub(super) fn finish(
     bytes.extend_from_slice(&[0; 16]);
     bytes.extend_from_slice(&nr_late.to_le_bytes());
     bytes.extend_from_slice(&nr_replace.to_le_bytes());
-    // No data exchanges, no hooks.
-    bytes.extend_from_slice(&[0; 24]);
-    bytes.extend_from_slice(&part.number.to_le_bytes());
-    bytes.extend_from_slice(&part.of.to_le_bytes());
+    bytes.extend_from_slice(&[0; 16]);
+    // No data exchanges.
+    for word in [0, nr_hooks, part.number, part.of] {
+        bytes.extend_from_slice(&word.to_le_bytes());
+    }
     let mut update = OutSection::new(UPDATE_SECTION, SHF_ALLOC, 8, bytes);
-    for (field, section) in [(0, first), (16, first + 1), (24, first + 2)] {
+    for (field, section) in [
+        (0, first),
+        (16, first + 1),
+        (24, first + 2),
+        (48, first + 3),
+    ] {
         update.relocs.push(pointer(pointers + field, section, 0));
     }
     draft.symbols.push(OutSymbol {
@@ -211,4 +223,16 @@ fn replace_section(draft: &Draft) -> Result<OutSection, DiffError> {
         out.size = out.bytes.len() as u64;
     }
     Ok(out)
+}
+
+fn hooks_section(draft: &Draft) -> OutSection {
+    let mut out = OutSection::new(HOOKS_SECTION, SHF_ALLOC, 8, Vec::new());
+    for hook in &draft.hooks {
+        out.relocs.push(pointer(out.size, hook.section, 0));
+        out.bytes.extend_from_slice(&0_u64.to_le_bytes());
+        out.bytes.extend_from_slice(&hook.kind.to_le_bytes());
+        out.bytes.extend_from_slice(&hook.after.to_le_bytes());
+        out.size = out.bytes.len() as u64;
+    }
+    out
 }

@@ -69,7 +69,8 @@ pub(super) fn verify(
         check.atom(*at)?;
     }
     check.nothing_else()?;
-    check.replacements()
+    check.replacements()?;
+    super::hooks::verify(set, draft, &check.file)
 }
 
 fn read_late(file: &Object) -> Result<HashMap<(SectionId, u64), LateRecord>, DiffError> {

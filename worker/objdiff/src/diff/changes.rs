@@ -84,7 +84,11 @@ impl UnitDiff {
                 }
                 (_, Role::Exit) => plan.exit_changed.push(label),
                 (State::Changed(_), Role::Data)
-                    if plan.declares(DeclarationKind::DataKeep, &label) => {}
+                    if plan.declares(DeclarationKind::DataKeep, &label)
+                        || plan.declares(
+                            DeclarationKind::IgnoreSection,
+                            &self.post.section_of(id).name,
+                        ) => {}
                 (State::Changed(was), Role::Data) => {
                     let what = comparer.difference(*was, id).unwrap_or("is different");
                     plan.refused.push(changed_data(&label, what));
@@ -224,6 +228,8 @@ pub(crate) fn role(kind: SectionKind) -> Role {
         Ksymtab => Role::Other("changed-export", "the export"),
         // What belongs to an export comes and goes with it.
         KsymtabStrings | Kcrctab => Role::Follows,
+        // Read by themselves.
+        Hook | Declare => Role::Follows,
         Modinfo => Role::Other("changed-modinfo", "the module information"),
         Param => Role::Other("changed-parameter", "the module parameter"),
         Tracepoints | FtraceEvents => Role::Other("changed-tracepoint", "the tracepoint record"),

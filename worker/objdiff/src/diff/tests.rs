@@ -127,7 +127,7 @@ fn a_changed_initialiser_is_refused_by_name() {
         "int limit = 20; int f(void) { return limit; }",
     );
     assert_eq!(codes(&plan), [("changed-data", "limit")]);
-    assert_eq!(plan.outcome(), Outcome::Refused);
+    assert_eq!(plan.outcome(), Outcome::NeedsCode);
 }
 
 #[test]
@@ -433,4 +433,20 @@ fn a_layout_is_declared_by_its_tag() {
     );
     assert_eq!(plan.declared[0].name, "thing");
     assert_eq!(codes(&plan), []);
+}
+
+#[test]
+fn kpatch_s_names_keep_a_section_s_data_and_a_function_as_they_run() {
+    let rest = "int f(int a) { return take(a) + limit; }";
+    let pre = format!("int limit = 5; int g(int a) {{ return take(a * 3); }} {rest}");
+    let post = format!("int limit = 6; int g(int a) {{ return take(a * 5); }} {rest}");
+    assert_eq!(replaced(&diff(&pre, &post)), ["g"]);
+    let two = "static const char d2[] __attribute__((used, aligned(1), section(\".resplice.declare\"))) = \"ignore-function:g\";";
+    let plan = diff(
+        &pre,
+        &format!("{post} {} {two}", declare("ignore-section:.data.limit")),
+    );
+    assert_eq!(codes(&plan), []);
+    assert_eq!(replaced(&plan), Vec::<&str>::new());
+    assert!(plan.declared.iter().all(|d| d.is_needed), "{plan:?}");
 }

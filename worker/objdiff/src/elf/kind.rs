@@ -2,6 +2,8 @@
 //! macros give each name its meaning. A name nobody knows is an error, since
 //! a section that is not understood can't be carried over.
 
+use crate::hook::HookKind;
+
 const SHF_ALLOC: u64 = 0x2;
 const SHF_EXECINSTR: u64 = 0x4;
 const SHF_MERGE: u64 = 0x10;
@@ -94,6 +96,8 @@ pub enum SectionKind {
     BtfIds,
     /// `.resplice.declare`: what the patch's author declares; see [`crate::declare`].
     Declare,
+    /// `.resplice.hook.KIND`: pointers to hooks; see [`crate::hook`].
+    Hook,
     /// `.printk_index`.
     PrintkIndex,
     /// `.pci_fixup*`.
@@ -251,6 +255,7 @@ fn by_name(name: &str) -> Option<SectionKind> {
         _ if name.starts_with(".discard") => Discard,
         _ if name.starts_with(".note") => Note,
         _ if name.starts_with(".pci_fixup") => PciFixup,
+        _ if HookKind::of_section(name).is_some() => Hook,
         _ => return None,
     })
 }

@@ -122,6 +122,7 @@ impl Found {
         let outcome = match delta.plan.outcome() {
             Outcome::Replace => "replace",
             Outcome::Nothing => "nothing",
+            Outcome::NeedsCode => "needs-code",
             Outcome::Refused => "refused",
         };
         facts.insert("outcome", BTreeSet::from([outcome.to_owned()]));

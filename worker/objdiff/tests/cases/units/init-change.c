@@ -1,7 +1,7 @@
 /*
  * Initialisation ran long ago.
  *
- * outcome: refused
+ * outcome: needs-code
  * refused: init-changed start
  */
 int __init start(int a)

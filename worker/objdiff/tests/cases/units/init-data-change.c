@@ -1,7 +1,7 @@
 /*
  * Data that initialisation read long ago.
  *
- * outcome: refused
+ * outcome: needs-code
  * refused: init-changed defaults
  */
 #ifdef POST

@@ -1,7 +1,7 @@
 /*
  * Another initial value of a static local: the running one keeps its value.
  *
- * outcome: refused
+ * outcome: needs-code
  * refused: changed-data n.0
  */
 int f(void)
