@@ -10,7 +10,7 @@ export PATH := $(PATH):$(cache)/tools/bin:/usr/sbin:/sbin
 export RESPLICE_TEST_TARGET ?= debian:oldest-cloud
 rooted := deploy/rooted
 
-.PHONY: setup setup-test demo test lint fuzz bench eval eval-match
+.PHONY: setup setup-test demo test lint fuzz bench eval eval-match tuf-shim
 
 setup:
 	@deploy/setup
@@ -55,3 +55,8 @@ eval-match: setup-test
 eval: setup-test
 	cargo build --quiet -p resplice-worker
 	$(rooted) cargo run --quiet -p resplice-tests --bin eval
+
+# The agent's TUF client as the conformance suite runs it: prints the program's path.
+tuf-shim:
+	@cargo build --quiet -p resplice-tuf --bin tuf-shim >&2
+	@echo $(abspath $(CARGO_TARGET_DIR))/debug/tuf-shim

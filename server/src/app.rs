@@ -7,6 +7,7 @@ use crate::{
     db::{self, Db},
     error::Failure,
     logs::Logs,
+    repository::{Ceremony, Repository},
     store::{Store, StoreError},
 };
 use anyhow::Context;
@@ -27,6 +28,8 @@ pub struct Parts {
     pub store: Store,
     /// Build logs.
     pub logs: Logs,
+    /// The TUF repository.
+    pub repository: Arc<Repository>,
     /// Kernel targets.
     pub catalogue: Arc<dyn Catalogue>,
     /// Cancelled when the server is to stop.
@@ -54,12 +57,14 @@ impl App {
         let db = db::open(&config.database()).await?;
         let store = Store::open(&config.data)?;
         let logs = Logs::open(&config.data)?;
+        let repository = open_repository(&config.data)?;
         let tokens = crate::auth::ensure_tokens(&db, &config.tokens()).await?;
         let app = Self(Arc::new(Parts {
             config,
             db,
             store,
             logs,
+            repository: Arc::new(repository),
             catalogue,
             shutdown: CancellationToken::new(),
         }));
@@ -81,6 +86,21 @@ impl App {
             .map_err(Failure::internal(operation))?
             .map_err(Failure::internal(operation))
     }
+}
+
+/// Opens the repository, or makes one with all of its keys beside it.
+fn open_repository(data: &std::path::Path) -> anyhow::Result<Repository> {
+    if let Some(repository) = Repository::open(data)? {
+        return Ok(repository);
+    }
+    let ceremony = Ceremony::all_online(data);
+    let repository = ceremony.init(data, jiff::Timestamp::now())?;
+    tracing::warn!(
+        keys = %ceremony.online.display(),
+        "made a repository with ALL of its keys on this server, root and targets too: whoever takes the server \
+         can sign software; for a fleet, run `resplice-server keys init --keys DIR` before the first start"
+    );
+    Ok(repository)
 }
 
 /// Creates a directory that only its owner may enter.

@@ -11,6 +11,8 @@
 //! | [`auth`] | tokens and roles |
 //! | [`catalogue`] | the kernels that can be built for |
 //! | [`queue`] | leases that run out |
+//! | [`publish`] | keeps the repository in line with what is released |
+//! | [`repository`] | the TUF repository: what has been released, signed |
 //! | [`routes`] | one table of all operations, and their handlers, by noun |
 //! | [`web`] | the embedded web interface |
 //! | [`cli`] | the command line |
@@ -33,7 +35,9 @@ pub mod db;
 pub mod error;
 pub mod logs;
 pub mod patch;
+pub mod publish;
 pub mod queue;
+pub mod repository;
 pub mod routes;
 pub mod serve;
 pub mod store;

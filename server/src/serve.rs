@@ -1,6 +1,6 @@
 //! Runs the service until it is told to stop.
 
-use crate::{App, queue, routes};
+use crate::{App, publish, queue, routes};
 use anyhow::Context;
 use std::{future::Future, time::Duration};
 use tokio::net::TcpListener;
@@ -19,6 +19,9 @@ pub async fn serve(
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> anyhow::Result<()> {
     let sweeper = tokio::spawn(queue::run(app.clone()));
+    // What it can't do now it tries again later; the log says why.
+    publish::now(&app).await;
+    let publisher = tokio::spawn(publish::run(app.clone()));
     let shutdown = app.shutdown.clone();
     let stopping = shutdown.clone();
     let signal = async move {
@@ -37,6 +40,7 @@ pub async fn serve(
     }
     shutdown.cancel();
     let _ = sweeper.await;
+    let _ = publisher.await;
     app.db
         .clone()
         .close()

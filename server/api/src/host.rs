@@ -27,6 +27,21 @@ pub struct Enrolled {
     pub token: Token,
     /// Keys whose packages the host may trust, 64 hex digits each.
     pub worker_keys: Vec<String>,
+    /// The TUF repository's newest root file, which the host begins with.
+    pub root: String,
+}
+
+/// What a package is called in the server's TUF repository: the update, and the
+/// target that it was built for, with all but letters, digits, `.`, `_` and `-`
+/// as `-`.
+#[must_use]
+pub fn package_target(update: UpdateId, target: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    let target: String = target
+        .chars()
+        .map(|c| if plain(c) { c } else { '-' })
+        .collect();
+    format!("{update}.{target}.rspl")
 }
 
 /// Answer of `GET /hosts/{id}/plan`: what the host should run. Its ETag stays

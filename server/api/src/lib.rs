@@ -24,6 +24,7 @@ mod worker;
 
 pub use host::{
     Enrol, Enrolled, Host, HostReport, Hosts, NewReport, Plan, PlannedUpdate, ReportEvent,
+    package_target,
 };
 pub use id::{HostId, JobId, ReportId, UpdateId};
 pub use job::{Job, PackageInfo, Step};
@@ -41,6 +42,9 @@ pub use worker::{
 
 /// What every path of the API begins with.
 pub const BASE_PATH: &str = "/api/v1";
+/// What every path of the TUF repository begins with; it is not part of the API
+/// and asks for no token.
+pub const REPOSITORY_PATH: &str = "/repo";
 /// Header of a log response: `true` when no more bytes will come.
 pub const LOG_COMPLETE_HEADER: &str = "x-log-complete";
 /// Header of a log response: the attempt that the bytes are of.

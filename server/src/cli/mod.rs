@@ -1,6 +1,7 @@
 //! The command line.
 
 mod host;
+mod keys;
 mod output;
 mod serve;
 mod target;
@@ -29,6 +30,9 @@ enum Command {
     /// Updates on a server
     #[command(subcommand)]
     Update(update::Update),
+    /// Keys of a server's repository, on the machine where they lie
+    #[command(subcommand)]
+    Keys(keys::Keys),
     /// Hosts of a server
     #[command(subcommand)]
     Host(host::Host),
@@ -63,6 +67,7 @@ pub async fn main() -> ExitCode {
         Command::Serve(command) => command.run().await,
         Command::Target(command) => command.run().await,
         Command::Update(command) => command.run().await,
+        Command::Keys(command) => command.run(),
         Command::Host(command) => command.run().await,
     };
     match result {

@@ -85,7 +85,7 @@ fn start_logs(json: bool) {
 }
 
 /// `$XDG_DATA_HOME/resplice`, else `~/.local/share/resplice`.
-fn default_data() -> PathBuf {
+pub(super) fn default_data() -> PathBuf {
     let variable = |name| {
         std::env::var_os(name)
             .filter(|value| !value.is_empty())

@@ -1,6 +1,7 @@
 //! What hosts should run, and which packages they may have.
 
 use super::{Error, parse, row, rows, time, unsigned};
+use crate::repository::Package;
 use resplice_api::{HostId, Plan, PlannedUpdate};
 use sea_orm::{ConnectionTrait, FromQueryResult};
 
@@ -47,6 +48,41 @@ pub async fn for_target<C: ConnectionTrait>(db: &C, target: &str) -> Result<Plan
         updates,
         undo: Vec::new(),
     })
+}
+
+#[derive(FromQueryResult)]
+struct ReleasedRow {
+    update_id: String,
+    target: String,
+    package_sha256: String,
+    package_bytes: i64,
+}
+
+/// All packages of released updates, as the repository lists them.
+///
+/// # Errors
+/// The database's.
+pub async fn released<C: ConnectionTrait>(db: &C) -> Result<Vec<Package>, Error> {
+    let operation = "list the released packages";
+    let found: Vec<ReleasedRow> = rows(
+        db,
+        operation,
+        "SELECT j.update_id, j.target, j.package_sha256, j.package_bytes
+         FROM updates u JOIN jobs j ON j.update_id = u.id
+         WHERE u.released_at IS NOT NULL AND j.status = 'built'
+         ORDER BY u.released_at, u.id, j.target",
+        Vec::new(),
+    )
+    .await?;
+    let package = |row: ReleasedRow| {
+        let update = parse(operation, &row.update_id)?;
+        Ok(Package {
+            name: resplice_api::package_target(update, &row.target),
+            sha256: row.package_sha256,
+            bytes: unsigned(row.package_bytes),
+        })
+    };
+    found.into_iter().map(package).collect()
 }
 
 #[derive(FromQueryResult)]

@@ -1,7 +1,7 @@
 //! Hosts: enrolment, plans, reports.
 
 use super::body::{check_key, check_steps, check_text, check_word, json};
-use crate::{App, auth, auth::Caller, db, error::Failure, store::sha256_hex};
+use crate::{App, auth, auth::Caller, db, error::Failure, publish, store::sha256_hex};
 use axum::{
     Extension, Json,
     body::Bytes,
@@ -34,6 +34,7 @@ pub(super) async fn enrol(State(app): State<App>, body: Bytes) -> Result<Json<En
     .await?;
     db::commit(transaction).await?;
     let workers = db::workers::list(&app.db).await?;
+    let root = publish::root(&app).await?;
     tracing::info!(host = %host_id, name = enrol.name, target = enrol.target, "enrolled");
     Ok(Json(Enrolled {
         host_id,
@@ -42,6 +43,7 @@ pub(super) async fn enrol(State(app): State<App>, body: Bytes) -> Result<Json<En
             .into_iter()
             .map(|worker| worker.public_key)
             .collect(),
+        root,
     }))
 }
 

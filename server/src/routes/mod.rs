@@ -8,6 +8,7 @@ mod guard;
 mod hosts;
 mod jobs;
 mod packages;
+mod repository;
 mod targets;
 mod text;
 mod updates;
@@ -194,6 +195,8 @@ pub fn router(app: App) -> Router {
     Router::new()
         .nest(BASE_PATH, api)
         .route("/healthz", get(health))
+        .route("/repo/metadata/{file}", get(repository::metadata))
+        .route("/repo/targets/{file}", get(repository::target))
         .fallback(web::asset)
         .layer(RequestBodyLimitLayer::new(limits::MAX_PACKAGE_BYTES))
         .layer(TimeoutLayer::with_status_code(

@@ -32,17 +32,30 @@ pub(super) async fn download(
     if !allowed {
         return Err(missing());
     }
+    send(
+        &path,
+        &sha256,
+        "private, immutable, max-age=31536000",
+        &headers,
+    )
+    .await
+}
+
+/// Sends a file of the store, or the part of it that was asked for.
+pub(super) async fn send(
+    path: &std::path::Path,
+    sha256: &str,
+    cache: &'static str,
+    headers: &HeaderMap,
+) -> Result<Response, Failure> {
     let failed = || Failure::internal("read a package");
-    let mut file = File::open(&path).await.map_err(failed())?;
+    let mut file = File::open(path).await.map_err(failed())?;
     let size = file.metadata().await.map_err(failed())?.len();
     let etag = format!("\"{sha256}\"");
     let common = [
         (header::CONTENT_TYPE, "application/octet-stream".to_owned()),
         (header::ACCEPT_RANGES, "bytes".to_owned()),
-        (
-            header::CACHE_CONTROL,
-            "private, immutable, max-age=31536000".to_owned(),
-        ),
+        (header::CACHE_CONTROL, cache.to_owned()),
         (header::ETAG, etag.clone()),
     ];
     let range = headers

@@ -7,7 +7,7 @@ use crate::{
     catalogue, db,
     db::releases::{self, Outcome},
     error::Failure,
-    patch,
+    patch, publish,
 };
 use axum::{
     Extension, Json,
@@ -220,6 +220,8 @@ pub(super) async fn release(
     match outcome {
         Outcome::Released => {
             tracing::info!(update = %id, by = caller.name, "released");
+            // The release stands; what can't be signed now is signed later.
+            publish::now(&app).await;
             Ok(Json(load(&app, id).await?))
         }
         Outcome::Missing => Err(Failure::not_found("update", id)),

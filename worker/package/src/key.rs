@@ -34,6 +34,14 @@ impl PublicKey {
     }
 }
 
+impl PublicKey {
+    /// Its 32 bytes.
+    #[must_use]
+    pub fn bytes(&self) -> [u8; 32] {
+        self.0
+    }
+}
+
 impl FromStr for PublicKey {
     type Err = Error;
 
