@@ -91,6 +91,9 @@ pub struct Enroll {
     /// Trust only these workers' keys (hex); without --server, for packages by hand
     #[arg(long, value_name = "HEX")]
     pub worker_key: Vec<String>,
+    /// Trust this root of the server's repository, not the one that the server sends
+    #[arg(long, value_name = "FILE", requires = "server")]
+    pub root: Option<PathBuf>,
     /// Replace an earlier enrolment; the journal stays
     #[arg(long)]
     pub force: bool,

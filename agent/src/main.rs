@@ -4,12 +4,14 @@
 //! - [`cli`]: the command line; [`commands`]: one file a command.
 //! - [`agent`]: the steps of an update, each in the [`journal`] before it is taken.
 //! - [`kernel`]: what the core says in sysfs, and loading modules.
+//! - [`vouch`]: what the server's TUF repository vouches for.
 //! - [`server`], [`poll`], [`policy`]: the plan, carrying it out, and what the
 //!   agent does by itself.
 //! - [`state`]: the state directory; [`host`]: the machine; [`text`]: output.
 //!
 //! Nothing is loaded that a trusted worker has not signed, that the plan does not
-//! name by its digest, or that is for another kernel.
+//! name by its digest, or that is for another kernel; and of what a server offers
+//! nothing that its repository does not vouch for.
 #![forbid(unsafe_code)]
 
 mod agent;
@@ -27,6 +29,7 @@ mod state;
 #[cfg(test)]
 mod steps_test;
 mod text;
+mod vouch;
 
 use clap::Parser;
 use std::process::ExitCode;

@@ -1,17 +1,19 @@
 //! One round with the server: report, ask for the plan, carry it out.
 
 use crate::{
-    agent::{Agent, Expected, Outcome, timed},
+    agent::{Agent, Expected, Outcome, Refusal, timed},
     journal::{By, Record, State},
     kernel::LiveUpdate,
     policy::{Decision, Situation, decide},
     server::Server,
     text,
+    vouch::{Doubt, Vouched},
 };
 use anyhow::Result;
 use jiff::Timestamp;
 use resplice_api::{Plan, PlannedUpdate};
 use resplice_package::Package;
+use resplice_tuf::Target;
 use std::collections::BTreeMap;
 
 /// Downloads and verifies a planned update, then hands it to the kernel.
@@ -22,18 +24,23 @@ use std::collections::BTreeMap;
 pub fn apply_planned(
     agent: &mut Agent,
     server: &Server,
+    vouched: &Vouched,
     planned: &PlannedUpdate,
     by: By,
 ) -> Result<Outcome> {
+    let target = match vouched.target(planned) {
+        Ok(target) => target,
+        Err(Doubt::Unknown(error)) => return Ok(not_had(planned, "repository", &error.into())),
+        Err(Doubt::Contradicts(sentence)) => {
+            return agent.refuse(&planned.update_id.to_string(), "repository", sentence, by);
+        }
+    };
     let mut timeline = Vec::new();
     let bytes = timed(&mut timeline, "download", || {
         server.package(agent, planned, Some(by))
     })?;
     let update = planned.update_id.to_string();
-    let expected = Expected {
-        update: &update,
-        sha256: &planned.package_sha256,
-    };
+    let expected = expected(&update, &target);
     let verified = timed(&mut timeline, "verify", || {
         agent.verify_noted(&update, &bytes, Some(expected), by)
     })?;
@@ -47,19 +54,30 @@ pub fn apply_planned(
 /// Verifies a planned update's package, without a trace in the journal.
 ///
 /// # Errors
-/// If it can't be downloaded; the inner error is the [`crate::agent::Refusal`].
+/// If it can't be downloaded; the inner error is the [`Refusal`].
 pub fn fetch_to_check(
     agent: &mut Agent,
     server: &Server,
+    vouched: &Vouched,
     planned: &PlannedUpdate,
-) -> Result<Result<Package, crate::agent::Refusal>> {
+) -> Result<Result<Package, Refusal>> {
+    let target = match vouched.target(planned) {
+        Ok(target) => target,
+        Err(doubt) => {
+            return Ok(Err(Refusal {
+                code: "repository",
+                sentence: doubt.to_string(),
+            }));
+        }
+    };
     let bytes = server.package(agent, planned, None)?;
     let update = planned.update_id.to_string();
-    let expected = Expected {
-        update: &update,
-        sha256: &planned.package_sha256,
-    };
-    Ok(agent.verify(&bytes, Some(expected)))
+    Ok(agent.verify(&bytes, Some(expected(&update, &target))))
+}
+
+/// What a package must be, on the repository's word.
+fn expected<'a>(update: &'a str, target: &'a Target) -> Expected<'a> {
+    Expected { update, target }
 }
 
 /// Whether the update of this record is in effect.
@@ -107,12 +125,14 @@ pub fn decision(
     }))
 }
 
-/// Carries a plan out: undoes first, then applies what [`decision`] says. An
+/// Carries a plan out, if the repository is in order: undoes first, then applies what [`decision`] says. An
 /// update that can't be had does not keep the others from being applied.
 ///
 /// # Errors
-/// If the journal can't be written or the kernel can't be asked.
+/// If the repository can't be believed, the journal can't be written or the kernel
+/// can't be asked.
 pub fn carry_out(agent: &mut Agent, server: &Server, plan: &Plan, by: By) -> Result<Vec<Outcome>> {
+    let vouched = Vouched::refresh(agent)?;
     let mut outcomes = Vec::new();
     let records = agent.journal.records();
     for update in &plan.undo {
@@ -130,9 +150,9 @@ pub fn carry_out(agent: &mut Agent, server: &Server, plan: &Plan, by: By) -> Res
         if decision(agent, &agent.journal.records(), planned)? != Decision::Apply {
             continue;
         }
-        match apply_planned(agent, server, planned, by) {
+        match apply_planned(agent, server, &vouched, planned, by) {
             Ok(outcome) => outcomes.push(outcome),
-            Err(error) => outcomes.push(not_had(planned, &error)),
+            Err(error) => outcomes.push(not_had(planned, "download", &error)),
         }
     }
     let planned: Vec<&str> = plan
@@ -144,15 +164,15 @@ pub fn carry_out(agent: &mut Agent, server: &Server, plan: &Plan, by: By) -> Res
     Ok(outcomes)
 }
 
-/// The outcome of an update whose package can't be had; it is tried again with
+/// The outcome of an update that can't be had or that is not signed yet; it is tried again with
 /// the next poll and not reported: the server knows what it could not serve.
-fn not_had(planned: &PlannedUpdate, error: &anyhow::Error) -> Outcome {
+fn not_had(planned: &PlannedUpdate, code: &str, error: &anyhow::Error) -> Outcome {
     Outcome {
         update: planned.update_id.to_string(),
         id: None,
         name: Some(text::plain(&planned.name)),
         state: State::Failed,
-        code: Some("download".to_owned()),
+        code: Some(code.to_owned()),
         detail: Some(format!("{error:#}")),
         functions: 0,
         pause_ns: None,

@@ -7,6 +7,7 @@
 //! journal.jsonl    see [`crate::journal`]
 //! sent             number of the last journal entry that the server knows
 //! plan.json        the server's last plan with its ETag
+//! repository/      the server's TUF repository, as far as it is known and trusted
 //! packages/        packages, by sha256
 //! load/            module files while they are being loaded
 //! lock             held by the process that changes anything
@@ -138,6 +139,12 @@ impl StateDir {
     #[must_use]
     pub fn load(&self) -> PathBuf {
         self.path.join("load")
+    }
+
+    /// What is known and trusted of the server's repository.
+    #[must_use]
+    pub fn repository(&self) -> PathBuf {
+        self.path.join("repository")
     }
 
     /// The host's own key.

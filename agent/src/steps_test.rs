@@ -11,6 +11,7 @@ use crate::{
     state::{Enrolment, StateDir},
 };
 use resplice_package::{Manifest, Package, SecretKey, example, part_member, part_name};
+use resplice_tuf::Target;
 use std::{
     fs,
     os::unix::fs::PermissionsExt,
@@ -414,7 +415,13 @@ fn a_package_other_than_the_planned_one_is_refused() {
     let sha256 = resplice_package::sha256_hex(&bytes);
     let update = example::manifest().update_id;
     let expect = |update: &str, sha256: &str| {
-        let expected = crate::agent::Expected { update, sha256 };
+        let target = Target {
+            name: "package".to_owned(),
+            length: bytes.len() as u64,
+            hashes: [("sha256".to_owned(), sha256.to_owned())].into(),
+        };
+        let target = &target;
+        let expected = crate::agent::Expected { update, target };
         agent
             .verify(&bytes, Some(expected))
             .map_err(|refusal| refusal.code)

@@ -4,6 +4,7 @@ use super::{Agent, Outcome, info};
 use crate::journal::{By, Entry, State};
 use anyhow::Result;
 use resplice_package::Package;
+use resplice_tuf::Target;
 
 /// Why a package is not loaded: a code and a sentence.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,13 +15,13 @@ pub struct Refusal {
     pub sentence: String,
 }
 
-/// What the server says about a package that it offers.
+/// What the server's repository says about a package.
 #[derive(Debug, Clone, Copy)]
 pub struct Expected<'a> {
     /// The update.
     pub update: &'a str,
-    /// sha256 of the package.
-    pub sha256: &'a str,
+    /// Length and digests of the package.
+    pub target: &'a Target,
 }
 
 impl Agent {
@@ -31,13 +32,8 @@ impl Agent {
     pub fn verify(&self, bytes: &[u8], expected: Option<Expected<'_>>) -> Result<Package, Refusal> {
         let refused = |code, sentence| Err(Refusal { code, sentence });
         if let Some(expected) = expected {
-            let found = resplice_package::sha256_hex(bytes);
-            if found != expected.sha256 {
-                let sentence = format!(
-                    "the package has the sha256 {found}, the server's plan says {}",
-                    expected.sha256
-                );
-                return refused("digest", sentence);
+            if let Err(error) = expected.target.check(bytes) {
+                return refused("digest", error.to_string());
             }
         }
         let package = match Package::open(bytes, &self.enrolment.worker_keys) {
@@ -67,6 +63,23 @@ impl Agent {
             return refused("release", sentence);
         }
         Ok(package)
+    }
+
+    /// Notes that an update is refused before it is fetched.
+    ///
+    /// # Errors
+    /// If the journal can't be written.
+    pub fn refuse(
+        &mut self,
+        update: &str,
+        code: &str,
+        sentence: String,
+        by: By,
+    ) -> Result<Outcome> {
+        let mut entry = Entry::new(update, State::Refused, by);
+        entry.code = Some(code.to_owned());
+        entry.detail = Some(sentence);
+        self.finish(entry, None)
     }
 
     /// Verifies a package and puts the result into the journal.

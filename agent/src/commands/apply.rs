@@ -7,6 +7,7 @@ use crate::{
     journal::{By, State},
     poll,
     server::Server,
+    vouch::Vouched,
 };
 use anyhow::{Context as _, Result, bail, ensure};
 use resplice_api::{Plan, PlannedUpdate};
@@ -28,9 +29,11 @@ pub fn run(context: &Context<'_>, arguments: &Apply) -> Result<ExitCode> {
             Some(id) => {
                 let planned = choose(&agent, &plan, id)?;
                 check_quarantine(&agent, &planned.update_id.to_string(), arguments.force)?;
+                let vouched = Vouched::refresh(&agent)?;
                 vec![poll::apply_planned(
                     &mut agent,
                     &server,
+                    &vouched,
                     planned,
                     By::Operator,
                 )?]

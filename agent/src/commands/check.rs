@@ -6,6 +6,7 @@ use crate::{
     cli::Check,
     poll,
     text::{Tone, paint, plain},
+    vouch::Vouched,
 };
 use anyhow::Result;
 use resplice_api::PlannedUpdate;
@@ -28,15 +29,18 @@ pub fn run(context: &Context<'_>, arguments: &Check) -> Result<ExitCode> {
             Some(id) => vec![apply::choose(&agent, &plan, id)?],
             None => plan.updates.iter().collect(),
         };
+        let vouched = Vouched::refresh(&agent)?;
         for planned in chosen {
-            results.push(match poll::fetch_to_check(&mut agent, &server, planned)? {
-                Ok(package) => agent.check(&package)?,
-                Err(refusal) => refused(
-                    &planned.update_id.to_string(),
-                    Some(planned.name.clone()),
-                    refusal,
-                ),
-            });
+            results.push(
+                match poll::fetch_to_check(&mut agent, &server, &vouched, planned)? {
+                    Ok(package) => agent.check(&package)?,
+                    Err(refusal) => refused(
+                        &planned.update_id.to_string(),
+                        Some(planned.name.clone()),
+                        refusal,
+                    ),
+                },
+            );
         }
     }
     context.give(&results, || {

@@ -6,12 +6,13 @@ use crate::{
     host::Host,
     server::{runtime, words},
     state::Enrolment,
+    vouch,
 };
 use anyhow::{Context as _, Result, bail, ensure};
 use resplice_api::{Enrol, Token, client::Client};
 use resplice_package::{PublicKey, SecretKey};
 use serde_json::json;
-use std::{path::Path, process::ExitCode};
+use std::{fs::File, io::Read, path::Path, process::ExitCode};
 
 pub fn run(context: &Context<'_>, arguments: &Enroll) -> Result<ExitCode> {
     let state = &context.state;
@@ -49,6 +50,11 @@ pub fn run(context: &Context<'_>, arguments: &Enroll) -> Result<ExitCode> {
             enrolment.worker_keys = keys(&answer.worker_keys)
                 .context("the server sent a worker key that can't be used")?;
         }
+        let root = match &arguments.root {
+            Some(path) => read_root(path)?,
+            None => answer.root.into_bytes(),
+        };
+        vouch::begin(state, &root)?;
         enrolment.server = Some(client.server().to_owned());
         enrolment.host_id = Some(answer.host_id);
         state.store_token(&answer.token)?;
@@ -87,6 +93,18 @@ fn give(context: &Context<'_>, enrolment: &Enrolment) -> Result<()> {
 
 fn keys(texts: &[String]) -> Result<Vec<PublicKey>> {
     texts.iter().map(|text| Ok(text.parse()?)).collect()
+}
+
+/// A root file that somebody has brought here.
+fn read_root(path: &Path) -> Result<Vec<u8>> {
+    let failed = || format!("can't read the root {}", path.display());
+    let mut bytes = Vec::new();
+    File::open(path)
+        .with_context(failed)?
+        .take(resplice_tuf::MAX_ROOT_BYTES + 1)
+        .read_to_end(&mut bytes)
+        .with_context(failed)?;
+    Ok(bytes)
 }
 
 /// The host's key; made the first time, kept after that.

@@ -39,6 +39,15 @@ pub struct Trusted {
     pub targets: Targets,
 }
 
+impl Trusted {
+    /// What the top-level targets say about a target, without any delegation.
+    #[must_use]
+    pub fn target(&self, name: &str) -> Option<Target> {
+        let meta = self.targets.targets.get(name)?;
+        Some(Target::new(name, meta))
+    }
+}
+
 /// Stores the root that a client begins with, and forgets everything else.
 ///
 /// # Errors

@@ -11,5 +11,6 @@ mod lifecycle;
 mod log;
 mod packages;
 mod releases;
+mod repository;
 mod restart;
 mod support;

@@ -1,0 +1,97 @@
+//! What the server's TUF repository vouches for. The server's plan only says what
+//! to look at: name, length and digest of a package come from here, and what was
+//! seen once can't be taken back by whoever stands between.
+
+use crate::{agent::Agent, state::StateDir};
+use anyhow::{Context, Result};
+use resplice_api::{PlannedUpdate, REPOSITORY_PATH, package_target};
+use resplice_tuf::{Client, Error, Fetch, Store, Target, Trusted, client, http::Http};
+
+/// The repository, verified and up to date.
+pub struct Vouched {
+    trusted: Trusted,
+    /// This host's kernel target.
+    target: String,
+}
+
+/// Why an update is not taken.
+#[derive(Debug)]
+pub enum Doubt {
+    /// The repository does not say anything about it; perhaps not yet.
+    Unknown(Error),
+    /// It says something else than the server's plan.
+    Contradicts(String),
+}
+
+impl std::fmt::Display for Doubt {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Unknown(error) => error.fmt(f),
+            Self::Contradicts(sentence) => f.write_str(sentence),
+        }
+    }
+}
+
+/// Begins to trust a repository by its root; what was known of another is gone.
+///
+/// # Errors
+/// If the root is not signed by its own keys, or can't be kept.
+pub fn begin(state: &StateDir, root: &[u8]) -> Result<()> {
+    let store = Store::open(&state.repository())?;
+    client::begin(&store, root).context("the server's root can't be trusted")
+}
+
+impl Vouched {
+    /// Brings what is known of the repository up to date.
+    ///
+    /// # Errors
+    /// If it can't be reached, or not be believed.
+    pub fn refresh(agent: &Agent) -> Result<Self> {
+        let server = agent.enrolment.server.as_deref();
+        let server = server.context("this host is not enrolled at a server")?;
+        let base = format!("{server}{REPOSITORY_PATH}");
+        let http = Http::new(&format!("{base}/metadata/"), &format!("{base}/targets/"))
+            .context("can't reach the repository")?;
+        Self::refresh_by(agent, http)
+    }
+
+    /// As [`Self::refresh`], by other means.
+    ///
+    /// # Errors
+    /// As [`Self::refresh`].
+    pub fn refresh_by(agent: &Agent, fetch: impl Fetch) -> Result<Self> {
+        let store = Store::open(&agent.state.repository())?;
+        let trusted = Client::new(store, fetch)
+            .refresh()
+            .context("the server's repository can't be believed")?;
+        Ok(Self {
+            trusted,
+            target: agent.enrolment.target.clone(),
+        })
+    }
+
+    /// What the repository says about an update for this host. There are no
+    /// delegations: only the holders of the targets keys speak for updates.
+    ///
+    /// # Errors
+    /// The [`Doubt`].
+    pub fn target(&self, planned: &PlannedUpdate) -> Result<Target, Doubt> {
+        let name = package_target(planned.update_id, &self.target);
+        let Some(target) = self.trusted.target(&name) else {
+            return Err(Doubt::Unknown(Error::NoTarget { name }));
+        };
+        let same = target.sha256().as_deref() == Some(planned.package_sha256.as_str())
+            && target.length == planned.bytes;
+        if same {
+            return Ok(target);
+        }
+        Err(Doubt::Contradicts(format!(
+            "the server's plan offers another package for {} than its repository vouches for",
+            planned.update_id
+        )))
+    }
+}
+
+#[cfg(test)]
+#[path = "vouch_test.rs"]
+mod tests;

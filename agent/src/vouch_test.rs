@@ -1,0 +1,174 @@
+//! A server whose plan and repository do not say the same.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use super::*;
+use crate::state::Enrolment;
+use resplice_api::{HostId, UpdateId};
+use resplice_package::SecretKey;
+use resplice_tuf::{
+    FetchError,
+    json::Json,
+    sign::{object, public, seal, text},
+};
+use std::collections::BTreeMap;
+
+const TARGET: &str = "debian:6.1.0-50-cloud-amd64";
+
+/// One key for all roles, which is enough here.
+struct Repository(BTreeMap<String, Vec<u8>>);
+
+impl Repository {
+    fn new(version: i64, targets: &[(&str, u64, &str)]) -> Self {
+        let mut repository = Self(BTreeMap::new());
+        let (id, value) = public(&key().public().bytes());
+        let role = object([
+            ("keyids", Json::Array(vec![text(&id)])),
+            ("threshold", Json::Int(1)),
+        ]);
+        let roles = ["root", "targets", "snapshot", "timestamp"];
+        let roles = roles.map(|name| (name.to_owned(), role.clone()));
+        let members = [
+            ("consistent_snapshot", Json::Bool(true)),
+            ("keys", object([(id.as_str(), value)])),
+            ("roles", Json::Object(roles.into())),
+        ];
+        repository.put("1.root", "root", 1, &members);
+        let list = targets.iter().map(|(name, length, sha256)| {
+            let hashes = object([("sha256", text(sha256))]);
+            let length = Json::Int(i64::try_from(*length).unwrap());
+            let entry = object([("length", length), ("hashes", hashes)]);
+            ((*name).to_owned(), entry)
+        });
+        let list = Json::Object(list.collect());
+        let meta = |file| {
+            let entry = object([("version", Json::Int(version))]);
+            [("meta", object([(file, entry)]))]
+        };
+        let name = |role| format!("{version}.{role}");
+        repository.put(&name("targets"), "targets", version, &[("targets", list)]);
+        repository.put(
+            &name("snapshot"),
+            "snapshot",
+            version,
+            &meta("targets.json"),
+        );
+        repository.put("timestamp", "timestamp", version, &meta("snapshot.json"));
+        repository
+    }
+
+    fn put(&mut self, file: &str, role: &str, version: i64, more: &[(&str, Json)]) {
+        let head = [
+            ("_type", text(role)),
+            ("spec_version", text("1.0.33")),
+            ("version", Json::Int(version)),
+            ("expires", text("2999-01-01T00:00:00Z")),
+        ];
+        let members = head.iter().chain(more);
+        let members = members.map(|(name, value)| ((*name).to_owned(), value.clone()));
+        let signed = Json::Object(members.collect());
+        let signature = hex(&key().sign(&signed.canonical()));
+        let (id, _) = public(&key().public().bytes());
+        let bytes = seal(&signed, &BTreeMap::from([(id, signature)]));
+        self.0.insert(format!("{file}.json"), bytes);
+    }
+}
+
+impl Fetch for &Repository {
+    fn metadata(&mut self, name: &str, _: u64) -> Result<Vec<u8>, FetchError> {
+        self.0.get(name).cloned().ok_or(FetchError::Missing)
+    }
+
+    fn target(&mut self, _: &str, _: u64) -> Result<Vec<u8>, FetchError> {
+        Err(FetchError::Missing)
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn key() -> SecretKey {
+    SecretKey::from_seed(&[9; 32])
+}
+
+/// An enrolled host that has begun with the repository's root.
+fn host(dir: &tempfile::TempDir, repository: &Repository) -> Agent {
+    let state = StateDir::new(&dir.path().join("state"));
+    state.create().unwrap();
+    let enrolment = Enrolment {
+        server: Some("http://127.0.0.1:1".to_owned()),
+        host_id: Some(HostId::new()),
+        name: "host".to_owned(),
+        target: TARGET.to_owned(),
+        worker_keys: Vec::new(),
+    };
+    state.store_enrolment(&enrolment).unwrap();
+    begin(&state, &repository.0["1.root.json"]).unwrap();
+    crate::journal::Journal::open(&state.journal(), "boot").unwrap();
+    Agent::view(&state).unwrap()
+}
+
+fn planned(update: UpdateId, sha256: &str, bytes: u64) -> PlannedUpdate {
+    PlannedUpdate {
+        update_id: update,
+        name: "a fix".to_owned(),
+        package_sha256: sha256.to_owned(),
+        bytes,
+        target: TARGET.to_owned(),
+        released_at: "2026-01-01T00:00:00Z".parse().unwrap(),
+    }
+}
+
+#[test]
+fn only_what_plan_and_repository_agree_on_is_taken() {
+    let (update, other) = (UpdateId::new(), UpdateId::new());
+    let (good, evil) = ("ab".repeat(32), "cd".repeat(32));
+    let name = package_target(update, TARGET);
+    let elsewhere = package_target(other, "debian:6.1.0-50-amd64");
+    let repository = Repository::new(1, &[(&name, 7, &good), (&elsewhere, 7, &evil)]);
+    let dir = tempfile::tempdir().unwrap();
+    let agent = host(&dir, &repository);
+    let vouched = Vouched::refresh_by(&agent, &repository).unwrap();
+
+    let target = vouched.target(&planned(update, &good, 7)).unwrap();
+    assert_eq!((target.length, target.sha256().unwrap()), (7, good.clone()));
+    for contradiction in [planned(update, &evil, 7), planned(update, &good, 8)] {
+        let doubt = vouched.target(&contradiction).unwrap_err();
+        assert!(matches!(doubt, Doubt::Contradicts(_)), "{doubt}");
+    }
+    // What is vouched for on another kernel is not vouched for on this one.
+    let doubt = vouched.target(&planned(other, &evil, 7)).unwrap_err();
+    assert!(matches!(doubt, Doubt::Unknown(_)), "{doubt}");
+}
+
+#[test]
+fn a_server_that_was_set_back_is_not_believed_and_says_why() {
+    let dir = tempfile::tempdir().unwrap();
+    let agent = host(&dir, &Repository::new(3, &[]));
+    Vouched::refresh_by(&agent, &Repository::new(3, &[])).unwrap();
+    let error = Vouched::refresh_by(&agent, &Repository::new(2, &[]))
+        .err()
+        .unwrap();
+    let words = format!("{error:#}");
+    assert!(
+        words.contains("can't be believed") && words.contains("rolled back"),
+        "{words}"
+    );
+    // Nor is it after the agent has been started anew.
+    let agent = Agent::view(&agent.state).unwrap();
+    assert!(Vouched::refresh_by(&agent, &Repository::new(2, &[])).is_err());
+}
+
+#[test]
+fn a_host_without_a_root_believes_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let repository = Repository::new(1, &[]);
+    let agent = host(&dir, &repository);
+    std::fs::remove_file(agent.state.repository().join("root.json")).unwrap();
+    let error = Vouched::refresh_by(&agent, &repository).err().unwrap();
+    assert!(format!("{error:#}").contains("enrol again"), "{error:#}");
+    let mut unsigned = repository.0["1.root.json"].clone();
+    let at = unsigned.len() / 2;
+    unsigned[at] ^= 1;
+    assert!(begin(&agent.state, &unsigned).is_err());
+}
