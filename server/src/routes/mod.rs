@@ -197,6 +197,8 @@ pub fn router(app: App) -> Router {
         .route("/healthz", get(health))
         .route("/repo/metadata/{file}", get(repository::metadata))
         .route("/repo/targets/{file}", get(repository::target))
+        // Nothing below there is a page of the web interface.
+        .route("/repo/{*path}", get(repository::no_such_file))
         .fallback(web::asset)
         .layer(RequestBodyLimitLayer::new(limits::MAX_PACKAGE_BYTES))
         .layer(TimeoutLayer::with_status_code(

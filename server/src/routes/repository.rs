@@ -65,6 +65,11 @@ pub(super) async fn target(
     send(&path, sha256, FOREVER, &headers).await
 }
 
+/// Any other path.
+pub(super) async fn no_such_file() -> Response {
+    missing()
+}
+
 fn missing() -> Response {
     let cache = [(header::CACHE_CONTROL, BRIEFLY)];
     (
