@@ -31,10 +31,10 @@ impl Agent {
     /// The [`Refusal`].
     pub fn verify(&self, bytes: &[u8], expected: Option<Expected<'_>>) -> Result<Package, Refusal> {
         let refused = |code, sentence| Err(Refusal { code, sentence });
-        if let Some(expected) = expected {
-            if let Err(error) = expected.target.check(bytes) {
-                return refused("digest", error.to_string());
-            }
+        if let Some(expected) = expected
+            && let Err(error) = expected.target.check(bytes)
+        {
+            return refused("digest", error.to_string());
         }
         let package = match Package::open(bytes, &self.enrolment.worker_keys) {
             Ok(package) => package,
