@@ -119,9 +119,9 @@ impl<F: Fetch> Client<F> {
         let bytes = self
             .fetch
             .target(&path, target.length)
-            .map_err(|source| Error::Fetch {
+            .map_err(|cause| Error::Fetch {
                 file: target.name.clone(),
-                source,
+                cause,
             })?;
         target.check(&bytes)?;
         Ok(bytes)
@@ -142,7 +142,7 @@ impl<F: Fetch> Client<F> {
             let bytes = match self.fetch.metadata(&name, MAX_ROOT_BYTES) {
                 Ok(bytes) => bytes,
                 Err(FetchError::Missing) => break,
-                Err(source) => return Err(Error::Fetch { file: name, source }),
+                Err(cause) => return Err(Error::Fetch { file: name, cause }),
             };
             let next: File<Root> = File::read(&name, &bytes)?;
             // 5.3.4: signed by a threshold of the old keys and of the new ones.
@@ -175,7 +175,7 @@ impl<F: Fetch> Client<F> {
         let bytes = self
             .fetch
             .metadata(name, MAX_TIMESTAMP_BYTES)
-            .map_err(|source| fetching(name, source))?;
+            .map_err(|cause| fetching(name, cause))?;
         let new: File<Timestamp> = File::read(name, &bytes)?;
         // 5.4.2: signed by a threshold of keys.
         threshold(name, &new, signers.0, signers.1)?;
@@ -299,7 +299,7 @@ impl<F: Fetch> Client<F> {
         let bytes = self
             .fetch
             .metadata(name, limit)
-            .map_err(|source| fetching(name, source))?;
+            .map_err(|cause| fetching(name, cause))?;
         announced_bytes(name, &bytes, meta)?;
         Ok(bytes)
     }
@@ -371,10 +371,10 @@ fn not_older(name: &str, what: &str, found: u64, trusted: u64) -> Result<(), Err
     })
 }
 
-fn fetching(name: &str, source: FetchError) -> Error {
+fn fetching(name: &str, cause: FetchError) -> Error {
     Error::Fetch {
         file: name.to_owned(),
-        source,
+        cause,
     }
 }
 

@@ -8,12 +8,12 @@ use std::{io, path::PathBuf};
 #[non_exhaustive]
 pub enum Error {
     /// It can't be had.
-    #[error("can't fetch {file}: {source}")]
+    #[error("can't fetch {file}: {cause}")]
     Fetch {
         /// The file.
         file: String,
         /// Why not.
-        source: FetchError,
+        cause: FetchError,
     },
     /// It is not what the specification says that it is.
     #[error("{file} can't be read: {reason}")]
@@ -114,14 +114,14 @@ pub enum Error {
         reason: String,
     },
     /// The disk said no.
-    #[error("can't {operation} {}: {source}", .path.display())]
+    #[error("can't {operation} {}: {cause}", .path.display())]
     Store {
         /// What was tried.
         operation: &'static str,
         /// The file.
         path: PathBuf,
         /// The system's answer.
-        source: io::Error,
+        cause: io::Error,
     },
 }
 

@@ -149,9 +149,9 @@ fn exposed(path: &Path, mode: u32) -> Error {
 
 fn failed(operation: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
     let path = path.to_owned();
-    move |source| Error::Store {
+    move |cause| Error::Store {
         operation,
         path,
-        source,
+        cause,
     }
 }

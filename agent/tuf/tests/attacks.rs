@@ -112,7 +112,7 @@ fn endless_data_is_cut_off_before_it_is_in_memory() {
         endless.files.insert(file.to_owned(), vec![b' '; 9 << 20]);
         let answer = host.get(&endless, NAME);
         let Err(Error::Fetch {
-            source: FetchError::TooLarge { limit: found },
+            cause: FetchError::TooLarge { limit: found },
             ..
         }) = answer
         else {
@@ -127,7 +127,7 @@ fn endless_data_is_cut_off_before_it_is_in_memory() {
         endless.files.insert(file.to_owned(), vec![b' '; 9 << 20]);
         let answer = host.get(&endless, NAME);
         let Err(Error::Fetch {
-            source: FetchError::TooLarge { limit },
+            cause: FetchError::TooLarge { limit },
             ..
         }) = answer
         else {
@@ -142,7 +142,7 @@ fn endless_data_is_cut_off_before_it_is_in_memory() {
         matches!(
             answer,
             Err(Error::Fetch {
-                source: FetchError::TooLarge { limit: 9 },
+                cause: FetchError::TooLarge { limit: 9 },
                 ..
             })
         ),

@@ -102,8 +102,5 @@ pub(super) fn read_unsigned(files: &Files) -> Result<Option<(Vec<u8>, Targets)>,
 }
 
 fn damaged(reason: &dyn ToString) -> RepositoryError {
-    RepositoryError::Damaged(resplice_tuf::Error::Invalid {
-        file: "targets.unsigned".to_owned(),
-        reason: reason.to_string(),
-    })
+    RepositoryError::Damaged(format!("targets.unsigned: {}", reason.to_string()))
 }

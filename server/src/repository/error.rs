@@ -7,20 +7,20 @@ use std::{io, path::PathBuf};
 #[non_exhaustive]
 pub enum RepositoryError {
     /// The system said no.
-    #[error("can't {operation} {}: {source}", .path.display())]
+    #[error("can't {operation} {}: {cause}", .path.display())]
     Io {
         /// What was tried.
         operation: &'static str,
         /// The file.
         path: PathBuf,
         /// The system's answer.
-        source: io::Error,
+        cause: io::Error,
     },
     /// A file is not what it should be.
     #[error("the repository is damaged, restore it from a backup: {0}")]
-    Damaged(#[from] resplice_tuf::Error),
+    Damaged(String),
     /// A key can't be used.
-    #[error("{0}")]
+    #[error(transparent)]
     Key(#[from] resplice_package::Error),
     /// Too few of a role's keys are here.
     #[error(
@@ -46,4 +46,10 @@ pub enum RepositoryError {
     /// Another thread has panicked.
     #[error("the list of targets is lost; restart the server")]
     Poisoned,
+}
+
+impl From<resplice_tuf::Error> for RepositoryError {
+    fn from(error: resplice_tuf::Error) -> Self {
+        Self::Damaged(error.to_string())
+    }
 }

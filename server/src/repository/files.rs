@@ -207,9 +207,9 @@ pub(super) fn failed(
     path: &Path,
 ) -> impl FnOnce(io::Error) -> RepositoryError {
     let path = path.to_owned();
-    move |source| RepositoryError::Io {
+    move |cause| RepositoryError::Io {
         operation,
         path,
-        source,
+        cause,
     }
 }

@@ -115,11 +115,7 @@ impl Ceremony {
         let (Some(Json::Object(mut keys)), Some(Json::Object(mut roles))) =
             (part("keys"), part("roles"))
         else {
-            return Err(resplice_tuf::Error::Invalid {
-                file: "root.json".to_owned(),
-                reason: "it has no keys or roles".to_owned(),
-            }
-            .into());
+            return Err(RepositoryError::Damaged("the root has no keys".to_owned()));
         };
         if let Renewal::Keys(role) = renewal {
             let made = ring.generate(self.directory(role), role)?;
@@ -166,12 +162,8 @@ fn key_ids(role: &Json) -> Vec<String> {
 
 fn read_signers(root: &Json, role: RoleName) -> Result<Signers, RepositoryError> {
     let bytes = root.canonical();
-    let root: Root = serde_json::from_slice(&bytes).map_err(|error| {
-        RepositoryError::Damaged(resplice_tuf::Error::Invalid {
-            file: "root.json".to_owned(),
-            reason: error.to_string(),
-        })
-    })?;
+    let root: Root = serde_json::from_slice(&bytes)
+        .map_err(|error| RepositoryError::Damaged(format!("the root: {error}")))?;
     Ok(match role {
         RoleName::Root => root.roles.root,
         RoleName::Targets => root.roles.targets,
