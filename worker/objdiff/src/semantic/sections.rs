@@ -143,7 +143,7 @@ impl Sections {
                 let what = format!("section {name} is compressed");
                 return Err(SemanticError::Unsupported(what));
             }
-            total += section.sh_size(LE);
+            total = section.sh_size(LE).saturating_add(total);
             limit("bytes of debug sections", total, LIMITS.debug_bytes)?;
             let bytes = section.data(LE, data)?.to_vec();
             if self.debug.insert(name.clone(), bytes).is_some() {
