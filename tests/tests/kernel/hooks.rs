@@ -193,3 +193,79 @@ fn a_changed_initialiser_reaches_the_running_variable_by_a_hook() {
     assert_eq!(limit(), "65536");
     guest.log_is_clean().unwrap();
 }
+
+#[test]
+fn a_patch_written_for_kpatch_runs_its_callbacks_and_keeps_its_shadow_variables() {
+    let (guest, package) = guest_with("kpatch-loadavg");
+    let read = || guest.ok("cat /proc/loadavg >/dev/null").unwrap();
+    // The pre-patch callback refuses: no other is called.
+    refuse(&guest, 1);
+    hooks(&guest);
+    let (loaded, report) = guest.load(&package).unwrap();
+    assert!(!loaded, "{report}");
+    assert!(
+        report.contains("hook: kpatch_pre_patch_pre_patch"),
+        "{report}"
+    );
+    let ran = hooks(&guest);
+    assert!(
+        !ran.is_empty() && ran.iter().all(|name| name == "pre_patch"),
+        "{ran:?}"
+    );
+    refuse(&guest, 0);
+    guest.apply(&package).unwrap();
+    assert_eq!(hooks(&guest), ["pre_patch", "post_patch"]);
+    read();
+    read();
+    // Of the kernel's own shadow variables: the second reading finds the first's.
+    let log = guest.ok("dmesg -c").unwrap();
+    assert!(
+        log.contains("read_101") && log.contains("read_102"),
+        "{log}"
+    );
+    guest.undo(&package).unwrap();
+    assert_eq!(hooks(&guest), ["pre_unpatch", "post_unpatch"]);
+    guest.log_is_clean().unwrap();
+}
+
+#[test]
+fn a_patch_written_for_ksplice_runs_its_hooks() {
+    let (guest, package) = guest_with("ksplice-loadavg");
+    refuse(&guest, 2);
+    hooks(&guest);
+    assert!(!guest.load(&package).unwrap().0);
+    let ran = hooks(&guest);
+    assert_eq!(ran[..3], ["pre_apply", "check_apply", "fail_apply"]);
+    assert!(!is_live(&guest));
+    refuse(&guest, 0);
+    guest.apply(&package).unwrap();
+    assert_eq!(
+        hooks(&guest),
+        ["pre_apply", "check_apply", "apply", "post_apply"]
+    );
+    assert!(is_live(&guest));
+    refuse(&guest, 4);
+    let id = &package.manifest().id;
+    let undo = format!("echo 0 > /sys/kernel/resplice/updates/{id}/enabled");
+    assert!(!guest.run(&undo).unwrap().success());
+    assert_eq!(
+        hooks(&guest),
+        ["pre_reverse", "check_reverse", "fail_reverse"]
+    );
+    refuse(&guest, 0);
+    guest.undo(&package).unwrap();
+    assert_eq!(hooks(&guest), UNDONE);
+    guest.log_is_clean().unwrap();
+}
+
+#[test]
+fn a_system_call_is_replaced_under_its_name_for_kpatch() {
+    let (guest, package) = guest_with("kpatch-syscall");
+    let umask = || guest.ok("sh -c 'umask 0; umask'").unwrap();
+    assert_eq!(umask(), "0000");
+    guest.apply(&package).unwrap();
+    assert_eq!(umask(), "0001");
+    guest.undo(&package).unwrap();
+    assert_eq!(umask(), "0000");
+    guest.log_is_clean().unwrap();
+}
