@@ -77,16 +77,18 @@ static void report_done(const struct rs_group *g, const char *what,
 {
 	const struct rs_swap_result *r = &g->result;
 	const struct rs_change *c;
-	u32 parts = 0, functions = 0;
+	u32 parts = 0, functions = 0, data = 0;
 
 	list_for_each_entry(c, changes, area.node) {
 		parts++;
 		functions += c->nr_swaps;
+		data += c->nr_data;
 	}
-	rs_report("%s: %u functions in %u of %u parts, %llu ns stopped, %llu ns of it work, attempt %u\n",
-		  what, functions, parts, g->nr_parts, r->pause_ns, r->work_ns, r->attempts);
-	pr_info("resplice: %s %s: %u functions in %u of %u parts, work %llu ns\n", g->id,
-		what, functions, parts, g->nr_parts, r->work_ns);
+	rs_report("%s: %u functions and %u data in %u of %u parts, %llu ns stopped, %llu ns of it work, attempt %u\n",
+		  what, functions, data, parts, g->nr_parts, r->pause_ns, r->work_ns,
+		  r->attempts);
+	pr_info("resplice: %s %s: %u functions and %u data in %u of %u parts, work %llu ns\n",
+		g->id, what, functions, data, parts, g->nr_parts, r->work_ns);
 }
 
 static void report_failed(const struct rs_group *g, const struct rs_hook_run *hooks,
@@ -104,6 +106,11 @@ static void report_failed(const struct rs_group *g, const struct rs_hook_run *ho
 				  (void *)r->scan.conflicts[i].address);
 		break;
 	case -EILSEQ:
+		if (r->changed_data) {
+			rs_report("changed: the data of %s, %u bytes, are not as expected: who writes there?\n",
+				  r->changed_data->name, r->changed_data->size);
+			break;
+		}
 		rs_report("changed: %pS holds %*ph, expected %*ph: is a probe there?\n",
 			  (void *)r->changed->address, RS_JUMP_BYTES, r->found,
 			  RS_JUMP_BYTES, r->changed->before);
@@ -144,6 +151,8 @@ static void turn_round(struct rs_update *u)
 		memcpy(s->before, s->after, sizeof(held));
 		memcpy(s->after, held, sizeof(held));
 	}
+	for (i = 0; i < u->nr_data; i++)
+		swap(u->data[i].before, u->data[i].after);
 }
 
 static void plan(struct rs_update *u, const struct rs_range *ranges, u32 nr_ranges,
@@ -152,15 +161,17 @@ static void plan(struct rs_update *u, const struct rs_range *ranges, u32 nr_rang
 	rs_hooks_add(hooks, &u->hooks);
 	u->change.swaps = u->swaps;
 	u->change.nr_swaps = u->nr_functions;
+	u->change.data = u->data;
+	u->change.nr_data = u->nr_data;
 	u->change.area.ranges = ranges;
 	u->change.area.nr_ranges = nr_ranges;
 	list_add_tail(&u->change.area.node, changes);
 }
 
-/* A part without either only wanted to be matched. */
+/* A part without any of them only wanted to be matched. */
 static bool has_work(const struct rs_update *u)
 {
-	return u->nr_functions || u->hooks.count;
+	return u->nr_functions || u->nr_data || u->hooks.count;
 }
 
 static struct rs_update *part_of(struct rs_change *change)
@@ -256,7 +267,13 @@ int rs_group_undo(struct rs_group *g)
 		part_of(c)->state = RS_UNDONE;
 	}
 	rs_hooks_post(&hooks);
-	list_for_each_entry(c, &changes, area.node)
-		module_put(part_of(c)->mod);
+	list_for_each_entry(c, &changes, area.node) {
+		u = part_of(c);
+		if (u->stays)
+			rs_report("stays: %s remains loaded, since its addresses may be held\n",
+				  u->mod->name);
+		else
+			module_put(u->mod);
+	}
 	return 0;
 }

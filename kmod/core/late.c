@@ -13,6 +13,7 @@
 #include <asm/alternative.h>
 #include <asm/cpufeature.h>
 
+#include "data.h"
 #include "image.h"
 #include "late.h"
 #include "match.h"
@@ -71,7 +72,17 @@ static int under_alternative(const struct resplice_late *late)
 	return !boot_cpu_has(bit) == !!(late->feature & ALTINSTR_FLAG_INV);
 }
 
+static int late_symbol(struct rs_match *m, const struct resplice_update *head,
+		       const struct resplice_late *late, unsigned long *symbol)
+{
+	if (m->image->symbols[late->symbol].section != RESPLICE_SYMBOL_MERGED)
+		return rs_match_resolve(m, late->symbol, symbol);
+	return rs_data_constant(m, (void *)(unsigned long)head->data, head->nr_data,
+				late, symbol);
+}
+
 static int late_one(struct rs_match *m, struct module *update,
+		    const struct resplice_update *head,
 		    const struct resplice_late *late, bool write)
 {
 	const struct rs_image *image = m->image;
@@ -89,7 +100,7 @@ static int late_one(struct rs_match *m, struct module *update,
 	err = under_alternative(late);
 	if (err)
 		return err < 0 ? err : 0;
-	err = rs_match_resolve(m, late->symbol, &symbol);
+	err = late_symbol(m, head, late, &symbol);
 	if (err)
 		return err;
 	err = field_value(late, symbol, &value);
@@ -113,14 +124,15 @@ static int late_one(struct rs_match *m, struct module *update,
 }
 
 int rs_late_apply(struct rs_match *m, struct module *update,
-		  const struct resplice_late *late, u32 count)
+		  const struct resplice_update *head)
 {
-	u32 i, pass;
+	const struct resplice_late *late = (void *)(unsigned long)head->late;
+	u32 i, pass, count = head->nr_late;
 	int err;
 
 	for (pass = 0; pass < 2; pass++)
 		for (i = 0; i < count; i++) {
-			err = late_one(m, update, &late[i], pass);
+			err = late_one(m, update, head, &late[i], pass);
 			if (err)
 				return err;
 		}

@@ -5,10 +5,11 @@
 #include <resplice/format.h>
 
 struct module;
+struct resplice_update;
 struct rs_match;
 
 /* Check every late relocation, then fill all of them in. */
 int rs_late_apply(struct rs_match *m, struct module *update,
-		  const struct resplice_late *late, u32 count);
+		  const struct resplice_update *head);
 
 #endif /* RESPLICE_LATE_H */

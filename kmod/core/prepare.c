@@ -9,6 +9,7 @@
 #include <linux/version.h>
 #include <resplice/format.h>
 
+#include "data.h"
 #include "group.h"
 #include "image.h"
 #include "late.h"
@@ -62,11 +63,13 @@ static int read_header(struct module *mod, unsigned long address,
 					 sizeof(struct resplice_replace))) ||
 	    u->nr_hooks > RESPLICE_MAX_HOOKS ||
 	    (u->nr_hooks && !init_data(mod, u->hooks, (u64)u->nr_hooks *
-				       sizeof(struct resplice_hook))))
+				       sizeof(struct resplice_hook))) ||
+	    u->nr_data > RESPLICE_MAX_DATA ||
+	    (u->nr_data && !init_data(mod, u->data,
+				      (u64)u->nr_data * sizeof(struct resplice_data))))
 		return rs_refuse(-ENOEXEC, "format", "%s: a table lies outside", mod->name);
-	if (u->nr_data)
-		return rs_refuse(-EOPNOTSUPP, "unsupported",
-				 "%s has data exchanges", mod->name);
+	if (u->flags & ~(RESPLICE_UPDATE_MATCH_ONLY | RESPLICE_UPDATE_STAYS))
+		return rs_refuse(-ENOEXEC, "format", "%s has unknown flags", mod->name);
 	*out = u;
 	return 0;
 }
@@ -237,6 +240,7 @@ static int prepare_functions(struct rs_update *u, struct rs_match *m,
 static int prepare_with(struct rs_update *u, struct rs_image *image,
 			const struct resplice_update *head)
 {
+	const struct resplice_data *data = (void *)(unsigned long)head->data;
 	bool only = head->flags & RESPLICE_UPDATE_MATCH_ONLY;
 	struct rs_match *m = kvmalloc(sizeof(*m), GFP_KERNEL);
 	int err;
@@ -248,8 +252,9 @@ static int prepare_with(struct rs_update *u, struct rs_image *image,
 	if (!only) {
 		err = err ?: prepare_functions(u, m, head);
 		err = err ?: rs_hooks_prepare(&u->hooks, u->mod, head);
-		err = err ?: rs_late_apply(m, u->mod, (void *)(unsigned long)head->late,
-					   head->nr_late);
+		err = err ?: rs_data_check(m, u->mod, data, head->nr_data);
+		err = err ?: rs_late_apply(m, u->mod, head);
+		err = err ?: rs_data_prepare(u, m, data, head->nr_data);
 	}
 	rs_match_free(m);
 	kvfree(m);
@@ -279,6 +284,7 @@ int rs_prepare(struct module *mod, unsigned long header, struct rs_update **out)
 	if (!u)
 		return -ENOMEM;
 	u->mod = mod;
+	u->stays = head->flags & RESPLICE_UPDATE_STAYS;
 	find_own_text(u);
 	err = rs_group_join(u, head);
 	err = err ?: find_target(&image, &u->target);

@@ -40,6 +40,12 @@ static int check(const struct rs_change *c, struct rs_swap_result *result)
 		memcpy(result->found, c->swaps[i].alias.at, RS_JUMP_BYTES);
 		return -EILSEQ;
 	}
+	for (i = 0; i < c->nr_data; i++) {
+		if (rs_exchange_holds(&c->data[i]))
+			continue;
+		result->changed_data = &c->data[i];
+		return -EILSEQ;
+	}
 	return 0;
 }
 
@@ -47,6 +53,8 @@ static void write(const struct rs_change *c)
 {
 	u32 i;
 
+	for (i = 0; i < c->nr_data; i++)
+		rs_exchange_write(&c->data[i]);
 	for (i = 0; i < c->nr_swaps; i++)
 		rs_jump_write(&c->swaps[i].alias, c->swaps[i].after);
 }
@@ -59,6 +67,8 @@ static int exchange(struct stop *s)
 
 	if (atomic_read(&s->result->scan.nr_conflicts))
 		return -EBUSY;
+	s->result->changed = NULL;
+	s->result->changed_data = NULL;
 	list_for_each_entry(c, s->changes, area.node) {
 		err = check(c, s->result);
 		if (err)

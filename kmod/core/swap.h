@@ -2,6 +2,7 @@
 #ifndef RESPLICE_SWAP_H
 #define RESPLICE_SWAP_H
 
+#include "data.h"
 #include "hooks.h"
 #include "stack.h"
 #include "text.h"
@@ -17,7 +18,8 @@ struct rs_swap {
 struct rs_change {
 	struct rs_area area;
 	struct rs_swap *swaps;
-	u32 nr_swaps;
+	struct rs_exchange *data;
+	u32 nr_swaps, nr_data;
 };
 
 struct rs_swap_result {
@@ -26,6 +28,7 @@ struct rs_swap_result {
 	u64 work_ns;			/* inside it: scan, check and writes */
 	const struct rs_swap *changed;	/* whose bytes were not as expected */
 	u8 found[RS_JUMP_BYTES];
+	const struct rs_exchange *changed_data; /* likewise */
 	struct rs_scan scan;		/* with who was in the way */
 };
 

@@ -46,6 +46,7 @@ SHOW(pause_ns, "%llu", u->group->result.pause_ns);
 SHOW(work_ns, "%llu", u->group->result.work_ns);
 SHOW(attempts, "%u", u->group->result.attempts);
 SHOW(bytes, "%zu", u->bytes);
+SHOW(stays, "%d", u->stays);
 
 static ssize_t functions_show(struct kobject *kobj, struct kobj_attribute *attr, char *buf)
 {
@@ -61,6 +62,20 @@ static ssize_t functions_show(struct kobject *kobj, struct kobj_attribute *attr,
 		len += sysfs_emit_at(buf, len, "%s %s %pK %u -> %pK %u\n", f->name, f->unit,
 				     (void *)f->old, f->old_size, (void *)f->new, f->new_size);
 	}
+	mutex_unlock(&rs_lock);
+	return len;
+}
+
+static ssize_t data_show(struct kobject *kobj, struct kobj_attribute *attr, char *buf)
+{
+	struct rs_update *u = to_update(kobj);
+	ssize_t len = 0;
+	u32 i;
+
+	mutex_lock(&rs_lock);
+	for (i = 0; i < u->nr_data; i++)
+		len += sysfs_emit_at(buf, len, "%s %pK %u\n", u->data[i].name,
+				     (void *)u->data[i].address, u->data[i].size);
 	mutex_unlock(&rs_lock);
 	return len;
 }
@@ -108,6 +123,7 @@ static ssize_t enabled_store(struct kobject *kobj, struct kobj_attribute *attr,
 	return err ?: count;
 }
 
+static struct kobj_attribute data_attr = __ATTR(data, 0400, data_show, NULL);
 static struct kobj_attribute functions_attr = __ATTR(functions, 0400, functions_show, NULL);
 static struct kobj_attribute conflicts_attr = __ATTR(conflicts, 0400, conflicts_show, NULL);
 static struct kobj_attribute enabled_attr = __ATTR(enabled, 0600, enabled_show, enabled_store);
@@ -115,7 +131,8 @@ static struct kobj_attribute enabled_attr = __ATTR(enabled, 0600, enabled_show, 
 static struct attribute *update_attrs[] = {
 	&id_attr.attr, &part_attr.attr, &parts_attr.attr, &state_attr.attr,
 	&object_attr.attr, &functions_attr.attr, &pause_ns_attr.attr, &work_ns_attr.attr,
-	&attempts_attr.attr, &bytes_attr.attr, &conflicts_attr.attr, &enabled_attr.attr,
+	&attempts_attr.attr, &bytes_attr.attr, &stays_attr.attr, &data_attr.attr,
+	&conflicts_attr.attr, &enabled_attr.attr,
 	NULL
 };
 ATTRIBUTE_GROUPS(update);

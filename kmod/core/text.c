@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <linux/mm.h>
 #include <linux/module.h>
+#include <linux/slab.h>
 #include <linux/string.h>
 #include <linux/vmalloc.h>
+#include <resplice/format.h>
 
 #include "text.h"
 
@@ -19,18 +21,22 @@ int rs_alias_map(struct rs_alias *alias, unsigned long address, size_t len)
 {
 	unsigned long first = address & PAGE_MASK;
 	unsigned int i, n = ((address + len - 1 - first) >> PAGE_SHIFT) + 1;
-	struct page *pages[2];
+	struct page **pages;
+	int err = 0;
 
-	if (!len || n > ARRAY_SIZE(pages))
+	if (!len || len > RESPLICE_MAX_DATA_BYTES)
 		return -EINVAL;
-	for (i = 0; i < n; i++) {
-		pages[i] = page_of(first + i * PAGE_SIZE);
-		if (!pages[i])
-			return -EFAULT;
-	}
-	alias->map = vmap(pages, n, VM_MAP, PAGE_KERNEL);
-	if (!alias->map)
+	pages = kmalloc_array(n, sizeof(*pages), GFP_KERNEL);
+	if (!pages)
 		return -ENOMEM;
+	for (i = 0; !err && i < n; i++) {
+		pages[i] = page_of(first + i * PAGE_SIZE);
+		err = pages[i] ? 0 : -EFAULT;
+	}
+	alias->map = err ? NULL : vmap(pages, n, VM_MAP, PAGE_KERNEL);
+	kfree(pages);
+	if (!alias->map)
+		return err ?: -ENOMEM;
 	alias->at = alias->map + offset_in_page(address);
 	return 0;
 }

@@ -6,12 +6,13 @@
 
 #define RS_JUMP_BYTES	5u
 
-/* A writable view of a few read-only bytes; prepared before they are needed. */
+/* A writable view of read-only bytes; prepared before they are needed. */
 struct rs_alias {
 	void *map;
 	u8 *at;
 };
 
+/* Of at most RESPLICE_MAX_DATA_BYTES. */
 int rs_alias_map(struct rs_alias *alias, unsigned long address, size_t len);
 void rs_alias_unmap(struct rs_alias *alias);
 

@@ -70,6 +70,7 @@ void rs_update_free(struct rs_update *u)
 		kfree(u->functions[i].unit);
 	}
 	rs_hooks_free(&u->hooks);
+	rs_data_free(u->data, u->nr_data);
 	kvfree(u->ranges);
 	kvfree(u->swaps);
 	kvfree(u->functions);

@@ -39,11 +39,14 @@ struct rs_update {
 	struct rs_function *functions;
 	struct rs_swap *swaps;		/* one per function */
 	u32 nr_functions;
+	struct rs_exchange *data;
+	u32 nr_data;
 	struct rs_range *ranges;	/* the old code */
 	u32 nr_ranges;
 	struct rs_hooks hooks;
 	struct rs_range text;		/* the new code */
 	struct rs_change change;	/* what the next stop is to do */
+	bool stays;			/* also when undone: others may hold its addresses */
 	size_t bytes;			/* resident, beyond the module's own */
 };
 

@@ -100,7 +100,7 @@ impl Guest {
         Ok(())
     }
 
-    /// Undoes an update and unloads it.
+    /// Undoes an update and unloads it, unless it has to stay.
     pub fn undo(&self, package: &Package) -> Result<()> {
         let id = &package.manifest().id;
         let undone = self.run(&format!(
@@ -109,7 +109,14 @@ impl Guest {
         ensure!(undone.success(), "not undone:\n{}", self.report()?);
         ensure!(self.state(package)? == "undone", "its state says otherwise");
         for part in package.parts()?.iter().rev() {
-            self.ok(&format!("rmmod {}", part.name))?;
+            let directory = format!("/sys/kernel/resplice/updates/{}", part.name);
+            let stays = self.ok(&format!("cat {directory}/stays"))?;
+            let unloaded = self.run(&format!("rmmod {}", part.name))?.success();
+            ensure!(
+                unloaded == (stays == "0"),
+                "{}: stays: {stays}, rmmod: {unloaded}",
+                part.name
+            );
         }
         Ok(())
     }

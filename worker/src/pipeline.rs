@@ -132,11 +132,13 @@ pub async fn build(
     // The core's exports are for hooks; it is in the cache but for the first time.
     let core = module::core(build, &options.kmod, &options.cache).await?;
     let (pre, post) = (changed.pre, changed.post);
+    let touched = patch::touched(&build.target.source_dir(), &patched)?;
     let compiled = Arc::new(Compiled {
         objects,
         references,
         pre,
         post,
+        touched,
         symvers: symvers(build, &core)?,
     });
     let deltas = build
@@ -190,6 +192,7 @@ struct Compiled {
     references: Arc<Vec<Reference>>,
     pre: Vec<Vec<u8>>,
     post: Vec<Vec<u8>>,
+    touched: Option<BTreeSet<String>>,
     symvers: Symvers,
 }
 
@@ -200,6 +203,7 @@ impl Compiled {
             reference: &self.references[index].object,
             pre: &self.pre[index],
             post: &self.post[index],
+            touched: self.touched.as_ref(),
         };
         self.objects
             .iter()
@@ -270,6 +274,19 @@ fn tell(build: &Build<'_>, plans: &[Plan]) -> Result<(), Error> {
                 function.old_size,
                 function.new_size,
                 function.reason
+            ));
+        }
+    }
+    for unit in plans.iter().flat_map(|plan| &plan.units) {
+        for data in &unit.exchanged {
+            build.log.line(&format!(
+                "exchanges {} of {}: {} of {} bytes ({})",
+                data.name, data.unit, data.bytes, data.size, data.reason
+            ));
+        }
+        for name in &unit.held {
+            build.log.line(&format!(
+                "hands out {name}: the update stays loaded when it is undone"
             ));
         }
     }

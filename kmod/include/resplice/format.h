@@ -72,11 +72,15 @@ struct resplice_update {
 };
 
 #define RESPLICE_UPDATE_MATCH_ONLY	0x1u	/* match, report, change nothing */
+#define RESPLICE_UPDATE_STAYS		0x2u	/* loaded also when undone: somebody
+						 * may have copied its addresses */
 
 struct resplice_late {
 	__u64 place;			/* -> the field to fill in */
 	__s64 addend;
-	__u32 symbol;			/* index into the image's symbols */
+	__u32 symbol;			/* index into the image's symbols; _MERGED
+					 * only for pointers in a data exchange's
+					 * .before: the running field is followed */
 	__u32 type;			/* R_X86_64_{64,PC64,PC32,PLT32,32S,32} */
 	__u32 feature;			/* skip if an alternative with this feature
 					 * was applied here; or RESPLICE_NONE */
@@ -97,7 +101,7 @@ struct resplice_replace {
 struct resplice_data {
 	__u64 before;			/* -> what must be there */
 	__u64 after;			/* -> what shall be there */
-	__u32 symbol;			/* index into the image's symbols */
+	__u32 symbol;			/* of a unit's data: index into the image's symbols */
 	__u32 offset;			/* bytes from the symbol */
 	__u32 size;			/* bytes */
 	__u32 reserved;			/* 0 */

@@ -125,6 +125,27 @@ fn user_memory_access() {
 }
 
 #[test]
+fn a_pointer_in_a_constant_table_of_strings() {
+    // kthreadd has nothing to do.
+    shows(
+        "data-strings",
+        "grep State: /proc/2/status",
+        |text| text.ends_with("S (sleeping)"),
+        |text| text.ends_with("S (sleeping live)"),
+    );
+}
+
+#[test]
+fn a_read_only_number_and_no_code() {
+    shows(
+        "data-number",
+        "cat /proc/sys/kernel/cap_last_cap",
+        |text| text == "40",
+        |text| text == "41",
+    );
+}
+
+#[test]
 fn two_updates_side_by_side() {
     let target = target(CLOUD).unwrap();
     let open = |patch: &str| updates::build(&target, patch).unwrap().open().unwrap();

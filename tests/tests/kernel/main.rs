@@ -4,6 +4,7 @@
 mod apply;
 mod busy;
 mod coexist;
+mod data;
 mod hooks;
 mod hostile;
 mod machines;

@@ -1,5 +1,7 @@
 //! Whether two atoms are the same, relocations taken for what they mean.
 
+mod spans;
+
 use std::cell::RefCell;
 use std::collections::HashMap;
 

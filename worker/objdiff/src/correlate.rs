@@ -38,6 +38,12 @@ impl Correlation {
         self.to_pre.insert(post, pre);
     }
 
+    /// Takes a pair apart: the atom of pre is gone, the one of post is new.
+    pub fn part(&mut self, pre: AtomId, post: AtomId) {
+        self.to_post.remove(&pre);
+        self.to_pre.remove(&post);
+    }
+
     fn is_open(&self, pre: AtomId, post: AtomId) -> bool {
         !self.to_post.contains_key(&pre) && !self.to_pre.contains_key(&post)
     }
@@ -79,8 +85,7 @@ impl Correlation {
             .map(|(a, b)| (*a, *b))
             .collect();
         for (a, b) in parted {
-            self.to_post.remove(&a);
-            self.to_pre.remove(&b);
+            self.part(a, b);
         }
     }
 

@@ -1,10 +1,15 @@
 //! One translation unit: what changed, and whether it can be carried over.
 
 mod changes;
+mod data;
 mod hooks;
+mod init;
 mod reference;
 
 pub(crate) use changes::{Role, role};
+pub(crate) use data::Exchange;
+
+use std::collections::BTreeSet;
 
 use crate::atoms::{AtomId, Unit};
 use crate::correlate::Correlation;
@@ -38,8 +43,14 @@ pub(crate) struct UnitDiff {
     pub replaced: Vec<AtomId>,
     /// Functions of post that are hooks: unit's sections in their order.
     pub hooks: Vec<(HookKind, AtomId)>,
+    /// Data that are exchanged in place.
+    pub exchanges: Vec<Exchange>,
+    /// Atoms of post that are read-only objects with another size than in pre.
+    pub resized: BTreeSet<AtomId>,
     /// Atoms of post that could be several of pre.
     pub ambiguous: Vec<AtomId>,
+    /// See [`crate::delta::UnitInput::touched`].
+    touched: Option<BTreeSet<String>>,
     pub plan: UnitPlan,
 }
 
@@ -51,11 +62,18 @@ pub fn diff_unit(
     pre: &[u8],
     post: &[u8],
 ) -> Result<UnitPlan, DiffError> {
-    UnitDiff::new(name, reference, pre, post).map(|diff| diff.plan)
+    UnitDiff::new(name, [reference, pre, post], None).map(|diff| diff.plan)
 }
 
 impl UnitDiff {
-    pub fn new(name: &str, reference: &[u8], pre: &[u8], post: &[u8]) -> Result<Self, DiffError> {
+    /// `objects` are the reference, pre and post; for `touched` see
+    /// [`crate::delta::UnitInput::touched`].
+    pub fn new(
+        name: &str,
+        objects: [&[u8]; 3],
+        touched: Option<&BTreeSet<String>>,
+    ) -> Result<Self, DiffError> {
+        let [reference, pre, post] = objects;
         let parse = |bytes: &[u8], which| {
             Object::parse(bytes).map_err(|source| DiffError::Object {
                 unit: name.to_owned(),
@@ -66,7 +84,8 @@ impl UnitDiff {
         let reference = Unit::new(parse(reference, "reference")?)?;
         let pre = Unit::new(parse(pre, "pre")?)?;
         let post = Unit::new(parse(post, "post")?)?;
-        let correlation = Correlation::new(&pre, &post);
+        let mut correlation = Correlation::new(&pre, &post);
+        let resized = data::part_resized(&pre, &post, &mut correlation);
         let (declared, refused) = match crate::declare::read(&post.object) {
             Ok(declared) => (declared, Vec::new()),
             Err(refusal) => (Vec::new(), vec![refusal]),
@@ -79,6 +98,9 @@ impl UnitDiff {
             post,
             replaced: Vec::new(),
             hooks: Vec::new(),
+            exchanges: Vec::new(),
+            resized,
+            touched: touched.cloned(),
             plan: UnitPlan {
                 name: name.to_owned(),
                 declared,

@@ -38,6 +38,7 @@ impl Sound {
 
     fn unit(&self) -> UnitInput<'_> {
         UnitInput {
+            touched: None,
             name: "unit.c",
             reference: &self.reference,
             pre: &self.pre,

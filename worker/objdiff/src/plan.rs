@@ -18,7 +18,7 @@ pub struct Plan {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
-    /// There are functions to replace, or hooks to run.
+    /// There are functions to replace, data to exchange or hooks to run.
     Replace,
     /// The change does not reach any code or data that runs.
     Nothing,
@@ -39,6 +39,17 @@ pub struct UnitPlan {
     pub added: Vec<String>,
     /// Functions that no longer exist after the change; their old code stays.
     pub removed: Vec<String>,
+    /// Read-only data that gets new contents where it is.
+    #[serde(default)]
+    pub exchanged: Vec<Exchanged>,
+    /// What of the update others may hold by its address: it stays loaded also
+    /// when it is undone.
+    #[serde(default)]
+    pub held: Vec<String>,
+    /// Changes of `__init` code and data whose own source the patch does not
+    /// touch: without effect, since it has run.
+    #[serde(default)]
+    pub init_changed: Vec<String>,
     /// Variables and constants that the new code brings along; strings and
     /// anonymous constants are not listed.
     pub data_added: Vec<DataAdded>,
@@ -69,6 +80,23 @@ pub struct Replaced {
     pub reason: String,
     /// Functions of the same unit that refer to it.
     pub callers: Vec<String>,
+}
+
+/// Read-only data that is exchanged in place.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exchanged {
+    /// Its symbol.
+    pub name: String,
+    /// Its unit.
+    pub unit: String,
+    /// Bytes of the whole object.
+    pub size: u64,
+    /// Bytes that are exchanged.
+    pub bytes: u64,
+    /// Its section in the object.
+    pub section: String,
+    /// What is different, for a reader.
+    pub reason: String,
 }
 
 /// A variable or named constant that comes with the update.
@@ -131,7 +159,7 @@ impl UnitPlan {
             Outcome::Refused
         } else if !self.refused.is_empty() {
             Outcome::NeedsCode
-        } else if self.replaced.is_empty() && self.hooks.is_empty() {
+        } else if self.replaced.is_empty() && self.exchanged.is_empty() && self.hooks.is_empty() {
             Outcome::Nothing
         } else {
             Outcome::Replace

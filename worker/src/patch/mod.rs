@@ -5,11 +5,13 @@ mod error;
 mod lines;
 mod parse;
 mod shadow;
+mod touched;
 
 pub use apply::{apply, post_text};
 pub use error::PatchError;
 pub use lines::{LineChange, line_changes, with_line_directives};
 pub use parse::{Patch, without_effect};
+pub use touched::{touched, touched_functions};
 
 /// Largest patch in bytes.
 pub const MAX_PATCH_BYTES: usize = resplice_api::limits::MAX_PATCH_BYTES;

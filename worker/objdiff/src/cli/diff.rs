@@ -114,6 +114,7 @@ pub fn delta(args: &DeltaArgs) -> Result<ExitCode> {
         .iter()
         .zip(&files)
         .map(|(unit, [reference, pre, post])| UnitInput {
+            touched: None,
             name: &unit.name,
             reference,
             pre,

@@ -28,6 +28,7 @@ pub(super) struct Draft {
     pub late: Vec<Late>,
     pub replace: Vec<Replace>,
     pub hooks: Vec<Hook>,
+    pub data: Vec<super::exchange::Data>,
     /// Which section an atom became.
     pub places: BTreeMap<Ref, usize>,
     /// Where table entries went, in the order of each atom's entries.
@@ -74,6 +75,7 @@ pub(super) fn assemble(set: &Set<'_>, image: &mut ImageSymbols) -> Result<Draft,
     for at in &set.kept {
         draft.link_atom(set, *at, image)?;
     }
+    super::exchange::add(&mut draft, set, image)?;
     super::tables::add(&mut draft, set, image)?;
     super::hooks::add(&mut draft, set)?;
     for (unit, diff) in set.units.iter().enumerate() {
@@ -162,23 +164,39 @@ impl Draft {
         let route = set
             .route(origin, link)
             .map_err(|refusal| DiffError::SelfCheck(format!("not refused in time: {refusal}")))?;
+        let feature = set.feature_at(origin, link);
+        self.add_routed(
+            route,
+            (origin.unit, feature),
+            link,
+            (section, offset),
+            image,
+        )
+    }
+
+    /// Writes a reference of `unit` whose way is known; for `feature` see [`Late`].
+    pub fn add_routed(
+        &mut self,
+        route: Route,
+        (unit, feature): (usize, Option<u16>),
+        link: &Link,
+        (section, offset): (usize, u64),
+        image: &mut ImageSymbols,
+    ) -> Result<(), DiffError> {
         let to = match route {
             Route::Local(target) => {
                 let place = self.places.get(&target).copied();
                 OutTarget::Section(place.ok_or_else(|| {
-                    let label = set.units[target.0].post.label(target.1);
-                    DiffError::SelfCheck(format!("{label} was not kept"))
+                    DiffError::SelfCheck(format!("atom {} was not kept", target.1))
                 })?)
             }
             Route::Import(name) => OutTarget::Import(name),
-            Route::Late(unit, name) => {
-                let feature = set.feature_at(origin, link);
-                let symbol = image.symbol(unit, &name)?;
+            Route::Late(of, name) => {
+                let symbol = image.symbol(of, &name)?;
                 return self.add_late(section, offset, link, symbol, feature);
             }
             Route::LateExternal(name) => {
-                let feature = set.feature_at(origin, link);
-                let symbol = image.external(origin.unit, &name);
+                let symbol = image.external(unit, &name);
                 return self.add_late(section, offset, link, symbol, feature);
             }
         };
@@ -204,7 +222,7 @@ impl Draft {
         Ok(())
     }
 
-    fn add_late(
+    pub fn add_late(
         &mut self,
         section: usize,
         offset: u64,

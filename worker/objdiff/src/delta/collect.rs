@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::atoms::{Entry, Link};
 use crate::diff::{Role, State, UnitDiff, role};
-use crate::elf::Binding;
+use crate::elf::{Binding, SectionKind};
 use crate::plan::{DataAdded, Plan, Refusal};
 use crate::symvers::Symvers;
 
@@ -18,6 +18,8 @@ pub(super) struct Set<'a> {
     /// In the order in which they are written.
     pub kept: BTreeSet<Ref>,
     refused: Vec<(usize, Refusal)>,
+    /// What of it others may hold by its address.
+    held: BTreeSet<Ref>,
 }
 
 impl<'a> Set<'a> {
@@ -28,6 +30,7 @@ impl<'a> Set<'a> {
             symvers,
             kept: BTreeSet::new(),
             refused: Vec::new(),
+            held: BTreeSet::new(),
         }
     }
 
@@ -42,7 +45,9 @@ impl<'a> Set<'a> {
                 }
             }
         }
+        let mut held = Vec::new();
         let mut refused = self.overriding();
+        refused.extend(self.collect_exchanges(&mut open));
         while let Some(at) = open.pop() {
             if !self.kept.insert(at) {
                 continue;
@@ -60,12 +65,18 @@ impl<'a> Set<'a> {
                     entry,
                 };
                 match self.route(origin, link) {
-                    Ok(Route::Local(to)) => open.push(to),
+                    Ok(Route::Local(to)) => {
+                        if self.hands_out(entry, link, to) {
+                            held.push(to);
+                        }
+                        open.push(to);
+                    }
                     Ok(_) => {}
                     Err(refusal) => refused.push((at.0, refusal)),
                 }
             }
         }
+        self.held.extend(held);
         self.refused = refused;
         if self.object != "vmlinux" {
             self.refuse_exit_changes();
@@ -117,6 +128,65 @@ impl<'a> Set<'a> {
         own.chain(entries.flat_map(|e| e.links.iter().map(move |l| (Some(e), l))))
     }
 
+    /// A name for a reader; strings are quoted.
+    fn held_name(&self, at: Ref) -> String {
+        const SHOWN_BYTES: usize = 40;
+        let post = &self.units[at.0].post;
+        let bytes = post.bytes_of(at.1);
+        match bytes.split_last() {
+            Some((0, text)) if post.atoms[at.1].kind == SectionKind::MergeStrings => {
+                let shown = &text[..text.len().min(SHOWN_BYTES)];
+                format!("{:?}", String::from_utf8_lossy(shown))
+            }
+            _ => post.label(at.1),
+        }
+    }
+
+    /// What exchanged data need; refusals if that can't be had.
+    fn collect_exchanges(&mut self, open: &mut Vec<Ref>) -> Vec<(usize, Refusal)> {
+        let mut refused = Vec::new();
+        let mut held = Vec::new();
+        for (unit, diff) in self.units.iter().enumerate() {
+            for exchange in &diff.exchanges {
+                let origin = Origin {
+                    unit,
+                    atom: exchange.id,
+                    entry: None,
+                };
+                let links = &diff.post.atoms[exchange.id].links;
+                for link in links.iter().filter(|l| exchange.has(l)) {
+                    match self.route(origin, link) {
+                        Ok(Route::Local(to)) => held.push(to),
+                        Ok(_) => {}
+                        Err(refusal) => refused.push((unit, refusal)),
+                    }
+                }
+                let links = &diff.pre.atoms[exchange.was].links;
+                for link in links.iter().filter(|l| exchange.has(l)) {
+                    if let Err(refusal) = self.route_before(unit, link) {
+                        refused.push((unit, refusal));
+                    }
+                }
+            }
+        }
+        open.extend(&held);
+        self.held.extend(held);
+        refused
+    }
+
+    /// Whether a reference gives others an address that they may keep: of new
+    /// code, or of new data in place of old.
+    fn hands_out(&self, entry: Option<&Entry>, link: &Link, to: Ref) -> bool {
+        let diff = &self.units[to.0];
+        let is_function = diff.post.atoms[to.1].is_function() && link.target_offset() == 0;
+        entry.is_none() && ((is_function && !link.is_branch) || diff.resized.contains(&to.1))
+    }
+
+    /// Whether the update has to stay loaded also when it is undone.
+    pub fn stays(&self) -> bool {
+        !self.held.is_empty()
+    }
+
     fn refuse_exit_changes(&mut self) {
         for (unit, diff) in self.units.iter().enumerate() {
             for name in &diff.plan.exit_changed {
@@ -131,6 +201,9 @@ impl<'a> Set<'a> {
     /// The plan, with what collecting found.
     pub fn plan(&self) -> Plan {
         let mut units: Vec<_> = self.units.iter().map(|d| d.plan.clone()).collect();
+        for at in &self.held {
+            units[at.0].held.push(self.held_name(*at));
+        }
         for (unit, refusal) in &self.refused {
             if !units[*unit].refused.contains(refusal) {
                 units[*unit].refused.push(refusal.clone());

@@ -10,12 +10,15 @@
 mod assemble;
 mod collect;
 mod elf;
+mod exchange;
 mod hooks;
 mod parts;
 mod route;
 mod tables;
 mod update;
 mod verify;
+
+use std::collections::BTreeSet;
 
 use crate::elf::Object;
 use crate::error::DiffError;
@@ -26,7 +29,7 @@ use crate::symvers::Symvers;
 pub use parts::{ObjectInput, write_parts};
 
 /// A unit's three objects.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct UnitInput<'a> {
     /// Source path from the tree's root, such as `net/ipv6/seg6.c`.
     pub name: &'a str,
@@ -36,6 +39,10 @@ pub struct UnitInput<'a> {
     pub pre: &'a [u8],
     /// The post source with the same flags and line numbers.
     pub post: &'a [u8],
+    /// Functions whose own source lines the patch touches, in pre or in post.
+    /// `None`: not known, so that every change of `__init` code counts as one
+    /// of its source.
+    pub touched: Option<&'a BTreeSet<String>>,
 }
 
 /// What [`write_delta`] made.

@@ -211,6 +211,34 @@ impl Nursery<'_> {
         }
     }
 
+    fn exchanges(&mut self, symbols: usize) {
+        for (at, data) in self.draft.data.iter().enumerate() {
+            let what = format!("exchange {at}");
+            for step in 1..symbols as u32 {
+                self.plant(format!("{what}: of another symbol"), |d| {
+                    d.data[at].symbol = (data.symbol + step) % symbols as u32;
+                });
+            }
+            for (size, offset) in [(8, 0), (0, 8), (u64::MAX - 7, 0)] {
+                self.plant(format!("{what}: size or offset"), |d| {
+                    d.data[at].size = data.size.wrapping_add(size);
+                    d.data[at].offset = data.offset + offset;
+                });
+            }
+            self.plant(format!("{what}: turned round"), |d| {
+                d.data[at].before = data.after;
+                d.data[at].after = data.before;
+            });
+            self.plant(format!("{what}: not at all"), |d| {
+                d.data[at].after = data.before;
+            });
+            self.plant(format!("{what}: dropped"), |d| {
+                d.data.remove(at);
+            });
+            self.plant(format!("{what}: twice"), |d| d.data.push(data.clone()));
+        }
+    }
+
     /// Every section: contents, size, flags, name; table entries gone or twice.
     fn sections(&mut self) {
         for (index, section) in self.draft.sections.iter().enumerate() {
@@ -323,12 +351,13 @@ fn every_planted_error_is_caught() {
             reference: &c.reference,
             pre: &c.pre,
             post: &c.post,
+            touched: None,
         })
         .collect();
     let symvers = symvers();
     let diffs: Vec<UnitDiff> = inputs
         .iter()
-        .map(|u| UnitDiff::new(u.name, u.reference, u.pre, u.post).unwrap())
+        .map(|u| UnitDiff::new(u.name, [u.reference, u.pre, u.post], None).unwrap())
         .collect();
     let mut set = collect::Set::new(OBJECT, diffs, &symvers);
     set.collect();
@@ -367,6 +396,7 @@ fn every_planted_error_is_caught() {
     nursery.relocations();
     nursery.late(&names);
     nursery.replacements(functions);
+    nursery.exchanges(names.len());
     nursery.sections();
     nursery.cold_parts();
     let mutants = nursery.mutants;

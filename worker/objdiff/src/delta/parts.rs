@@ -43,7 +43,7 @@ pub fn write_parts(
         let diffs: Result<Vec<UnitDiff>, DiffError> = object
             .units
             .iter()
-            .map(|u| UnitDiff::new(u.name, u.reference, u.pre, u.post))
+            .map(|u| UnitDiff::new(u.name, [u.reference, u.pre, u.post], u.touched))
             .collect();
         let mut set = Set::new(object.object, diffs?, symvers);
         set.collect();
@@ -92,7 +92,8 @@ fn write_part(id: &str, part: Part, set: &Set<'_>) -> Result<Vec<u8>, DiffError>
     let mut image = update::ImageSymbols::new(builder, ids);
     let draft = assemble::assemble(set, &mut image)?;
     let names = image.names();
-    let bytes = update::finish(id, 0, part, draft.clone(), image, set.object)?;
+    let flags = if set.stays() { update::STAYS } else { 0 };
+    let bytes = update::finish(id, flags, part, draft.clone(), image, set.object)?;
     verify::verify(set, &draft, &names, &bytes)?;
     Ok(bytes)
 }

@@ -88,6 +88,12 @@ impl Set<'_> {
                 if self.reaches_new_code(origin, link, to) {
                     return Ok(Route::Local(to));
                 }
+                if link.target_offset() != 0 {
+                    let from = self.units[origin.unit].post.label(origin.atom);
+                    let sentence =
+                        format!("{from} refers into the middle of {label}, whose code is replaced");
+                    return Err(Refusal::new("inside-changed-code", label, sentence));
+                }
                 self.late(to.0, was, &label)
             }
             State::Same(was) | State::Changed(was) => {
@@ -113,7 +119,8 @@ impl Set<'_> {
         link.is_branch || origin.entry.is_some() || is_part || inside
     }
 
-    fn late(&self, unit: usize, was: AtomId, label: &str) -> Result<Route, Refusal> {
+    /// The way to an atom of pre.
+    pub(super) fn late(&self, unit: usize, was: AtomId, label: &str) -> Result<Route, Refusal> {
         self.units[unit]
             .reference_name(was)
             .map(|name| Route::Late(unit, name.to_owned()))

@@ -43,6 +43,7 @@ fn delta_of(units: &[(&str, &str)]) -> Delta {
     let inputs: Vec<_> = objects
         .iter()
         .map(|(name, reference, pre, post)| UnitInput {
+            touched: None,
             name,
             reference,
             pre,
@@ -406,6 +407,7 @@ fn flipped_bytes_never_panic() {
         }
         let [reference, pre, post] = &objects;
         let unit = UnitInput {
+            touched: None,
             name: "unit.c",
             reference,
             pre,
@@ -435,6 +437,7 @@ fn parts_of(units: &[(&str, &str, &str)]) -> Vec<Delta> {
         .map(|(object, name, reference, pre, post)| ObjectInput {
             object,
             units: vec![UnitInput {
+                touched: None,
                 name,
                 reference,
                 pre,

@@ -9,6 +9,8 @@ use super::elf::{OutReloc, OutSection, OutSymbol, OutTarget, SHF_ALLOC};
 
 /// RESPLICE_UPDATE_MATCH_ONLY.
 pub(super) const MATCH_ONLY: u32 = 1;
+/// RESPLICE_UPDATE_STAYS.
+pub(super) const STAYS: u32 = 2;
 
 const UPDATE_MAGIC: u32 = 0x4c50_5352;
 const FORMAT: u32 = 2;
@@ -17,9 +19,12 @@ const UPDATE_BYTES: usize = 152;
 pub(super) const LATE_BYTES: usize = 32;
 pub(super) const REPLACE_BYTES: usize = 16;
 pub(super) const HOOK_BYTES: usize = 16;
+pub(super) const DATA_BYTES: usize = 32;
 const MAX_FUNCTIONS: u64 = 4096;
 const MAX_HOOKS: u64 = 256;
 const MAX_LATE: u64 = 4_194_304;
+const MAX_DATA: u64 = 4096;
+const MAX_DATA_BYTES: u64 = 1 << 20;
 pub(super) const NONE: u32 = 0xffff_ffff;
 const R_X86_64_64: u32 = 1;
 
@@ -28,6 +33,7 @@ pub(super) const MATCH_SECTION: &str = ".init.resplice.match";
 pub(super) const LATE_SECTION: &str = ".init.resplice.late";
 pub(super) const REPLACE_SECTION: &str = ".init.resplice.replace";
 pub(super) const HOOKS_SECTION: &str = ".init.resplice.hooks";
+pub(super) const DATA_SECTION: &str = ".init.resplice.data";
 
 /// Which part of an update a delta is.
 #[derive(Clone, Copy, Debug)]
@@ -64,6 +70,11 @@ impl ImageSymbols {
     /// The index of a symbol that no unit defines.
     pub fn external(&mut self, unit: usize, name: &str) -> u32 {
         self.builder.external(self.units[unit], name)
+    }
+
+    /// The index of a symbol for contents that the linker may have put anywhere.
+    pub fn constant(&mut self, unit: usize, bytes: &[u8]) -> u32 {
+        self.builder.constant(self.units[unit], bytes)
     }
 
     /// The index of a function of a unit, by any of its names.
@@ -121,6 +132,7 @@ pub(super) fn finish(
     let nr_late = limit("late relocations", draft.late.len(), MAX_LATE)?;
     let nr_replace = limit("replaced functions", draft.replace.len(), MAX_FUNCTIONS)?;
     let nr_hooks = limit("hooks", draft.hooks.len(), MAX_HOOKS)?;
+    let nr_data = limit("data exchanges", draft.data.len(), MAX_DATA)?;
     let image = image
         .builder
         .finish()
@@ -130,6 +142,7 @@ pub(super) fn finish(
     let late = late_section(&draft);
     let replace = replace_section(&draft)?;
     let hooks = hooks_section(&draft);
+    let data = data_section(&draft)?;
     let first = draft.sections.len();
     draft
         .sections
@@ -137,6 +150,7 @@ pub(super) fn finish(
     draft.sections.push(late);
     draft.sections.push(replace);
     draft.sections.push(hooks);
+    draft.sections.push(data);
 
     let mut bytes = Vec::with_capacity(UPDATE_BYTES);
     for word in [UPDATE_MAGIC, FORMAT, UPDATE_BYTES as u32, flags] {
@@ -152,8 +166,7 @@ pub(super) fn finish(
     bytes.extend_from_slice(&nr_late.to_le_bytes());
     bytes.extend_from_slice(&nr_replace.to_le_bytes());
     bytes.extend_from_slice(&[0; 16]);
-    // No data exchanges.
-    for word in [0, nr_hooks, part.number, part.of] {
+    for word in [nr_data, nr_hooks, part.number, part.of] {
         bytes.extend_from_slice(&word.to_le_bytes());
     }
     let mut update = OutSection::new(UPDATE_SECTION, SHF_ALLOC, 8, bytes);
@@ -162,6 +175,7 @@ pub(super) fn finish(
         (16, first + 1),
         (24, first + 2),
         (48, first + 3),
+        (40, first + 4),
     ] {
         update.relocs.push(pointer(pointers + field, section, 0));
     }
@@ -235,4 +249,30 @@ fn hooks_section(draft: &Draft) -> OutSection {
         out.size = out.bytes.len() as u64;
     }
     out
+}
+
+fn data_section(draft: &Draft) -> Result<OutSection, DiffError> {
+    let mut out = OutSection::new(DATA_SECTION, SHF_ALLOC, 8, Vec::new());
+    for data in &draft.data {
+        let small = |what, value: u64, limit: u64| {
+            u32::try_from(value)
+                .ok()
+                .filter(|_| value <= limit)
+                .ok_or(DiffError::Limit {
+                    what,
+                    count: value,
+                    limit,
+                })
+        };
+        let offset = small("bytes into one object", data.offset, u64::from(u32::MAX))?;
+        let size = small("bytes in one exchange", data.size, MAX_DATA_BYTES)?;
+        out.relocs.push(pointer(out.size, data.before, 0));
+        out.relocs.push(pointer(out.size + 8, data.after, 0));
+        out.bytes.extend_from_slice(&[0; 16]);
+        for word in [data.symbol, offset, size, 0] {
+            out.bytes.extend_from_slice(&word.to_le_bytes());
+        }
+        out.size = out.bytes.len() as u64;
+    }
+    Ok(out)
 }

@@ -5,6 +5,8 @@
 //! as a relocation or a late one, with the target that post.o gives it; every
 //! late place must be empty; nothing else may be there.
 
+mod exchange;
+
 use std::collections::{BTreeMap, HashMap};
 
 use crate::atoms::{AtomId, Link, Target, Unit};
@@ -68,6 +70,7 @@ pub(super) fn verify(
     for at in &set.kept {
         check.atom(*at)?;
     }
+    check.exchanges()?;
     check.nothing_else()?;
     check.replacements()?;
     super::hooks::verify(set, draft, &check.file)

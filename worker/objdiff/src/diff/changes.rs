@@ -58,6 +58,7 @@ impl UnitDiff {
         let comparer = Comparer::new(&self.pre, &self.post, correlation);
         let mut plan = std::mem::take(&mut self.plan);
         let mut replaced = Vec::new();
+        let mut exchanges = Vec::new();
         for (id, state) in self.states.iter().enumerate() {
             let atom = &self.post.atoms[id];
             let label = self.post.label(id);
@@ -84,18 +85,19 @@ impl UnitDiff {
                 }
                 (_, Role::Exit) => plan.exit_changed.push(label),
                 (State::Changed(_), Role::Data)
-                    if plan.declares(DeclarationKind::DataKeep, &label)
-                        || plan.declares(
-                            DeclarationKind::IgnoreSection,
-                            &self.post.section_of(id).name,
-                        ) => {}
+                    if plan.declares(
+                        DeclarationKind::IgnoreSection,
+                        &self.post.section_of(id).name,
+                    ) => {}
                 (State::Changed(was), Role::Data) => {
-                    let what = comparer.difference(*was, id).unwrap_or("is different");
-                    plan.refused.push(changed_data(&label, what));
+                    match self.changed_data(&comparer, (*was, id), &mut plan) {
+                        Ok(Some(exchange)) => exchanges.push(exchange),
+                        Ok(None) => {}
+                        Err(refusal) => plan.refused.push(refusal),
+                    }
                 }
                 (State::Added, Role::Data) => {}
-                (_, Role::Init) if plan.declares(DeclarationKind::InitDone, &label) => {}
-                (_, Role::Init) => plan.refused.push(init_changed(&label)),
+                (_, Role::Init) => self.changed_init(&self.post, id, &mut plan),
                 // The kernel takes in the update's own static calls when it loads it.
                 (State::Added, Role::StaticCall) => plan.added.push(label),
                 (State::Changed(_), Role::StaticCall) => {
@@ -119,12 +121,12 @@ impl UnitDiff {
                 Role::Code if atom.parent.is_none() => plan.removed.push(label),
                 Role::Code | Role::Data | Role::StaticCall | Role::Follows => {}
                 Role::Exit => plan.exit_changed.push(label),
-                Role::Init if plan.declares(DeclarationKind::InitDone, &label) => {}
-                Role::Init => plan.refused.push(init_changed(&label)),
+                Role::Init => self.changed_init(&self.pre, was, &mut plan),
                 Role::Other(code, what) => plan.refused.push(record(code, what, &label, "gone")),
             }
         }
         self.replaced = replaced;
+        self.exchanges = exchanges;
         self.plan = plan;
     }
 
@@ -177,31 +179,11 @@ fn record(code: &str, what: &str, label: &str, how: &str) -> Refusal {
     Refusal::new(code, name, sentence)
 }
 
-fn changed_data(name: &str, what: &str) -> Refusal {
-    Refusal::new(
-        "changed-data",
-        name,
-        format!(
-            "existing data {name} {what}; the running kernel keeps its own copy, so that needs custom code"
-        ),
-    )
-}
-
 fn static_call_changed(name: &str) -> Refusal {
     let sentence = format!(
         "{name} begins with another target; the running kernel has set the static call long ago"
     );
     Refusal::new("changed-static-call", name, sentence)
-}
-
-fn init_changed(name: &str) -> Refusal {
-    Refusal::new(
-        "init-changed",
-        name,
-        format!(
-            "{name} is initialisation that ran long ago and is freed; doing it again needs custom code"
-        ),
-    )
 }
 
 /// What a change of an atom means.

@@ -89,7 +89,7 @@ impl UnitDiff {
                 refused.push(refusal);
             }
         }
-        if !self.replaced.is_empty() {
+        if !self.replaced.is_empty() || !self.exchanges.is_empty() {
             refused.extend(self.check_inlining());
         }
         self.plan.refused.append(&mut refused);

@@ -131,13 +131,17 @@ fn a_changed_initialiser_is_refused_by_name() {
 }
 
 #[test]
-fn a_changed_table_of_pointers_is_refused_by_name() {
+fn a_changed_table_of_pointers_is_exchanged_in_place() {
     let rest = "int f(int a) { return take(a); } int g(int a) { return take(-a); }";
     let plan = diff(
         &format!("{rest} int (*const ops[])(int) = {{ f, f }};"),
         &format!("{rest} int (*const ops[])(int) = {{ f, g }};"),
     );
-    assert_eq!(codes(&plan), [("changed-data", "ops")]);
+    assert_eq!(codes(&plan), []);
+    assert_eq!(plan.exchanged.len(), 1);
+    let ops = &plan.exchanged[0];
+    assert_eq!((ops.name.as_str(), ops.size, ops.bytes), ("ops", 16, 8));
+    assert_eq!(plan.outcome(), Outcome::Replace);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::records::{EXTERNAL, SYMBOL_GLOBAL, SYMBOL_WEAK, Symbol, limits};
+use super::records::{EXTERNAL, MERGED, SYMBOL_GLOBAL, SYMBOL_WEAK, Symbol, limits};
 use super::{Image, ImageError, unit};
 use crate::elf::Object;
 
@@ -92,6 +92,21 @@ impl ImageBuilder {
         });
         self.globals.insert(name.to_owned(), index);
         index
+    }
+
+    /// The index of a symbol for contents without an address of their own: the
+    /// core follows the running pointer and compares them.
+    pub fn constant(&mut self, unit: UnitId, bytes: &[u8]) -> u32 {
+        let value = self.image.bytes.len() as u32;
+        self.image.bytes.extend_from_slice(bytes);
+        self.push_symbol(Symbol {
+            name: 0,
+            section: MERGED,
+            value,
+            size: bytes.len() as u32,
+            flags: 0,
+            unit: unit.0,
+        })
     }
 
     /// The index of a function that the unit defines in matched text.

@@ -268,11 +268,11 @@ fn is_alias(object: &Object, symbol: &Symbol, name: &str) -> bool {
 }
 
 /// Bytes besides fields, and what each field means.
-type Signature = (Vec<u8>, Vec<(u64, String)>);
+pub(super) type Signature = (Vec<u8>, Vec<(u64, String)>);
 
 /// What can be said of a function's code without knowing which numbered name
 /// is which.
-fn signature(object: &Object, symbol: &Symbol) -> Result<Signature> {
+pub(super) fn signature(object: &Object, symbol: &Symbol) -> Result<Signature> {
     let Some(id) = symbol.section() else {
         return Ok(Default::default());
     };

@@ -9,6 +9,7 @@
 
 mod aims;
 mod carried;
+mod exchange;
 mod fields;
 mod module;
 mod orc;
@@ -117,6 +118,7 @@ fn check(
     check.find_code(plan)?;
     check.same_orc_sections()?;
     check.nothing_is_left_out()?;
+    check.exchanges(plan)?;
     while let Some(region) = check.open.pop() {
         check.region(&region)?;
     }

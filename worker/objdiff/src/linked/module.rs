@@ -12,12 +12,15 @@ const FORMAT: u32 = 2;
 const UPDATE_BYTES: usize = 152;
 const LATE_BYTES: usize = 32;
 const REPLACE_BYTES: usize = 16;
+const DATA_BYTES: usize = 32;
 const SYMBOL_BYTES: usize = 24;
 const FUNCTION_BYTES: usize = 24;
 const TABLES: usize = 16;
 /// RESPLICE_SYMBOL_EXTERNAL and _GLOBAL.
 pub(super) const EXTERNAL: u32 = u32::MAX;
 pub(super) const GLOBAL: u32 = 2;
+/// RESPLICE_SYMBOL_MERGED.
+pub(super) const MERGED: u32 = u32::MAX - 1;
 
 /// A finished module.
 pub(super) struct Module {
@@ -25,6 +28,7 @@ pub(super) struct Module {
     /// By place.
     pub late: HashMap<(SectionId, u64), Late>,
     pub replace: Vec<Replace>,
+    pub data: Vec<Data>,
     pub symbols: Vec<Symbol>,
 }
 
@@ -35,6 +39,16 @@ pub(super) struct Late {
     pub symbol: u32,
     pub kind: u32,
     pub feature: u32,
+}
+
+/// struct resplice_data.
+#[derive(Clone, Debug)]
+pub(super) struct Data {
+    pub before: Place,
+    pub after: Place,
+    pub symbol: u32,
+    pub offset: u32,
+    pub size: u32,
 }
 
 /// struct resplice_replace with the old function.
@@ -60,6 +74,8 @@ pub(super) struct Symbol {
     pub section: u32,
     pub flags: u32,
     pub unit: String,
+    /// Of what the linker may have put anywhere.
+    pub contents: Vec<u8>,
 }
 
 fn word(bytes: &[u8], at: usize) -> Result<u32> {
@@ -115,6 +131,7 @@ impl Module {
         let replace = at(104).ok_or_else(|| missing("replacements"))?;
         Ok(Self {
             late: read_late(file, late, word(record, 112)?, image.symbols.len())?,
+            data: read_data(file, at(120), word(record, 136)?, image.symbols.len())?,
             replace: read_replace(file, replace, word(record, 116)?, &image)?,
             symbols: image.symbols,
             side,
@@ -204,6 +221,33 @@ fn read_replace(
     Ok(out)
 }
 
+fn read_data(
+    file: &Object,
+    table: Option<(&Section, u64)>,
+    count: u32,
+    symbols: usize,
+) -> Result<Vec<Data>> {
+    let Some(table) = table else {
+        let none = (count == 0).then(Vec::new);
+        return none.ok_or_else(|| "resplice_update has no exchanges".to_owned());
+    };
+    let mut out = Vec::new();
+    for (at, record) in records(table, count, DATA_BYTES)? {
+        let data = Data {
+            before: place_at(file, table.0, at)?,
+            after: place_at(file, table.0, at + 8)?,
+            symbol: word(record, 16)?,
+            offset: word(record, 20)?,
+            size: word(record, 24)?,
+        };
+        if data.symbol as usize >= symbols || word(record, 28)? != 0 {
+            return Err("an exchange of no symbol".into());
+        }
+        out.push(data);
+    }
+    Ok(out)
+}
+
 /// What is needed of the match image; the core and the match against the
 /// kernel's file check the rest of it.
 struct Image {
@@ -235,12 +279,22 @@ impl Image {
             .collect();
         let unit_names = unit_names?;
         let (symbols, nr_symbols) = table(2)?;
+        let (pool, _) = table(8)?;
         let read_symbol = |index: usize| -> Result<Symbol> {
             let at = symbols + SYMBOL_BYTES * index;
             let unit = word(bytes, at + 20)? as usize;
+            let section = word(bytes, at + 4)?;
+            let start = pool.saturating_add(word(bytes, at + 8)? as usize);
+            let end = start.saturating_add(word(bytes, at + 12)? as usize);
+            let contents = if section == MERGED {
+                bytes.get(start..end).ok_or("a constant is cut off")?
+            } else {
+                &[]
+            };
             Ok(Symbol {
+                contents: contents.to_vec(),
                 name: string(word(bytes, at)?)?,
-                section: word(bytes, at + 4)?,
+                section,
                 flags: word(bytes, at + 16)?,
                 unit: unit_names.get(unit).ok_or("a symbol of no unit")?.clone(),
             })

@@ -178,7 +178,7 @@ impl Check<'_> {
     }
 
     /// What the module has at a field.
-    fn got(&self, at: Place, field: &Field) -> Result<(RelocKind, Got)> {
+    pub(super) fn got(&self, at: Place, field: &Field) -> Result<(RelocKind, Got)> {
         let module = &self.module.side.object;
         let section = module.section(at.section);
         let kept = section.reloc_at(at.offset);

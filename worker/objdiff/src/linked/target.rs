@@ -231,8 +231,8 @@ impl Check<'_> {
         }
         let known = aims::names_of(&side.post.object, symbol);
         if !names::is_numbered(&symbol.name) {
-            return known
-                .contains(&late.name.as_str())
+            let resized = self.is_fresh(unit, symbol) && symbol.size > 0;
+            return (known.contains(&late.name.as_str()) && !resized)
                 .then_some(())
                 .ok_or_else(wrong);
         }
@@ -244,7 +244,7 @@ impl Check<'_> {
     }
 
     /// Whether a source function refers to both.
-    fn shares_users(&self, unit: usize, pre: &Symbol, post: &Symbol) -> bool {
+    pub(super) fn shares_users(&self, unit: usize, pre: &Symbol, post: &Symbol) -> bool {
         let side = &self.units[unit];
         let empty = BTreeSet::new();
         let users = |of: &super::Side, symbol: &Symbol| {
@@ -261,7 +261,11 @@ impl Check<'_> {
     fn is_fresh(&self, unit: usize, symbol: &Symbol) -> bool {
         let side = &self.units[unit];
         if !names::is_numbered(&symbol.name) {
-            return named(&side.pre.object, &symbol.name).is_none();
+            // A constant of another size is another one.
+            return named(&side.pre.object, &symbol.name).is_none_or(|s| {
+                let kind = s.section().map(|id| side.pre.object.section(id).kind);
+                kind == Some(SectionKind::Rodata) && s.size != symbol.size
+            });
         }
         if names::may_start_afresh(&symbol.name) {
             return true;

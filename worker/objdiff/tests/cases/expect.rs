@@ -9,8 +9,17 @@ use resplice_objdiff::plan::{Outcome, UnitPlan};
 use crate::delta::Contents;
 
 /// Facts that must be as the case says; what it does not say must be empty.
-const PLAN: [&str; 7] = [
-    "outcome", "replaced", "added", "removed", "data", "exit", "refused",
+const PLAN: [&str; 10] = [
+    "outcome",
+    "replaced",
+    "added",
+    "removed",
+    "exchanged",
+    "held",
+    "data",
+    "init",
+    "exit",
+    "refused",
 ];
 /// Facts about the delta that are compared only if the case says them:
 /// `late: NAME…` are symbols that the core resolves, `late-in: SECTION…` where,
@@ -28,6 +37,8 @@ pub struct Expected {
     pub flags: Vec<String>,
     /// `exports:`, more symbols that the kernel exports.
     pub exports: Vec<String>,
+    /// `touched:`, functions whose source the patch touches, if that is known.
+    pub touched: Option<BTreeSet<String>>,
     /// `object:`, if not vmlinux.
     pub object: String,
     facts: Facts,
@@ -50,6 +61,7 @@ impl Expected {
         let mut expected = Self {
             flags: Vec::new(),
             exports: Vec::new(),
+            touched: None,
             object: "vmlinux".to_owned(),
             facts: Facts::new(),
         };
@@ -63,6 +75,7 @@ impl Expected {
             match (key, known.into_iter().find(|k| **k == key)) {
                 ("flags", _) => expected.flags.extend(words),
                 ("exports", _) => expected.exports.extend(words),
+                ("touched", _) => expected.touched = Some(words.collect()),
                 ("object", _) => expected.object = value.to_owned(),
                 (_, Some(&key @ ("refused" | "table" | ERROR))) => {
                     let fact = words.collect::<Vec<_>>().join(" ");
@@ -147,7 +160,7 @@ impl Found {
     }
 }
 
-fn names(unit: &UnitPlan) -> [(&'static str, Vec<String>); 6] {
+fn names(unit: &UnitPlan) -> [(&'static str, Vec<String>); 9] {
     let refused = unit.refused.iter();
     [
         (
@@ -160,6 +173,12 @@ fn names(unit: &UnitPlan) -> [(&'static str, Vec<String>); 6] {
             "data",
             unit.data_added.iter().map(|d| d.name.clone()).collect(),
         ),
+        (
+            "exchanged",
+            unit.exchanged.iter().map(|e| e.name.clone()).collect(),
+        ),
+        ("held", unit.held.clone()),
+        ("init", unit.init_changed.clone()),
         ("exit", unit.exit_changed.clone()),
         (
             "refused",

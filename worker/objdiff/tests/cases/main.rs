@@ -103,6 +103,7 @@ fn compare(expected: &Expected, objects: &[Objects]) -> Result<(), Failed> {
             reference: &o.reference,
             pre: &o.pre,
             post: &o.post,
+            touched: expected.touched.as_ref(),
         })
         .collect();
     let symvers = symvers(expected);

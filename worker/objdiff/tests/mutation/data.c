@@ -48,3 +48,34 @@ int switched(int a)
 	}
 	return set(NULL);
 }
+
+/* Constants that are exchanged in place. */
+static noinline int one(int a)
+{
+	return take(a + 11);
+}
+
+static noinline int two(int a)
+{
+	return take(a + 12);
+}
+
+static const struct operation {
+	const char *name;
+	int (*call)(int);
+	int flags;
+} operations[] = {
+	{ "one", one, 1 },
+#ifdef POST
+	{ "another", one, 2 },
+	{ "three", take, 4 },
+#else
+	{ "two", two, 2 },
+	{ "three", take, 3 },
+#endif
+};
+
+int operate(unsigned int i)
+{
+	return operations[i].call(operations[i].flags) + sink(operations[i].name) + two(3);
+}

@@ -3,6 +3,7 @@
  *
  * outcome: replace
  * replaced: f
+ * held: implementation
  * added: implementation __SCT__fresh
  * data: __SCK__fresh
  * late:

@@ -1,0 +1,58 @@
+//! Changed initialisation: it has run, and its code and data are gone.
+
+use crate::atoms::{AtomId, Target, Unit};
+use crate::declare::DeclarationKind;
+use crate::elf::SectionKind;
+use crate::names;
+use crate::plan::{Refusal, UnitPlan};
+
+use super::UnitDiff;
+
+impl UnitDiff {
+    /// Notes or refuses a change of an `__init` atom of pre or post. Code that
+    /// the patch does not touch is different only because something that it
+    /// uses is: what it did stays done.
+    pub(super) fn changed_init(&self, unit: &Unit, id: AtomId, plan: &mut UnitPlan) {
+        let name = unit.label(id);
+        if plan.declares(DeclarationKind::InitDone, &name) {
+            return;
+        }
+        let refusal = self.hands_out_resized(unit, id).or_else(|| {
+            let source = names::source_function(&name);
+            let untouched = self.touched.as_ref().is_some_and(|t| !t.contains(source));
+            let is_code = unit.atoms[id].kind == SectionKind::InitText;
+            (!is_code || !untouched).then(|| {
+                let sentence = format!(
+                    "{name} is initialisation that ran long ago and is freed; doing it again needs custom code"
+                );
+                Refusal::new("init-changed", &name, sentence)
+            })
+        });
+        match refusal {
+            Some(refusal) => plan.refused.push(refusal),
+            None if plan.init_changed.contains(&name) => {}
+            None => plan.init_changed.push(name),
+        }
+    }
+
+    /// Initialisation that handed out the address of an object which got
+    /// another size: who holds it now is not known.
+    fn hands_out_resized(&self, unit: &Unit, id: AtomId) -> Option<Refusal> {
+        let held = |to: &AtomId| {
+            let names = unit.symbols_of(*to).map(|s| names::normalise(&s.name));
+            let mut resized = self.resized.iter().flat_map(|r| self.post.symbols_of(*r));
+            let names: Vec<String> = names.collect();
+            resized.any(|s| names.contains(&names::normalise(&s.name)))
+        };
+        let targets = unit.atoms[id].links.iter().filter_map(|l| match l.target {
+            Target::Atom(to) => Some(to),
+            Target::External(_) => None,
+        });
+        let held = unit.label(targets.into_iter().find(held)?);
+        let from = unit.label(id);
+        let sentence = format!(
+            "{held} has another size, and {from} handed out its address when it ran, so that needs custom code"
+        );
+        Some(Refusal::new("changed-data", held, sentence))
+    }
+}
