@@ -29,6 +29,9 @@ use std::{collections::BTreeSet, fmt::Write, time::Duration};
 /// on an idle machine.
 const UNIT_WALL: Duration = Duration::from_secs(10);
 
+/// Why there is no update if no object differs.
+const NO_CODE: &str = "the patch changes no object code of this kernel";
+
 /// A unit, compiled just as the kernel was.
 #[derive(Debug, Clone)]
 pub struct Reference {
@@ -250,6 +253,11 @@ pub async fn changed(
             left.push((job, pre, post));
         }
     }
+    if left.is_empty() {
+        // That pre equals post to the byte is what differencing has found.
+        let nothing = async { Err(Error::Nothing(NO_CODE.to_owned())) };
+        return build.stage("diff", nothing).await;
+    }
     let jobs: Vec<Job<'_>> = left.iter().map(|(job, ..)| Job { ..*job }).collect();
     let objects = kept(build, &jobs, true).await?;
     let mut changed = Changed::default();
@@ -263,11 +271,6 @@ pub async fn changed(
         });
         changed.pre.push(pre);
         changed.post.push(post);
-    }
-    if changed.references.is_empty() {
-        return Err(Error::Nothing(
-            "the patch changes no object code of this kernel".to_owned(),
-        ));
     }
     Ok(changed)
 }
