@@ -16,6 +16,7 @@ pub mod kmod;
 pub mod lease;
 pub mod log;
 pub mod matching;
+pub mod meaning;
 pub mod module;
 pub mod patch;
 pub mod pipeline;

@@ -5,6 +5,7 @@ use crate::{
     build::{Build, blocking},
     compile::{self, KernelObject, Reference, units},
     kmod::Kmod,
+    meaning,
     module::{self, Core},
     patch::{self, Patch},
     report::Report,
@@ -142,7 +143,7 @@ pub async fn build(
         symvers: symvers(build, &core)?,
     });
     let deltas = build
-        .stage("diff", diff(build, &id, &compiled, report))
+        .stage("diff", diff(build, &id, &compiled, &request.patch, report))
         .await;
     if matches!(deltas, Err(Error::NeedsCode(_))) {
         report.skeleton = Some(skeleton::of(build, &request.patch, report)?);
@@ -249,15 +250,21 @@ async fn diff(
     build: &Build<'_>,
     id: &str,
     compiled: &Arc<Compiled>,
+    patch: &Patch,
     report: &mut Report,
 ) -> Result<Vec<Delta>, Error> {
     let (id, compiled) = (id.to_owned(), Arc::clone(compiled));
-    let deltas = blocking("compare pre and post", move || {
-        write_parts(&id, &compiled.inputs(), &compiled.symvers)
-            .map_err(|error| Error::internal("compare pre and post", error))
+    let touched = meaning::touched(patch);
+    let (deltas, found) = blocking("compare pre and post", move || {
+        let inputs = compiled.inputs();
+        let mut deltas = write_parts(&id, &inputs, &compiled.symvers)
+            .map_err(|error| Error::internal("compare pre and post", error))?;
+        let found = meaning::examine(&inputs, &mut deltas, &touched)?;
+        Ok((deltas, found))
     })
     .await?;
     report.plans = deltas.iter().map(|delta| delta.plan.clone()).collect();
+    report.semantic = Some(found);
     tell(build, &report.plans)?;
     Ok(deltas)
 }

@@ -4,7 +4,7 @@ use crate::{
     Error,
     verify::{FileMatch, GuestReport},
 };
-use resplice_objdiff::plan::Plan;
+use resplice_objdiff::{plan::Plan, semantic::SemanticReport};
 use serde::Serialize;
 
 /// What a build found out, as far as it came.
@@ -25,6 +25,9 @@ pub struct Report {
     /// What differencing found, by kernel object.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub plans: Vec<Plan>,
+    /// What that means, from debug information.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub semantic: Option<SemanticReport>,
     /// If code of the patch's author is missing: a patch to fill in, on top of
     /// the one that was uploaded.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -22,7 +22,7 @@ fn remedy(refusal: &Refusal) -> Option<Remedy> {
     match refusal.code.as_str() {
         "changed-data" => Some(Remedy::Data),
         "init-changed" => Some(Remedy::Init),
-        "layout-changed" | "layout-grown" => Some(Remedy::Layout),
+        "layout-changed" | "enum-renumbered" | "variable-type-changed" => Some(Remedy::Layout),
         _ => None,
     }
 }
@@ -165,7 +165,8 @@ fn declare(out: &mut String, remedy: Remedy, refusal: &Refusal) {
         ),
         Remedy::Layout => {
             let tagged = ["struct ", "union ", "enum "];
-            let kind = if tagged.iter().any(|t| refusal.object.starts_with(t)) {
+            let is_variable = refusal.code == "variable-type-changed";
+            let kind = if is_variable || tagged.iter().any(|t| refusal.object.starts_with(t)) {
                 ""
             } else {
                 "struct "

@@ -5,6 +5,7 @@ use anyhow::Context;
 use clap::Args;
 use owo_colors::OwoColorize;
 use resplice_api::FinishStatus;
+use resplice_objdiff::semantic::{Palette, render};
 use resplice_package::SecretKey;
 use resplice_worker::{
     Error,
@@ -24,7 +25,7 @@ use std::{
 };
 
 /// Build one update without a server: DIR gets ID.rspl (with --key), the
-/// modules, plan.json, report.json, steps.json and build.log; skeleton.patch if
+/// modules, plan.json, report.json, report.txt, steps.json and build.log; skeleton.patch if
 /// the patch needs code of its author.
 #[derive(Debug, Args)]
 pub struct BuildCommand {
@@ -106,6 +107,7 @@ impl BuildCommand {
         if let Some(skeleton) = &report.skeleton {
             self.save("skeleton.patch", skeleton.as_bytes())?;
         }
+        self.show(&report)?;
         match outcome {
             Ok((built, package)) => self.succeed(&built, package.as_deref(), &steps),
             Err(error) => {
@@ -113,6 +115,24 @@ impl BuildCommand {
                 self.fail(&error)
             }
         }
+    }
+
+    /// The report for reviewers: `report.txt`, and on the terminal.
+    fn show(&self, report: &Report) -> anyhow::Result<()> {
+        let Some(found) = &report.semantic else {
+            return Ok(());
+        };
+        let text = render(&report.plans, found, Palette::Plain);
+        self.save("report.txt", text.as_bytes())?;
+        if !self.json {
+            let palette = if colour() {
+                Palette::Colour
+            } else {
+                Palette::Plain
+            };
+            println!("{}", render(&report.plans, found, palette));
+        }
+        Ok(())
     }
 
     fn request(&self) -> anyhow::Result<Request> {

@@ -49,7 +49,7 @@ pub fn semantic(args: &SemanticArgs) -> Result<ExitCode> {
         object: args.name.clone(),
         units: vec![unit],
     };
-    report.apply_declarations(&mut plan);
+    report.apply_declarations(&mut [&mut plan]);
     if args.json {
         println!("{}", serde_json::to_string_pretty(&report)?);
     } else {
@@ -58,7 +58,7 @@ pub fn semantic(args: &SemanticArgs) -> Result<ExitCode> {
             true => Palette::Colour,
             false => Palette::Plain,
         };
-        print!("{}", render(&plan, &report, palette));
+        print!("{}", render(&[plan], &report, palette));
     }
     Ok(match report.needs_code().next() {
         Some(_) => ExitCode::from(1),

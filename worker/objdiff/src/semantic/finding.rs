@@ -183,14 +183,14 @@ impl SemanticReport {
     /// Lifts what the patch's author declares to be dealt with
     /// (`RESPLICE_LAYOUT_OK`), and refuses such declarations that nothing needs.
     /// Differencing that contradicts itself can't be declared away.
-    pub fn apply_declarations(&mut self, plan: &mut Plan) {
+    pub fn apply_declarations(&mut self, plans: &mut [&mut Plan]) {
         let liftable = self
             .findings
             .iter_mut()
             .filter(|f| f.severity == Severity::NeedsCode && f.code != super::INCONSISTENT);
         for finding in liftable {
             let mut declared = false;
-            for unit in &mut plan.units {
+            for unit in plans.iter_mut().flat_map(|plan| &mut plan.units) {
                 declared |= unit.declares(DeclarationKind::LayoutOk, finding.tag());
             }
             if declared {
@@ -201,7 +201,9 @@ impl SemanticReport {
                     .push_str(&format!("; the patch deals with it, as {by} says"));
             }
         }
-        plan.refuse_unneeded(&[DeclarationKind::LayoutOk]);
+        for plan in plans {
+            plan.refuse_unneeded(&[DeclarationKind::LayoutOk]);
+        }
         self.sort();
     }
 

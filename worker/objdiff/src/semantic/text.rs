@@ -1,5 +1,6 @@
 //! The report as text, for a reviewer at a terminal or in a file.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use owo_colors::{OwoColorize, Style};
@@ -31,13 +32,16 @@ const WIDTH: usize = 100;
 
 /// Writes what an update replaces, and what was found about it.
 #[must_use]
-pub fn render(plan: &Plan, report: &SemanticReport, palette: Palette) -> String {
+pub fn render(plans: &[Plan], report: &SemanticReport, palette: Palette) -> String {
     let mut page = Page {
         out: String::new(),
         palette,
     };
-    page.summary(plan, report);
-    for unit in &plan.units {
+    page.summary(plans, report);
+    // A unit of several modules is the same in each of them.
+    let mut seen = BTreeSet::new();
+    let units = plans.iter().flat_map(|plan| &plan.units);
+    for unit in units.filter(|unit| seen.insert(unit.name.as_str())) {
         let functions: Vec<&FunctionFacts> = report
             .functions
             .iter()
@@ -62,7 +66,15 @@ pub fn render(plan: &Plan, report: &SemanticReport, palette: Palette) -> String 
         page.list("leaves behind", &unit.removed);
     }
     page.findings(&report.findings);
-    let refused: Vec<String> = plan.refused().map(ToString::to_string).collect();
+    let refused: BTreeSet<String> = plans
+        .iter()
+        .flat_map(Plan::refused)
+        .filter(|refusal| {
+            let told = |f: &Finding| f.code == refusal.code && f.object == refusal.object;
+            !report.findings.iter().any(told)
+        })
+        .map(ToString::to_string)
+        .collect();
     if !refused.is_empty() {
         page.heading("Refused");
         for sentence in refused {
@@ -89,16 +101,21 @@ impl Page {
         self.line(&text);
     }
 
-    fn summary(&mut self, plan: &Plan, report: &SemanticReport) {
+    fn summary(&mut self, plans: &[Plan], report: &SemanticReport) {
         let count = |severity| {
             let found = report.findings.iter().filter(|f| f.severity == severity);
             found.count()
         };
+        let objects: Vec<&str> = plans.iter().map(|plan| plan.object.as_str()).collect();
+        let units: BTreeSet<&str> = plans
+            .iter()
+            .flat_map(|plan| plan.units.iter().map(|unit| unit.name.as_str()))
+            .collect();
         let text = format!(
             "{}: {} of {} replaced; {} needs-code, {} review, {} info",
-            plan.object,
+            objects.join(", "),
             plural(report.functions.len(), "function"),
-            plural(plan.units.len(), "unit"),
+            plural(units.len(), "unit"),
             count(Severity::NeedsCode),
             count(Severity::Review),
             count(Severity::Info),

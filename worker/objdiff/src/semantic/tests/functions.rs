@@ -187,9 +187,9 @@ void *make(void) { return kmalloc_trace(cache, ZEROED, sizeof(struct s)); }
         "mutex_lock(s);",
     ];
     let unit = Unit::new(&fill([""; 5]), &fill(post)).touching(20, 20);
-    let text = render(&unit.plan(), &unit.report(), Palette::Plain);
+    let text = render(&[unit.plan()], &unit.report(), Palette::Plain);
     let kept = include_str!("report.txt");
     assert_eq!(text, kept, "\n{text}");
-    let coloured = render(&unit.plan(), &unit.report(), Palette::Colour);
+    let coloured = render(&[unit.plan()], &unit.report(), Palette::Colour);
     assert!(coloured.contains("\u{1b}["));
 }

@@ -266,7 +266,7 @@ fn an_author_can_declare_a_layout_dealt_with_but_not_another_one() {
         let post = format!("{declaration} {}", source.replace("DIFF", "long b;"));
         let unit = Unit::new(&pre, &post);
         let (mut plan, mut report) = (unit.plan(), unit.report());
-        report.apply_declarations(&mut plan);
+        report.apply_declarations(&mut [&mut plan]);
         let refused: Vec<String> = plan.refused().map(|r| r.code.clone()).collect();
         (report.needs_code().count(), refused)
     };
