@@ -1,10 +1,10 @@
 //! What an update means beyond its code: the semantic report, and what of it
 //! keeps the update from going on.
 
-use crate::{Error, patch::Patch};
+use crate::{Error, compile::Witness, patch::Patch};
 use resplice_objdiff::{
     delta::{Delta, ObjectInput},
-    plan::{Plan, Refusal},
+    plan::{Plan, Refusal, UnitPlan},
     semantic::{LineRange, SemanticReport, UnitInput, report},
 };
 use std::collections::BTreeSet;
@@ -16,6 +16,7 @@ use std::collections::BTreeSet;
 /// If debug information can't be read.
 pub fn examine(
     objects: &[ObjectInput<'_>],
+    witnesses: &[Witness],
     deltas: &mut [Delta],
     touched: &[LineRange],
 ) -> Result<SemanticReport, Error> {
@@ -35,6 +36,25 @@ pub fn examine(
             }
         }
     }
+    let unchanged: Vec<UnitPlan> = witnesses
+        .iter()
+        .map(|witness| UnitPlan {
+            name: witness.unit.clone(),
+            ..UnitPlan::default()
+        })
+        .collect();
+    units.extend(
+        witnesses
+            .iter()
+            .zip(&unchanged)
+            .map(|(witness, plan)| UnitInput {
+                plan,
+                before: &witness.pre,
+                pre: &witness.pre,
+                post: &witness.post,
+                touched,
+            }),
+    );
     let mut found =
         report(&units).map_err(|error| Error::internal("compare debug information", error))?;
     let mut plans: Vec<&mut Plan> = deltas.iter_mut().map(|delta| &mut delta.plan).collect();

@@ -3,7 +3,7 @@
 use crate::{
     Error,
     build::{Build, blocking},
-    compile::{self, KernelObject, Reference, units},
+    compile::{self, KernelObject, Reference, Witness, units},
     kmod::Kmod,
     meaning,
     module::{self, Core},
@@ -132,13 +132,14 @@ pub async fn build(
     let objects = by_object(&references);
     // The core's exports are for hooks; it is in the cache but for the first time.
     let core = module::core(build, &options.kmod, &options.cache).await?;
-    let (pre, post) = (changed.pre, changed.post);
+    let (pre, post, witnesses) = (changed.pre, changed.post, changed.witnesses);
     let touched = patch::touched(&build.target.source_dir(), &patched)?;
     let compiled = Arc::new(Compiled {
         objects,
         references,
         pre,
         post,
+        witnesses,
         touched,
         symvers: symvers(build, &core)?,
     });
@@ -193,6 +194,7 @@ struct Compiled {
     references: Arc<Vec<Reference>>,
     pre: Vec<Vec<u8>>,
     post: Vec<Vec<u8>>,
+    witnesses: Vec<Witness>,
     touched: Option<BTreeSet<String>>,
     symvers: Symvers,
 }
@@ -259,7 +261,7 @@ async fn diff(
         let inputs = compiled.inputs();
         let mut deltas = write_parts(&id, &inputs, &compiled.symvers)
             .map_err(|error| Error::internal("compare pre and post", error))?;
-        let found = meaning::examine(&inputs, &mut deltas, &touched)?;
+        let found = meaning::examine(&inputs, &compiled.witnesses, &mut deltas, &touched)?;
         Ok((deltas, found))
     })
     .await?;

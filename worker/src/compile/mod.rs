@@ -23,6 +23,7 @@ use crate::{
     sandbox::Bind,
     workspace::{IN, INCLUDE, OBJECTS},
 };
+use resplice_objdiff::elf::loads_alike;
 use std::{collections::BTreeSet, fmt::Write, time::Duration};
 
 /// Time that a unit may take on top of a step's own limit: kvm/x86.c needs 9 s
@@ -220,6 +221,20 @@ pub struct Changed {
     pub pre: Vec<Vec<u8>>,
     /// After it.
     pub post: Vec<Vec<u8>>,
+    /// Units of which only the debug information is different: what they do
+    /// with a type counts.
+    pub witnesses: Vec<Witness>,
+}
+
+/// A unit that knows what changed, but whose code does not.
+#[derive(Debug, Clone)]
+pub struct Witness {
+    /// The source file, relative to the source tree.
+    pub unit: String,
+    /// Before the patch.
+    pub pre: Vec<u8>,
+    /// After it.
+    pub post: Vec<u8>,
 }
 
 /// Compiles units before and after, and leaves out those whose code does not
@@ -244,23 +259,29 @@ pub async fn changed(
     let pre = kept(build, &jobs, false).await?;
     let post = patched_objects(build, &jobs, patched).await?;
     let mut left = Vec::new();
+    let mut changed = Changed::default();
     for (job, (pre, post)) in jobs.into_iter().zip(pre.into_iter().zip(post)) {
-        if pre == post {
+        let alike = loads_alike(&pre, &post)
+            .map_err(|error| Error::internal(format!("compare {}", job.unit), error))?;
+        if alike {
             build
                 .log
-                .line(&format!("{} compiles to the same object", job.unit));
+                .line(&format!("{} compiles to the same code", job.unit));
+            if pre != post {
+                let unit = job.unit.to_owned();
+                changed.witnesses.push(Witness { unit, pre, post });
+            }
         } else {
             left.push((job, pre, post));
         }
     }
     if left.is_empty() {
-        // That pre equals post to the byte is what differencing has found.
+        // That pre loads as post does is what differencing has found.
         let nothing = async { Err(Error::Nothing(NO_CODE.to_owned())) };
         return build.stage("diff", nothing).await;
     }
     let jobs: Vec<Job<'_>> = left.iter().map(|(job, ..)| Job { ..*job }).collect();
     let objects = kept(build, &jobs, true).await?;
-    let mut changed = Changed::default();
     for ((job, pre, post), object) in left.into_iter().zip(objects) {
         let (replay, kernel_objects) = linked(&index, job.unit)?;
         changed.references.push(Reference {

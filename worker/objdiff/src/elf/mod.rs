@@ -4,10 +4,12 @@
 //! index by [`SectionId`] and [`SymbolId`] freely. Unknown loaded sections and
 //! relocation types are errors that name them.
 
+mod alike;
 mod error;
 mod kind;
 mod read;
 
+pub use alike::loads_alike;
 pub use error::ElfError;
 pub use kind::SectionKind;
 pub use read::LIMITS;

@@ -213,9 +213,11 @@ impl SemanticReport {
             (b.severity, &a.code, &a.object, &a.unit)
                 .cmp(&(a.severity, &b.code, &b.object, &b.unit))
         });
+        // Several units tell of the same type in their own words.
         self.findings.dedup_by(|a, b| {
-            (a.severity, &a.code, &a.object, &a.sentence)
-                == (b.severity, &b.code, &b.object, &b.sentence)
+            (a.severity, &a.code, &a.object, &a.file, a.line)
+                == (b.severity, &b.code, &b.object, &b.file, b.line)
+                && (!a.file.is_empty() || a.sentence == b.sentence)
         });
     }
 }

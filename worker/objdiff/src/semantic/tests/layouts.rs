@@ -276,3 +276,17 @@ fn an_author_can_declare_a_layout_dealt_with_but_not_another_one() {
     let unneeded = vec!["unneeded-declaration".to_owned()];
     assert_eq!(outcome(&declare("t")), (1, unneeded));
 }
+
+#[test]
+fn a_type_that_several_units_know_is_told_once() {
+    let source = "struct s { long a; DIFF long b; }; long NAME(struct s *s) { return s->b; }";
+    let unit = |name: &str| {
+        let text = source.replace("NAME", name);
+        Unit::new(&text.replace("DIFF", ""), &text.replace("DIFF", "long c;"))
+    };
+    let (one, other) = (unit("f"), unit("g"));
+    let report = report(&[one.input(), other.input()]).unwrap();
+    let found = finding(&report, "layout-changed");
+    assert_eq!(found.severity, Severity::NeedsCode);
+    assert_eq!(report.functions.len(), 2);
+}
