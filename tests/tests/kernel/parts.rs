@@ -49,7 +49,7 @@ fn both_parts_go_in_with_one_stop_and_out_with_one() {
     assert_eq!(live(&guest), 2);
     let report = guest.report().unwrap();
     assert!(
-        report.contains("applied: 2 functions in 2 of 2 parts"),
+        report.contains("applied: 2 functions and 0 data in 2 of 2 parts"),
         "{report}"
     );
     // Neither the parts nor what they patch can go.
