@@ -111,6 +111,9 @@ static void report_failed(const struct rs_group *g, const struct rs_hook_run *ho
 				  r->changed_data->name, r->changed_data->size);
 			break;
 		}
+		/* A hook may refuse with the same number, and no bytes are to blame. */
+		if (!r->changed)
+			break;
 		rs_report("changed: %pS holds %*ph, expected %*ph: is a probe there?\n",
 			  (void *)r->changed->address, RS_JUMP_BYTES, r->found,
 			  RS_JUMP_BYTES, r->changed->before);
