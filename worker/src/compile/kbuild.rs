@@ -1,8 +1,9 @@
 //! What kbuild would do for the whole kernel, read from its own dry run.
 //!
 //! `make -n` prints every command. Kept are three kinds: what fixdep saves of
-//! a compiler's command line, which objects `ar` puts into an archive, and
-//! which ones a module's `.mod` file lists (scripts/Makefile.build).
+//! a compiler's command line, which objects `ar` puts into an archive
+//! (`built-in.a` by xargs, `lib.a` directly), and which ones a module's `.mod`
+//! file lists (scripts/Makefile.build, scripts/Makefile.lib).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,6 +14,7 @@ s/^.*; \(scripts\/basic\/fixdep \)/\1/p
 b
 }
 /[|] xargs ar /p
+/^rm -f [^ ]*lib[.]a; ar /p
 /> [^ ]*[.]mod\( \|;\|$\)/p
 ";
 
@@ -50,30 +52,42 @@ pub fn plan(text: &str) -> Result<Vec<Planned>, String> {
                 return Err(cut(line));
             };
             if in_vmlinux(archive) {
-                for name in names.split_whitespace() {
-                    let object = normal(&prefix.replace("%s", name));
-                    links
-                        .entry(object)
-                        .or_default()
-                        .insert("vmlinux".to_owned());
-                }
+                let names = names.split_whitespace();
+                let objects = names.map(|name| normal(&prefix.replace("%s", name)));
+                link(&mut links, objects, "vmlinux");
+            }
+        } else if line.starts_with("rm -f ") {
+            let (archive, names) = library(line).ok_or_else(|| cut(line))?;
+            if in_vmlinux(archive) {
+                let objects = names.split_whitespace().map(normal);
+                link(&mut links, objects, "vmlinux");
             }
         } else if line.starts_with("printf '%s\\n' ") {
             let (directory, names, module) = listed(line).ok_or_else(|| cut(line))?;
-            for name in names.split_whitespace() {
-                let object = normal(&format!("{directory}{name}"));
-                links.entry(object).or_default().insert(module.clone());
-            }
+            let names = names.split_whitespace();
+            let objects = names.map(|name| normal(&format!("{directory}{name}")));
+            link(&mut links, objects, &module);
         }
     }
     Ok(objects
         .into_iter()
         .map(|(object, command)| Planned {
-            links: links.remove(&object).unwrap_or_default(),
+            // kbuild names an object of another directory by way of its own.
+            links: links.get(&normal(&object)).cloned().unwrap_or_default(),
             object,
             command,
         })
         .collect())
+}
+
+fn link(
+    links: &mut BTreeMap<String, BTreeSet<String>>,
+    objects: impl Iterator<Item = String>,
+    into: &str,
+) {
+    for object in objects {
+        links.entry(object).or_default().insert(into.to_owned());
+    }
 }
 
 /// The first complaint of a dry run that leaves something out.
@@ -103,6 +117,14 @@ fn archived(line: &str) -> Option<(&str, &str, &str)> {
     let (names, rest) = rest.split_once(" | xargs ar ")?;
     let archive = rest.split_whitespace().nth(1)?.trim_end_matches(';');
     Some((prefix, names, archive))
+}
+
+/// `rm -f A; ar cDPrsT A DIR/a.o DIR/b.o; …`
+fn library(line: &str) -> Option<(&str, &str)> {
+    let rest = line.strip_prefix("rm -f ")?.split_once("; ar ")?.1;
+    let command = rest.split(';').next()?;
+    let (_, rest) = command.split_once(' ')?;
+    Some(rest.split_once(' ').unwrap_or((rest, "")))
 }
 
 /// Archives that are linked whole into the kernel; what others hold goes into
@@ -155,7 +177,10 @@ mod tests {
 scripts/basic/fixdep a/.y.o.d a/y.o 'gcc-12 -D__KERNEL__ -c -o a/y.o /resplice/source/a/y.c' > a/.y.o.cmd
 scripts/basic/fixdep s/.h.o.d s/h.o 'gcc-12 -c -o s/h.o /resplice/source/s/h.c' > s/.h.o.cmd
 scripts/basic/fixdep v/.z.o.d v/z.o 'gcc-12 -D__KERNEL__ -c -o v/z.o /resplice/source/v/z.c' > v/.z.o.cmd
-rm -f a/built-in.a;  printf "a/%s " x.o sub/built-in.a ../v/w.o | xargs ar cDPrST a/built-in.a; printf '%s\n' 'cmd_a/built-in.a := ...
+scripts/basic/fixdep lib/.l.o.d lib/l.o 'gcc-12 -D__KERNEL__ -c -o lib/l.o /resplice/source/lib/l.c' > lib/.l.o.cmd
+scripts/basic/fixdep a/../w/.w.o.d a/../w/w.o 'gcc-12 -D__KERNEL__ -c -o a/../w/w.o /resplice/source/w/w.c' > a/../w/.w.o.cmd
+rm -f lib/lib.a; ar cDPrsT lib/lib.a lib/l.o; printf '%s\n' 'cmd_lib/lib.a := rm -f lib/lib.a; ar ...
+rm -f a/built-in.a;  printf "a/%s " x.o ../w/w.o sub/built-in.a ../v/w.o | xargs ar cDPrST a/built-in.a; printf '%s\n' 'cmd_a/built-in.a := ...
 rm -f v/lib.a;  printf "v/%s " z.o | xargs ar cDPrsT v/lib.a; x
 printf '%s\n'   y.o | awk '!x[$0]++ { print("a/"$0) }' > a/my-mod.mod; printf '%s\n' 'cmd_a/my-mod.mod := ...
 "#;
@@ -171,20 +196,23 @@ printf '%s\n'   y.o | awk '!x[$0]++ { print("a/"$0) }' > a/my-mod.mod; printf '%
             })
             .collect();
         let expected = [
+            ("a/../w/w.o", vec!["vmlinux"]),
             ("a/x.o", vec!["vmlinux"]),
             ("a/y.o", vec!["module my_mod"]),
+            ("lib/l.o", vec!["vmlinux"]),
             // Neither the kernel nor a module: a program of its own.
             ("v/z.o", vec![]),
         ];
         assert_eq!(links, expected);
-        assert!(plan[0].command.iter().any(|word| word == "-DX=\"a b\""));
-        assert!(plan[0].command.iter().any(|word| word == "-DH=#"));
+        assert!(plan[1].command.iter().any(|word| word == "-DX=\"a b\""));
+        assert!(plan[1].command.iter().any(|word| word == "-DH=#"));
     }
 
     #[test]
     fn a_line_that_is_not_understood_is_an_error() {
         assert!(plan("scripts/basic/fixdep a b 'c\n").is_err());
         assert!(plan("printf x | xargs ar c x.a\n").is_err());
+        assert!(plan("rm -f lib/lib.a; ar\n").is_err());
         assert!(plan("printf '%s\\n' a.o > a.mod\n").is_err());
     }
 

@@ -4,6 +4,8 @@
 //! then on the compiler is called directly, since `make X.o` costs 1.3 s of make
 //! around each. What does not depend on the patch is kept ([`Objects`]).
 
+mod declarations;
+mod difference;
 mod includes;
 mod index;
 mod kbuild;

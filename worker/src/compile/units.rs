@@ -3,9 +3,9 @@
 //! The index says which units contain a touched file. A unit whose own source
 //! is touched is compiled. Of the others, thousands for some headers, the text
 //! is preprocessed before and after, and only those are compiled whose code can
-//! differ ([`tokens`](super::tokens)).
+//! differ ([`difference`](super::difference)).
 
-use super::{Index, Unit, replay::preprocess, tokens};
+use super::{Index, Unit, difference, replay::preprocess};
 use crate::{
     Error,
     build::{Build, blocking},
@@ -18,8 +18,9 @@ use std::{collections::BTreeSet, fmt::Write};
 
 /// Most units that are compiled for one patch.
 pub const MAX_UNITS: usize = 400;
-/// Most units that are preprocessed for one patch: 0.4 s of CPU time each.
-pub const MAX_REACHED: usize = 3000;
+/// Most units that are preprocessed for one patch: 0.4 s of CPU time each. A kernel
+/// with all drivers has some 7,000.
+pub const MAX_REACHED: usize = 10_000;
 /// Units that are preprocessed in one go: some 2 MB of text each.
 const BATCH: usize = 48;
 /// Runs once, before there is a kernel; its memory is gone.
@@ -168,21 +169,45 @@ async fn changed<'a>(
             again.len(),
             changed.len() - before
         ));
+        for unit in changed.get(before..).unwrap_or_default() {
+            build.log.line(&format!("  can change {}", unit.object));
+        }
     }
     Ok(changed)
 }
 
+/// Whether each unit can differ, as many at a time as there are processors.
 fn compare(pres: Vec<Text>, posts: Vec<Text>, assembly: Vec<bool>) -> Vec<bool> {
-    pres.into_iter()
+    let pairs: Vec<(Text, Text, bool)> = pres
+        .into_iter()
         .zip(posts)
         .zip(assembly)
-        .map(|(texts, assembly)| match texts {
-            (Text::Whole(pre), Text::Whole(post)) if assembly => tokens::differ(&pre, &post),
-            (Text::Whole(pre), Text::Whole(post)) => tokens::affected(&pre, &post),
-            // What can't be told here, the compiler will tell.
-            _ => true,
-        })
-        .collect()
+        .map(|((pre, post), assembly)| (pre, post, assembly))
+        .collect();
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        let parts: Vec<_> = pairs
+            .chunks(pairs.len().div_ceil(threads).max(1))
+            .map(|part| {
+                let part_of = || part.iter().map(differs).collect::<Vec<bool>>();
+                (part.len(), scope.spawn(part_of))
+            })
+            .collect();
+        parts
+            .into_iter()
+            // A unit that could not be compared is compiled.
+            .flat_map(|(len, part)| part.join().unwrap_or_else(|_| vec![true; len]))
+            .collect()
+    })
+}
+
+fn differs((pre, post, assembly): &(Text, Text, bool)) -> bool {
+    match (pre, post) {
+        (Text::Whole(pre), Text::Whole(post)) if *assembly => difference::differ(pre, post),
+        (Text::Whole(pre), Text::Whole(post)) => difference::affected(pre, post),
+        // What can't be told here, the compiler will tell.
+        _ => true,
+    }
 }
 
 /// What preprocessing gave.

@@ -105,6 +105,21 @@ fn line_markers_and_white_space_mean_nothing() {
 }
 
 #[test]
+fn numbers_that_the_preprocessor_counts_mean_nothing() {
+    let code = |number: u32| {
+        format!(
+            "int f(void) {{ extern void __compiletime_assert_{number}(void); \
+             __compiletime_assert_{number}(); return sizeof(struct sock); }}\n\
+             static int __UNIQUE_ID_x{number} = 1;\n"
+        )
+    };
+    let with = |header: &str, number| unit(header, &code(number)).into_bytes();
+    assert!(!affected(&with(PRE, 1), &with(POST, 12)));
+    let other = unit(POST, &code(1).replace("__UNIQUE_ID_x1", "__UNIQUE_ID_y1"));
+    assert!(affected(&with(PRE, 1), other.as_bytes()));
+}
+
+#[test]
 fn any_bytes_are_taken() {
     for text in [
         "\"",
