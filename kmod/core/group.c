@@ -171,12 +171,6 @@ static void plan(struct rs_update *u, const struct rs_range *ranges, u32 nr_rang
 	list_add_tail(&u->change.area.node, changes);
 }
 
-/* A part without any of them only wanted to be matched. */
-static bool has_work(const struct rs_update *u)
-{
-	return u->nr_functions || u->nr_data || u->hooks.count;
-}
-
 static struct rs_update *part_of(struct rs_change *change)
 {
 	return container_of(change, struct rs_update, change);
@@ -194,7 +188,7 @@ static int plan_apply(struct rs_group *g, struct list_head *changes,
 		if (u->state == RS_UNDONE)
 			return rs_refuse(-EINVAL, "state", "%s has been undone: load it again",
 					 u->mod->name);
-		if (u->state != RS_LOADED || !has_work(u))
+		if (u->state != RS_LOADED || u->match_only)
 			continue;
 		if (!try_module_get(u->mod))
 			return rs_refuse(-EINVAL, "state", "%s is being unloaded",
@@ -235,7 +229,7 @@ int rs_group_arrive(struct rs_update *part)
 	struct rs_update *u;
 	u32 here = 0;
 
-	if (!has_work(part))
+	if (part->match_only)
 		return 0;
 	for_each_part(u, g)
 		here++;

@@ -285,6 +285,7 @@ int rs_prepare(struct module *mod, unsigned long header, struct rs_update **out)
 		return -ENOMEM;
 	u->mod = mod;
 	u->stays = head->flags & RESPLICE_UPDATE_STAYS;
+	u->match_only = head->flags & RESPLICE_UPDATE_MATCH_ONLY;
 	find_own_text(u);
 	err = rs_group_join(u, head);
 	err = err ?: find_target(&image, &u->target);

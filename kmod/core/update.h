@@ -47,6 +47,7 @@ struct rs_update {
 	struct rs_range text;		/* the new code */
 	struct rs_change change;	/* what the next stop is to do */
 	bool stays;			/* also when undone: others may hold its addresses */
+	bool match_only;		/* it changes nothing */
 	size_t bytes;			/* resident, beyond the module's own */
 };
 

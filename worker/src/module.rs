@@ -2,6 +2,7 @@
 //! delta objects.
 
 use crate::{Error, build::Build, kmod::Kmod};
+use resplice_objdiff::elf::{Object, exports};
 use sha2::{Digest, Sha256};
 use std::{
     fs,
@@ -71,8 +72,10 @@ pub async fn update(
     }
     for (name, delta) in deltas {
         workspace.write_owned(&format!("module/{name}-delta.o_shipped"), delta)?;
-        // modpost looks here for the sources of an object; this one has none.
-        workspace.write_owned(&format!("module/.{name}-delta.o.cmd"), b"")?;
+        // modpost looks here for an object's sources, of which this one has
+        // none, and for the versions of what it exports.
+        let versions = versions(name, delta)?;
+        workspace.write_owned(&format!("module/.{name}-delta.o.cmd"), versions.as_bytes())?;
     }
     workspace.write("include/resplice.symvers", &core.symbols)?;
     let names: Vec<&str> = deltas.iter().map(|(name, _)| name.as_str()).collect();
@@ -89,6 +92,18 @@ pub async fn update(
         .iter()
         .map(|name| workspace.read("module", &format!("{name}.ko")))
         .collect()
+}
+
+/// A version for each export of a delta: one that only this delta has, so that
+/// no part goes with the first part of another build.
+fn versions(name: &str, delta: &[u8]) -> Result<String, Error> {
+    let failed = |problem: String| Error::internal(format!("read the delta of {name}"), problem);
+    let object = Object::parse(delta).map_err(|error| failed(error.to_string()))?;
+    let exports = exports(&object).map_err(failed)?;
+    let digest = Sha256::digest(delta);
+    let version: String = hex::encode(digest).chars().take(8).collect();
+    let line = |export: &String| format!("\n#SYMVER {export} 0x{version}\n");
+    Ok(exports.keys().map(line).collect())
 }
 
 /// Puts the headers for patch authors and for modules where steps see them.

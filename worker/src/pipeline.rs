@@ -293,6 +293,11 @@ fn tell(build: &Build<'_>, plans: &[Plan]) -> Result<(), Error> {
                 data.name, data.unit, data.bytes, data.size, data.reason
             ));
         }
+        for name in &unit.exports_left {
+            build.log.line(&format!(
+                "exports {name} to the other parts of the update, and to nobody else"
+            ));
+        }
         for name in &unit.held {
             build.log.line(&format!(
                 "hands out {name}: the update stays loaded when it is undone"

@@ -107,6 +107,36 @@ fn a_part_for_an_absent_module_is_refused_and_the_other_one_only_waits() {
     guest.log_is_clean().unwrap();
 }
 
+#[test]
+fn a_module_calls_a_function_that_the_kernels_part_lends_it() {
+    let target = target(CLOUD).unwrap();
+    let package = updates::build(&target, "tests/patches/lent-function.patch");
+    let package = package.unwrap().open().unwrap();
+    let machine = machine(&target, "max").provide_module("binfmt_misc");
+    let guest = Guest::start(&machine, &package).unwrap();
+    guest
+        .ok("modprobe binfmt_misc && mkdir -p /mnt && mount -t binfmt_misc none /mnt")
+        .unwrap();
+    guest.bring(&package).unwrap();
+    let [lender, borrower] = names(&package);
+    // Without the lender the module loader does not take the other part.
+    let alone = guest.run(&format!("insmod /root/{borrower}.ko")).unwrap();
+    assert!(!alone.success());
+    guest.apply(&package).unwrap();
+    assert_eq!(guest.ok("cat /mnt/status").unwrap().trim(), "enabled live");
+    guest.undo(&package).unwrap();
+    assert_eq!(guest.ok("cat /mnt/status").unwrap().trim(), "enabled");
+    for module in [&borrower, &lender] {
+        assert!(
+            !guest
+                .run(&format!("lsmod | grep -q {module}"))
+                .unwrap()
+                .success()
+        );
+    }
+    guest.log_is_clean().unwrap();
+}
+
 /// The second part with a byte of its matched code changed.
 fn tampered(module: &[u8]) -> Vec<u8> {
     let file = object::File::parse(module).unwrap();

@@ -2,6 +2,7 @@
 //!
 //! GCC numbers static locals, clones and constants by counters that any edit
 //! shifts, so that a number identifies nothing. What is left without it, does.
+//! And the one kind of name that an update makes up.
 
 /// A name without the compiler's counters: `count.12` → `count`,
 /// `f.isra.0.cold` → `f.isra.cold`, `__UNIQUE_ID_ddebug405.3` → `__UNIQUE_ID_ddebug#`.
@@ -79,6 +80,12 @@ fn without_digits(name: &str) -> String {
         }
     }
     out
+}
+
+/// The name by which the other parts of an update know a function.
+#[must_use]
+pub fn offered_name(id: &str, function: &str) -> String {
+    format!("{id}__{function}")
 }
 
 #[cfg(test)]

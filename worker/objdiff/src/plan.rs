@@ -10,6 +10,12 @@ use serde::{Deserialize, Serialize};
 pub struct Plan {
     /// `vmlinux` or a module's name.
     pub object: String,
+    /// New functions of vmlinux that the parts of modules call.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub offers: Vec<String>,
+    /// New functions of vmlinux that this module's part may call.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub borrows: Vec<String>,
     /// Per translation unit.
     pub units: Vec<UnitPlan>,
 }
@@ -55,6 +61,9 @@ pub struct UnitPlan {
     pub data_added: Vec<DataAdded>,
     /// Changes in `__exit` code: without effect in vmlinux, refused in a module.
     pub exit_changed: Vec<String>,
+    /// New exports, which nobody but the update's own parts can use.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exports_left: Vec<String>,
     /// Hooks of the patch's author.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub hooks: Vec<Hook>,
@@ -175,7 +184,7 @@ impl Plan {
             Outcome::Refused
         } else if is(Outcome::NeedsCode) {
             Outcome::NeedsCode
-        } else if is(Outcome::Replace) {
+        } else if is(Outcome::Replace) || !self.offers.is_empty() {
             Outcome::Replace
         } else {
             Outcome::Nothing

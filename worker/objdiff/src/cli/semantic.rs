@@ -48,6 +48,7 @@ pub fn semantic(args: &SemanticArgs) -> Result<ExitCode> {
     let mut plan = Plan {
         object: args.name.clone(),
         units: vec![unit],
+        ..Plan::default()
     };
     report.apply_declarations(&mut [&mut plan]);
     if args.json {

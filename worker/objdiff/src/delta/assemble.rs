@@ -78,6 +78,7 @@ pub(super) fn assemble(set: &Set<'_>, image: &mut ImageSymbols) -> Result<Draft,
     super::exchange::add(&mut draft, set, image)?;
     super::tables::add(&mut draft, set, image)?;
     super::hooks::add(&mut draft, set)?;
+    super::offers::add(&mut draft, set)?;
     for (unit, diff) in set.units.iter().enumerate() {
         for id in &diff.replaced {
             let (State::Changed(was), Some(section)) =

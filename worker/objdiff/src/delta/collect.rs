@@ -1,6 +1,6 @@
 //! What belongs into a delta: the changed functions and all that only they need.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::atoms::{Entry, Link};
 use crate::diff::{Role, State, UnitDiff, role};
@@ -12,9 +12,15 @@ use super::route::{Origin, Ref, Route};
 
 /// All units of one kernel object, and the atoms that go into its delta.
 pub(super) struct Set<'a> {
+    /// The update's.
+    pub id: &'a str,
     pub object: &'a str,
     pub units: Vec<UnitDiff>,
     pub symvers: &'a Symvers,
+    /// New functions that other parts call.
+    pub offers: BTreeMap<String, Ref>,
+    /// New functions of vmlinux's part that this one may call.
+    pub borrows: BTreeSet<String>,
     /// In the order in which they are written.
     pub kept: BTreeSet<Ref>,
     refused: Vec<(usize, Refusal)>,
@@ -23,11 +29,14 @@ pub(super) struct Set<'a> {
 }
 
 impl<'a> Set<'a> {
-    pub fn new(object: &'a str, units: Vec<UnitDiff>, symvers: &'a Symvers) -> Self {
+    pub fn new(id: &'a str, object: &'a str, units: Vec<UnitDiff>, symvers: &'a Symvers) -> Self {
         Self {
+            id,
             object,
             units,
             symvers,
+            offers: BTreeMap::new(),
+            borrows: BTreeSet::new(),
             kept: BTreeSet::new(),
             refused: Vec::new(),
             held: BTreeSet::new(),
@@ -182,6 +191,12 @@ impl<'a> Set<'a> {
         entry.is_none() && ((is_function && !link.is_branch) || diff.resized.contains(&to.1))
     }
 
+    /// Notes that another part gives others the addresses of offered functions.
+    pub fn hold(&mut self, names: &BTreeSet<String>) {
+        let held = names.iter().filter_map(|name| self.offers.get(name));
+        self.held.extend(held.copied());
+    }
+
     /// Whether the update has to stay loaded also when it is undone.
     pub fn stays(&self) -> bool {
         !self.held.is_empty()
@@ -223,6 +238,8 @@ impl<'a> Set<'a> {
         }
         Plan {
             object: self.object.to_owned(),
+            offers: self.offers.keys().cloned().collect(),
+            borrows: self.borrows.iter().cloned().collect(),
             units,
         }
     }

@@ -12,6 +12,7 @@ mod collect;
 mod elf;
 mod exchange;
 mod hooks;
+mod offers;
 mod parts;
 mod route;
 mod tables;
@@ -111,5 +112,7 @@ fn image_error(object: &str, problem: &dyn std::fmt::Display) -> DiffError {
 
 #[cfg(test)]
 mod mutation;
+#[cfg(test)]
+mod parts_tests;
 #[cfg(test)]
 mod tests;

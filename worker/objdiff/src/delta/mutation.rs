@@ -359,7 +359,8 @@ fn every_planted_error_is_caught() {
         .iter()
         .map(|u| UnitDiff::new(u.name, [u.reference, u.pre, u.post], None).unwrap())
         .collect();
-    let mut set = collect::Set::new(OBJECT, diffs, &symvers);
+    let mut set = collect::Set::new(ID, OBJECT, diffs, &symvers);
+    set.offers = added(&set);
     set.collect();
     let plan: Plan = set.plan();
     let refused: Vec<_> = plan.refused().map(ToString::to_string).collect();
@@ -416,6 +417,18 @@ fn every_planted_error_is_caught() {
         found.map(|m| m.what.as_str()).collect()
     });
     assert!(missed.is_empty(), "{} missed: {missed:#?}", missed.len());
+}
+
+/// All new functions, as if the parts of modules called them.
+fn added(set: &collect::Set<'_>) -> std::collections::BTreeMap<String, super::route::Ref> {
+    let mut added = std::collections::BTreeMap::new();
+    for (unit, diff) in set.units.iter().enumerate() {
+        for name in &diff.plan.added {
+            added.extend(diff.post.global(name).map(|id| (name.clone(), (unit, id))));
+        }
+    }
+    assert!(!added.is_empty());
+    added
 }
 
 fn symvers() -> Symvers {

@@ -1,5 +1,7 @@
 //! The parts of an update: one for each kernel object that the patch changes.
 
+use std::collections::BTreeSet;
+
 use crate::declare::DeclarationKind;
 use crate::diff::{State, UnitDiff};
 use crate::elf::{Binding, Definition};
@@ -10,7 +12,7 @@ use crate::symvers::Symvers;
 
 use super::collect::Set;
 use super::update::Part;
-use super::{Delta, UnitInput, assemble, image_error, update, verify};
+use super::{Delta, UnitInput, assemble, image_error, offers, update, verify};
 
 /// RESPLICE_MAX_PARTS.
 const MAX_PARTS: u64 = 64;
@@ -45,9 +47,15 @@ pub fn write_parts(
             .iter()
             .map(|u| UnitDiff::new(u.name, [u.reference, u.pre, u.post], u.touched))
             .collect();
-        let mut set = Set::new(object.object, diffs?, symvers);
+        sets.push(Set::new(id, object.object, diffs?, symvers));
+    }
+    lend(&mut sets);
+    for set in &mut sets {
         set.collect();
-        sets.push(set);
+    }
+    let handed_out: BTreeSet<String> = sets.iter().flat_map(offers::handed_out).collect();
+    for set in &mut sets {
+        set.hold(&handed_out);
     }
     let mut plans: Vec<Plan> = sets.iter().map(Set::plan).collect();
     for plan in &mut plans {
@@ -98,8 +106,26 @@ fn write_part(id: &str, part: Part, set: &Set<'_>) -> Result<Vec<u8>, DiffError>
     Ok(bytes)
 }
 
-/// A part can't use what another one adds: each is a module of its own, and
-/// the running kernel has no such symbol that the core could find.
+/// Lets the parts of modules call what vmlinux's part adds: that part is first,
+/// and always there.
+fn lend(sets: &mut [Set<'_>]) {
+    let Some((first, others)) = sets.split_first_mut() else {
+        return;
+    };
+    if first.object != "vmlinux" {
+        return;
+    }
+    first.offers = offers::find(first, others);
+    for set in others {
+        let names = set.units.iter().flat_map(|d| &d.post.object.symbols);
+        let undefined = names.filter(|s| s.definition == Definition::Undefined);
+        let borrowed = undefined.filter(|s| first.offers.contains_key(&s.name));
+        set.borrows = borrowed.map(|s| s.name.clone()).collect();
+    }
+}
+
+/// Otherwise a part can't use what another one adds: each is a module of its
+/// own, and the running kernel has no such symbol that the core could find.
 fn refuse_new_borders(sets: &[Set<'_>], plans: &mut [Plan]) {
     for (user, plan) in sets.iter().zip(plans) {
         for (diff, unit) in user.units.iter().zip(&mut plan.units) {
@@ -110,6 +136,9 @@ fn refuse_new_borders(sets: &[Set<'_>], plans: &mut [Plan]) {
                 .iter()
                 .filter(|s| s.definition == Definition::Undefined);
             for symbol in undefined {
+                if user.borrows.contains(&symbol.name) {
+                    continue;
+                }
                 let adds = |set: &&Set<'_>| set.object != user.object && adds(set, &symbol.name);
                 let Some(other) = sets.iter().find(adds) else {
                     continue;

@@ -4,6 +4,7 @@
 use crate::atoms::{Atom, AtomId, Entry, Link, Target};
 use crate::diff::{Role, State, role};
 use crate::elf::{Binding, Definition, SectionKind};
+use crate::names::offered_name;
 use crate::plan::Refusal;
 
 use super::collect::Set;
@@ -159,6 +160,9 @@ impl Set<'_> {
         }
         if self.symvers.is_importable(name) {
             return Ok(Route::Import(name.to_owned()));
+        }
+        if self.borrows.contains(name) {
+            return Ok(Route::Import(offered_name(self.id, name)));
         }
         if definition == Definition::Absolute || binding == Binding::Weak {
             return Err(Refusal::new(

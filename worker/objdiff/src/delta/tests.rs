@@ -1,24 +1,24 @@
 //! What deltas of small units contain.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use super::{Delta, ObjectInput, UnitInput, write_delta, write_match_only, write_parts};
+use super::{Delta, UnitInput, write_delta, write_match_only};
 use crate::elf::{Object, RelocKind, Section};
 use crate::plan::Outcome;
 use crate::symvers::Symvers;
 use crate::testing::compile;
 
-const FLAGS: [&str; 3] = ["-pg", "-mfentry", "-mrecord-mcount"];
-const SPLIT: [&str; 5] = [
+pub(super) const FLAGS: [&str; 3] = ["-pg", "-mfentry", "-mrecord-mcount"];
+pub(super) const SPLIT: [&str; 5] = [
     "-ffunction-sections",
     "-fdata-sections",
     "-pg",
     "-mfentry",
     "-mrecord-mcount",
 ];
-const HEAD: &str = "#define noinline __attribute__((noinline))\n\
+pub(super) const HEAD: &str = "#define noinline __attribute__((noinline))\n\
     extern int sink(const void *); extern int take(int); extern int hidden(int);\n";
 
-fn symvers() -> Symvers {
+pub(super) fn symvers() -> Symvers {
     Symvers::parse(
         "0x1\t__fentry__\tvmlinux\tEXPORT_SYMBOL\t\n0x1\ttake\tvmlinux\tEXPORT_SYMBOL\t\n\
          0x1\tsink\tvmlinux\tEXPORT_SYMBOL_GPL\t\n0x1\tg\tvmlinux\tEXPORT_SYMBOL\t\n",
@@ -54,12 +54,12 @@ fn delta_of(units: &[(&str, &str)]) -> Delta {
 }
 
 /// A delta read back, with its late relocations by the image's names.
-struct Read {
-    file: Object,
+pub(super) struct Read {
+    pub(super) file: Object,
     names: Vec<String>,
 }
 
-fn read(delta: &Delta) -> Read {
+pub(super) fn read(delta: &Delta) -> Read {
     assert_eq!(delta.plan.outcome(), Outcome::Replace, "{:?}", delta.plan);
     let file = Object::parse(delta.bytes.as_ref().unwrap()).unwrap();
     let image = file
@@ -107,7 +107,7 @@ impl Read {
     }
 
     /// Names of what a function's kept relocations refer to.
-    fn refers(&self, name: &str) -> Vec<&str> {
+    pub(super) fn refers(&self, name: &str) -> Vec<&str> {
         self.function(name)
             .relocs
             .iter()
@@ -415,98 +415,6 @@ fn flipped_bytes_never_panic() {
         };
         let _ = write_delta("rsp_test", "vmlinux", &[unit], &symvers());
     }
-}
-
-/// Writes an update of several kernel objects with a unit each.
-fn parts_of(units: &[(&str, &str, &str)]) -> Vec<Delta> {
-    let objects: Vec<_> = units
-        .iter()
-        .map(|(object, pre, post)| {
-            let (pre, post) = (format!("{HEAD}{pre}"), format!("{HEAD}{post}"));
-            (
-                *object,
-                format!("{object}.c"),
-                compile(&pre, &FLAGS),
-                compile(&pre, &SPLIT),
-                compile(&post, &SPLIT),
-            )
-        })
-        .collect();
-    let inputs: Vec<_> = objects
-        .iter()
-        .map(|(object, name, reference, pre, post)| ObjectInput {
-            object,
-            units: vec![UnitInput {
-                touched: None,
-                name,
-                reference,
-                pre,
-                post,
-            }],
-        })
-        .collect();
-    write_parts("rsp_test", &inputs, &symvers()).unwrap()
-}
-
-/// The number and count that a part's header gives.
-fn numbers(delta: &Delta) -> (u32, u32) {
-    let file = Object::parse(delta.bytes.as_deref().unwrap()).unwrap();
-    let section = file.section_named(".init.resplice.update").unwrap();
-    let word = |at: usize| u32::from_le_bytes(section.bytes[at..at + 4].try_into().unwrap());
-    let size = section.bytes.len();
-    (word(size - 8), word(size - 4))
-}
-
-const PLAIN: (&str, &str) = (
-    "int f(int x) { return take(x) + 1; }",
-    "int f(int x) { return take(x) + 2; }",
-);
-
-#[test]
-fn each_object_that_changes_is_a_part_and_the_others_are_none() {
-    let deltas = parts_of(&[
-        ("vmlinux", PLAIN.0, PLAIN.1),
-        ("alpha", PLAIN.0, PLAIN.0),
-        ("beta", PLAIN.0, PLAIN.1),
-    ]);
-    assert_eq!(numbers(&deltas[0]), (0, 2));
-    assert!(deltas[1].bytes.is_none());
-    assert_eq!(numbers(&deltas[2]), (1, 2));
-}
-
-#[test]
-fn one_refused_part_refuses_all() {
-    let deltas = parts_of(&[
-        ("vmlinux", PLAIN.0, PLAIN.1),
-        (
-            "alpha",
-            "int a = 1; int f(int x) { return a++ + x; }",
-            "int a = 2; int f(int x) { return a++ + x; }",
-        ),
-    ]);
-    assert_eq!(deltas[1].plan.outcome(), Outcome::NeedsCode);
-    assert!(deltas.iter().all(|delta| delta.bytes.is_none()));
-}
-
-#[test]
-fn a_part_that_uses_what_another_adds_is_refused_by_name() {
-    let deltas = parts_of(&[
-        (
-            "vmlinux",
-            PLAIN.0,
-            "int fresh(int x); int fresh(int x) { return take(x) * 3; } int f(int x) { return take(x) + 2; }",
-        ),
-        (
-            "alpha",
-            PLAIN.0,
-            "extern int fresh(int); int f(int x) { return fresh(x) + 1; }",
-        ),
-    ]);
-    assert_eq!(deltas[0].plan.outcome(), Outcome::Replace);
-    let refused: Vec<_> = deltas[1].plan.refused().collect();
-    assert_eq!(refused[0].code, "added-in-another-part");
-    assert_eq!(refused[0].object, "fresh");
-    assert!(deltas.iter().all(|delta| delta.bytes.is_none()));
 }
 
 /// As the macros of <resplice/hooks.h> write it.

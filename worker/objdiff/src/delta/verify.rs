@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, HashMap};
 use crate::atoms::{AtomId, Link, Target, Unit};
 use crate::elf::{Object, Reloc, Section, SectionId};
 use crate::error::DiffError;
+use crate::names::offered_name;
 
 use super::assemble::Draft;
 use super::collect::Set;
@@ -73,6 +74,7 @@ pub(super) fn verify(
     check.exchanges()?;
     check.nothing_else()?;
     check.replacements()?;
+    super::offers::verify(set, draft, &check.file)?;
     super::hooks::verify(set, draft, &check.file)
 }
 
@@ -255,9 +257,14 @@ impl Check<'_> {
         let symbol = post.object.symbol(reloc.symbol);
         let written = self.file.symbol(kept.symbol);
         let Some(section) = written.section() else {
-            let same = written.name == symbol.name && kept.addend == reloc.addend;
-            let foreign = symbol.section().is_none();
-            return if same && foreign && self.set.symvers.is_importable(&symbol.name) {
+            let meant = if self.set.symvers.is_importable(&symbol.name) {
+                Some(symbol.name.clone())
+            } else {
+                let borrowed = self.set.borrows.get(&symbol.name);
+                borrowed.map(|name| offered_name(self.set.id, name))
+            };
+            let same = meant.as_ref() == Some(&written.name) && kept.addend == reloc.addend;
+            return if same && symbol.section().is_none() {
                 Ok(())
             } else {
                 Err(format!("imports {} for {}", written.name, symbol.name))
@@ -344,8 +351,10 @@ impl Check<'_> {
 
     /// Relocations and late ones are those of the kept atoms, and no more.
     fn nothing_else(&self) -> Result<(), DiffError> {
-        let own =
-            |s: &&Section| !s.name.starts_with(".init.resplice.") && s.name != ".orc_unwind_ip";
+        let own = |s: &&Section| {
+            let of_format = [".init.resplice.", super::offers::SECTION];
+            s.name != ".orc_unwind_ip" && !of_format.iter().any(|p| s.name.starts_with(p))
+        };
         let kept: usize = self
             .file
             .sections

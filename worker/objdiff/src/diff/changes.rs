@@ -106,6 +106,10 @@ impl UnitDiff {
                 (State::Changed(_), Role::Other(code, what)) => {
                     plan.refused.push(record(code, what, &label, "different"));
                 }
+                (State::Added, Role::Other(..)) if atom.kind == SectionKind::Ksymtab => {
+                    let name = label.strip_prefix("__ksymtab_").unwrap_or(&label);
+                    plan.exports_left.push(name.to_owned());
+                }
                 (State::Added, Role::Other(code, what)) => {
                     plan.refused.push(self.new_record(code, what, id));
                 }

@@ -410,6 +410,7 @@ fn a_declaration_that_nothing_needs_is_refused_by_name() {
     let mut plan = crate::plan::Plan {
         object: "vmlinux".into(),
         units: vec![unit],
+        ..Default::default()
     };
     plan.refuse_unneeded(&crate::declare::DeclarationKind::ALL);
     assert_eq!(codes(&plan.units[0]), [("unneeded-declaration", "limt")]);

@@ -6,11 +6,13 @@
 
 mod alike;
 mod error;
+mod exports;
 mod kind;
 mod read;
 
 pub use alike::loads_alike;
 pub use error::ElfError;
+pub use exports::{EXPORT_BYTES, exports};
 pub use kind::SectionKind;
 pub use read::LIMITS;
 

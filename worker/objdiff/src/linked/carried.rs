@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::elf::{Object, SectionKind, Symbol};
+use crate::elf::{Binding, Object, SectionKind, Symbol, exports};
 use crate::names;
 use crate::plan::Plan;
 
@@ -199,6 +199,28 @@ impl Check<'_> {
 
     /// Nothing of post is in the module that has no business there, and no
     /// late relocation is left over.
+    /// What the module exports is what the plan offers, each by the name of its
+    /// function.
+    pub(super) fn exports(&self) -> Result<()> {
+        let found = exports(&self.module.side.object)?;
+        for name in &self.plan.offers {
+            let export = names::offered_name(self.id, name);
+            let carried = self.code.iter().find(|((unit, function), _)| {
+                let post = self.units.get(*unit).map(|u| &u.post.object);
+                let symbol = post.and_then(|post| named(post, name));
+                function == name && symbol.is_some_and(|s| s.binding != Binding::Local)
+            });
+            let place = carried.map(|(_, c)| (c.place.section.0, c.place.offset));
+            if place.is_none() || found.get(&export).copied() != place {
+                return Err(format!("{name} is not exported as {export}"));
+            }
+        }
+        if found.len() != self.plan.offers.len() {
+            return Err("it exports what nobody offers".into());
+        }
+        Ok(())
+    }
+
     pub(super) fn nothing_else(&self) -> Result<()> {
         if self.late_seen.len() != self.module.late.len() {
             return Err("late relocations that nothing asks for".into());

@@ -65,6 +65,8 @@ struct Place {
 struct Check<'a> {
     units: &'a [Unit<'a>],
     symvers: &'a Symvers,
+    id: &'a str,
+    plan: &'a Plan,
     module: Module,
     /// Carried functions by unit and name: where, and whether one replaces.
     code: HashMap<(usize, String), carried::Carried>,
@@ -98,16 +100,18 @@ pub fn check_module(
         })
 }
 
-fn check(
+fn check<'a>(
     module: &[u8],
-    id: &str,
-    plan: &Plan,
-    units: &[Unit<'_>],
-    symvers: &Symvers,
+    id: &'a str,
+    plan: &'a Plan,
+    units: &'a [Unit<'a>],
+    symvers: &'a Symvers,
 ) -> Result<()> {
     let mut check = Check {
         units,
         symvers,
+        id,
+        plan,
         module: Module::read(module, id, &plan.object)?,
         ends: Vec::new(),
         code: HashMap::new(),
@@ -122,6 +126,7 @@ fn check(
     while let Some(region) = check.open.pop() {
         check.region(&region)?;
     }
+    check.exports()?;
     check.nothing_else()
 }
 

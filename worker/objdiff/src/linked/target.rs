@@ -43,12 +43,16 @@ impl Check<'_> {
     /// A symbol that no unit defines.
     fn foreign(&self, name: &str, distance: i64, got: &Got) -> Result<()> {
         let is_export = self.symvers.is_importable(name);
+        let is_borrowed = !is_export && self.plan.borrows.iter().any(|n| n == name);
         let same = match got {
+            Got::Import(other, d) if is_borrowed => {
+                *other == names::offered_name(self.id, name) && *d == distance
+            }
             Got::Import(other, d) => is_export && other == name && *d == distance,
             Got::Late(late, d) => {
                 let symbol = &self.module.symbols[late.symbol as usize];
                 let visible = symbol.section == EXTERNAL || symbol.flags & GLOBAL != 0;
-                !is_export && symbol.name == name && visible && *d == distance
+                !is_export && !is_borrowed && symbol.name == name && visible && *d == distance
             }
             Got::Local(..) => false,
         };

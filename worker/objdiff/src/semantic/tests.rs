@@ -74,6 +74,7 @@ impl Unit {
         Plan {
             object: "vmlinux".to_owned(),
             units: vec![self.plan.clone()],
+            ..Plan::default()
         }
     }
 

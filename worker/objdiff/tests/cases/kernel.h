@@ -149,10 +149,12 @@ struct _ddebug {
 	if (!__print_once) { __print_once = 1; _printk(format); } })
 
 /* An export. */
-#define EXPORT_SYMBOL(name)						\
+#define EXPORT_SYMBOL(name) EXPORT(name, "")
+#define EXPORT_SYMBOL_GPL(name) EXPORT(name, "_gpl")
+#define EXPORT(name, kind)						\
 	asm(".section \"__ksymtab_strings\",\"aMS\",%progbits,1\n"	\
 	    "__kstrtab_" #name ": .asciz \"" #name "\"\n"		\
 	    "__kstrtabns_" #name ": .asciz \"\"\n.previous\n"		\
-	    ".section \"___ksymtab+" #name "\", \"a\"\n.balign 4\n"	\
+	    ".section \"___ksymtab" kind "+" #name "\", \"a\"\n.balign 4\n"	\
 	    "__ksymtab_" #name ": .long " #name "- .\n"			\
 	    ".long __kstrtab_" #name " - .\n.long __kstrtabns_" #name " - .\n.previous")

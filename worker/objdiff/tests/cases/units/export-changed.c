@@ -1,5 +1,5 @@
 /*
- * The patch exports one more symbol: nothing in the running kernel could find it.
+ * The patch exports in another way: who was loaded before has it the old way.
  *
  * outcome: refused
  * refused: changed-export f
@@ -9,5 +9,7 @@ int f(int a)
 	return take(a);
 }
 #ifdef POST
+EXPORT_SYMBOL_GPL(f);
+#else
 EXPORT_SYMBOL(f);
 #endif

@@ -1,0 +1,130 @@
+//! New functions of vmlinux's part that the parts of modules call.
+//!
+//! Each part is a module of its own, so the first one exports them to the
+//! others as any module does: a `struct kernel_symbol` of 6.1 with its strings
+//! (include/linux/export.h). The names carry the update's id: no other update
+//! and no module can mean them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::atoms::Target;
+use crate::diff::{Role, State, UnitDiff, role};
+use crate::elf::{Binding, Definition, EXPORT_BYTES, Object, exports};
+use crate::error::DiffError;
+use crate::names::offered_name;
+
+use super::assemble::Draft;
+use super::collect::Set;
+use super::elf::{OutReloc, OutSection, OutSymbol, OutTarget, SHF_ALLOC};
+use super::route::Ref;
+
+/// What the section of an entry begins with; the name follows.
+pub(super) const SECTION: &str = "___ksymtab_gpl+";
+const STRINGS: &str = "__ksymtab_strings";
+const R_X86_64_PC32: u32 = 2;
+
+/// New functions of a set that other sets refer to and have not themselves.
+pub(super) fn find(of: &Set<'_>, others: &[Set<'_>]) -> BTreeMap<String, Ref> {
+    let undefined: BTreeSet<&str> = others
+        .iter()
+        .flat_map(|set| &set.units)
+        .flat_map(|diff| &diff.post.object.symbols)
+        .filter(|s| s.definition == Definition::Undefined)
+        .map(|s| s.name.as_str())
+        .collect();
+    let mut offers = BTreeMap::new();
+    for (unit, diff) in of.units.iter().enumerate() {
+        for id in 0..diff.post.atoms.len() {
+            if !is_new_function(diff, id) {
+                continue;
+            }
+            let global = diff.post.symbols_of(id);
+            let global = global.filter(|s| s.binding != Binding::Local);
+            for symbol in global.filter(|s| undefined.contains(s.name.as_str())) {
+                offers.insert(symbol.name.clone(), (unit, id));
+            }
+        }
+    }
+    offers
+}
+
+fn is_new_function(diff: &UnitDiff, id: usize) -> bool {
+    let atom = &diff.post.atoms[id];
+    let is_whole = atom.is_function() && atom.parent.is_none();
+    is_whole && diff.states[id] == State::Added && matches!(role(atom.kind), Role::Code)
+}
+
+/// What a set borrows other than to call it: others may come to hold its address.
+pub(super) fn handed_out(set: &Set<'_>) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    for diff in &set.units {
+        for link in diff.post.atoms.iter().flat_map(|atom| &atom.links) {
+            let Target::External(symbol) = link.target else {
+                continue;
+            };
+            let name = &diff.post.object.symbol(symbol).name;
+            if !link.is_branch && set.borrows.contains(name) {
+                names.insert(name.clone());
+            }
+        }
+    }
+    names
+}
+
+/// Adds an export for each function that the set offers.
+pub(super) fn add(draft: &mut Draft, set: &Set<'_>) -> Result<(), DiffError> {
+    for (function, at) in &set.offers {
+        let section = *draft
+            .places
+            .get(at)
+            .ok_or_else(|| DiffError::SelfCheck(format!("{function} was not kept")))?;
+        let name = offered_name(set.id, function);
+        let mut strings = name.clone().into_bytes();
+        strings.push(0);
+        // The name's own end is the empty name of no name space.
+        let no_space = i64::try_from(name.len()).unwrap_or(i64::MAX);
+        let text = draft.sections.len();
+        draft
+            .sections
+            .push(OutSection::new(STRINGS, SHF_ALLOC, 1, strings));
+        let entry = format!("{SECTION}{name}");
+        let mut entry = OutSection::new(&entry, SHF_ALLOC, 4, vec![0; EXPORT_BYTES]);
+        for (offset, to, addend) in [(0, section, 0), (4, text, 0), (8, text, no_space)] {
+            entry.relocs.push(OutReloc {
+                offset,
+                kind: R_X86_64_PC32,
+                to: OutTarget::Section(to),
+                addend,
+            });
+        }
+        draft.symbols.push(OutSymbol {
+            name: format!("__ksymtab_{name}"),
+            is_function: false,
+            is_global: false,
+            section: draft.sections.len(),
+            size: 0,
+        });
+        draft.sections.push(entry);
+    }
+    Ok(())
+}
+
+/// Checks the written exports: one for each offer, at the function's start, and
+/// no other.
+pub(super) fn verify(set: &Set<'_>, draft: &Draft, file: &Object) -> Result<(), DiffError> {
+    let found = exports(file).map_err(DiffError::SelfCheck)?;
+    let meant: BTreeMap<String, (u32, u64)> = set
+        .offers
+        .iter()
+        .filter_map(|(function, at)| {
+            let section = u32::try_from(*draft.places.get(at)?).ok()?;
+            Some((offered_name(set.id, function), (section + 1, 0)))
+        })
+        .collect();
+    if found != meant {
+        return Err(DiffError::SelfCheck(format!(
+            "it exports {found:?} and not {meant:?}"
+        )));
+    }
+    Ok(())
+}
