@@ -81,7 +81,7 @@ impl UnitDiff {
                 source,
             })
         };
-        let reference = Unit::new(parse(reference, "reference")?)?;
+        let reference = Unit::as_shipped(parse(reference, "reference")?)?;
         let pre = Unit::new(parse(pre, "pre")?)?;
         let post = Unit::new(parse(post, "post")?)?;
         let mut correlation = Correlation::new(&pre, &post);

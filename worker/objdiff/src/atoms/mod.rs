@@ -21,6 +21,8 @@ pub(crate) type AtomId = usize;
 
 /// An object and its atoms.
 pub(crate) struct Unit {
+    /// Whether variables share sections, as in the running kernel.
+    is_shipped: bool,
     /// The object itself.
     pub object: Object,
     /// All atoms, by section and start.
@@ -131,9 +133,19 @@ impl Atom {
 }
 
 impl Unit {
-    /// Cuts an object.
+    /// Cuts an object whose functions and variables have sections of their own.
     pub fn new(object: Object) -> Result<Self, DiffError> {
+        Self::cut(object, false)
+    }
+
+    /// Cuts an object that was compiled as the kernel was.
+    pub fn as_shipped(object: Object) -> Result<Self, DiffError> {
+        Self::cut(object, true)
+    }
+
+    fn cut(object: Object, is_shipped: bool) -> Result<Self, DiffError> {
         let mut unit = Self {
+            is_shipped,
             atoms: Vec::new(),
             orc: vec![Vec::new(); object.sections.len()],
             by_section: vec![Vec::new(); object.sections.len()],

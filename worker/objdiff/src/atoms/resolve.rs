@@ -17,7 +17,7 @@ fn bad(section: &Section, offset: u64, problem: impl Into<String>) -> DiffError 
 
 impl Unit {
     /// The byte of this object that a relocation means, and its field's tail;
-    /// `None` if its symbol is defined elsewhere.
+    /// `None` if its symbol is defined elsewhere, or if nobody can tell.
     pub(super) fn place_of(
         &self,
         section: &Section,
@@ -47,6 +47,8 @@ impl Unit {
             None if symbol.kind != SymbolKind::Section || self.is_alone(target) => {
                 Ok(Some((target, symbol.value, tail)))
             }
+            // The same where variables share a section: of no one in particular.
+            None if self.is_shipped && !self.object.section(target).kind.is_code() => Ok(None),
             None => Err(bad(
                 section,
                 reloc.offset,
