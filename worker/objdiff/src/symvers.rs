@@ -77,6 +77,24 @@ impl Symvers {
             ["vmlinux", CORE].contains(&e.object.as_str()) && e.namespace.is_empty()
         })
     }
+
+    /// Whether a module other than `object` exports the symbol, outside any
+    /// namespace, and `object` refers to an export of that one already: then it
+    /// is there whenever `object` is.
+    pub fn is_of_needed<'s>(
+        &self,
+        name: &str,
+        object: &str,
+        mut refers: impl Iterator<Item = &'s str>,
+    ) -> bool {
+        self.get(name).is_some_and(|e| {
+            let file = e.object.rsplit('/').next().unwrap_or_default();
+            let is_module = !["vmlinux", CORE].contains(&e.object.as_str());
+            let is_other = is_module && file.replace('-', "_") != object;
+            let is_needed = |of: &str| self.get(of).is_some_and(|of| of.object == e.object);
+            is_other && e.namespace.is_empty() && refers.any(is_needed)
+        })
+    }
 }
 
 #[cfg(test)]
@@ -92,6 +110,13 @@ mod tests {
         let symvers = Symvers::parse(text).unwrap();
         assert!(symvers.is_importable("kfree"));
         assert!(!symvers.is_importable("nvme_wq"));
+        let needs = |name, object, refers: &[&str]| {
+            symvers.is_of_needed(name, object, refers.iter().copied())
+        };
+        assert!(needs("nvme_wq", "nvme_tcp", &["kfree", "nvme_wq"]));
+        assert!(!needs("nvme_wq", "nvme_tcp", &["kfree"]));
+        assert!(!needs("nvme_wq", "nvme_core", &["nvme_wq"]));
+        assert!(!needs("kfree", "nvme_tcp", &["kfree"]));
         assert!(!symvers.is_importable("dma_buf_put"));
         assert!(!symvers.is_importable("seg6_init"));
         assert!(!symvers.is_importable("resplice_shadow_get"));

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::atoms::{Entry, Link};
 use crate::diff::{Role, State, UnitDiff, role};
-use crate::elf::{Binding, SectionKind};
+use crate::elf::{Binding, Definition, SectionKind};
 use crate::plan::{DataAdded, Plan, Refusal};
 use crate::symvers::Symvers;
 
@@ -127,6 +127,14 @@ impl<'a> Set<'a> {
                 .any(|s| s.name == name && s.binding != Binding::Local)
         };
         self.symvers.get(name).is_some() || self.units.iter().any(refers)
+    }
+
+    /// Whether the update may leave the symbol to the module loader.
+    pub fn imports(&self, name: &str) -> bool {
+        let symbols = self.units.iter().flat_map(|d| &d.pre.object.symbols);
+        let undefined = symbols.filter(|s| s.definition == Definition::Undefined);
+        let refers = undefined.map(|s| s.name.as_str());
+        self.symvers.is_importable(name) || self.symvers.is_of_needed(name, self.object, refers)
     }
 
     /// An atom's own links and those of its table entries.

@@ -52,7 +52,7 @@ impl Set<'_> {
                     }
                 }
                 let name = symbol.name.clone();
-                if self.symvers.is_importable(&name) {
+                if self.imports(&name) {
                     return Ok(Before::Route(Route::Import(name)));
                 }
                 if symbol.definition == Definition::Absolute || symbol.binding == Binding::Weak {

@@ -158,7 +158,7 @@ impl Set<'_> {
                 return self.to_atom(origin, link, (unit, id));
             }
         }
-        if self.symvers.is_importable(name) {
+        if self.imports(name) {
             return Ok(Route::Import(name.to_owned()));
         }
         if self.borrows.contains(name) {

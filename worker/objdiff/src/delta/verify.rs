@@ -257,7 +257,7 @@ impl Check<'_> {
         let symbol = post.object.symbol(reloc.symbol);
         let written = self.file.symbol(kept.symbol);
         let Some(section) = written.section() else {
-            let meant = if self.set.symvers.is_importable(&symbol.name) {
+            let meant = if self.set.imports(&symbol.name) {
                 Some(symbol.name.clone())
             } else {
                 let borrowed = self.set.borrows.get(&symbol.name);

@@ -148,7 +148,7 @@ impl Check<'_> {
                     Aim::Name(id, distance) => Some((pre.symbol(id).name.as_str(), distance)),
                     _ => None,
                 };
-                self.symvers.is_importable(name) && meant == Some((name.as_str(), *d))
+                self.is_export(name) && meant == Some((name.as_str(), *d))
             }
             Got::Late(late, d) => {
                 let symbol = &self.module.symbols[late.symbol as usize];

@@ -42,7 +42,7 @@ impl Check<'_> {
 
     /// A symbol that no unit defines.
     fn foreign(&self, name: &str, distance: i64, got: &Got) -> Result<()> {
-        let is_export = self.symvers.is_importable(name);
+        let is_export = self.is_export(name);
         let is_borrowed = !is_export && self.plan.borrows.iter().any(|n| n == name);
         let same = match got {
             Got::Import(other, d) if is_borrowed => {
@@ -58,6 +58,16 @@ impl Check<'_> {
         };
         same.then_some(())
             .ok_or_else(|| format!("{} instead of {name}{distance:+#x}", self.say(got)))
+    }
+
+    /// Whether the module loader finds a symbol wherever the patched object is
+    /// loaded: in vmlinux, or in a module that the object needs itself.
+    pub(super) fn is_export(&self, name: &str) -> bool {
+        let symbols = self.units.iter().flat_map(|u| &u.pre.object.symbols);
+        let foreign = symbols.filter(|s| s.section().is_none());
+        let refers = foreign.map(|s| s.name.as_str());
+        let is_needed = self.symvers.is_of_needed(name, &self.plan.object, refers);
+        self.symvers.is_importable(name) || is_needed
     }
 
     fn say(&self, got: &Got) -> String {

@@ -32,7 +32,8 @@ use resplice_objdiff::symvers::Symvers;
 
 /// The id of all cases' updates.
 const ID: &str = "rsp_case";
-/// What the kernel of all cases exports; `exports:` adds to it.
+/// What the kernel of all cases exports; `exports:` adds to it, `NAME@MODULE` what
+/// a module exports.
 const EXPORTS: [&str; 7] = [
     "__fentry__",
     "__x86_return_thunk",
@@ -125,7 +126,8 @@ fn symvers(expected: &Expected) -> Symvers {
     let mut text = String::new();
     let more = expected.exports.iter().map(String::as_str);
     for name in EXPORTS.into_iter().chain(more) {
-        text.push_str(&format!("0x1\t{name}\tvmlinux\tEXPORT_SYMBOL\t\n"));
+        let (name, object) = name.split_once('@').unwrap_or((name, "vmlinux"));
+        text.push_str(&format!("0x1\t{name}\t{object}\tEXPORT_SYMBOL\t\n"));
     }
     Symvers::parse(&text).unwrap()
 }
