@@ -33,5 +33,9 @@ pub fn target(spec: &str) -> Result<Target> {
 
 /// A file of the repository.
 pub fn repository(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)
+    // Several checkouts may share what is compiled, so that what was true then
+    // counts only for who is not run by cargo.
+    let here = std::env::var_os("CARGO_MANIFEST_DIR");
+    let here = here.unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+    Path::new(&here).join("..").join(path)
 }

@@ -108,10 +108,10 @@ async fn python_tuf_verifies_what_is_published() {
     let root = dir.path().join("trusted.json");
     std::fs::write(&root, &enrolled.root).unwrap();
     let name = package_target(update.id, TARGET);
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python/verify.py");
+    let script = Path::new("tests/python/verify.py");
     let run = |name: String| {
         let mut command = Command::new(python());
-        command.arg("-B").arg(&script).arg(&service.url).arg(&root);
+        command.arg("-B").arg(script).arg(&service.url).arg(&root);
         command.arg(dir.path().join("host")).arg(name);
         tokio::task::spawn_blocking(move || command.output().unwrap())
     };

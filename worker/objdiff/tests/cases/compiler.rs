@@ -23,7 +23,7 @@ const KERNEL: &str = "-std=gnu11 -O2 -nostdinc -fno-strict-aliasing -fno-common 
 pub fn compile(source: &Path, flags: &[&str], more: &[String]) -> Result<Vec<u8>, Failed> {
     let directory = tempfile::tempdir()?;
     let object = directory.path().join("unit.o");
-    let header = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases/kernel.h");
+    let header = Path::new("tests/cases/kernel.h");
     let output = Command::new("gcc-12")
         .args(KERNEL.split_whitespace())
         .args(flags)

@@ -46,8 +46,8 @@ const EXPORTS: [&str; 7] = [
 
 fn main() {
     let arguments = Arguments::from_args();
-    let units = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases/units");
-    let trials = files(&units)
+    let units = Path::new("tests/cases/units");
+    let trials = files(units)
         .into_iter()
         .map(|path| {
             let name = path.file_stem().unwrap().to_string_lossy().into_owned();
