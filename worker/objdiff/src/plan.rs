@@ -13,7 +13,7 @@ pub struct Plan {
     /// New functions of vmlinux that the parts of modules call.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub offers: Vec<String>,
-    /// New functions of vmlinux that this module's part may call.
+    /// New functions of vmlinux that this module's part calls.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub borrows: Vec<String>,
     /// Per translation unit.

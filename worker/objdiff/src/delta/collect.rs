@@ -19,7 +19,8 @@ pub(super) struct Set<'a> {
     pub symvers: &'a Symvers,
     /// New functions that other parts call.
     pub offers: BTreeMap<String, Ref>,
-    /// New functions of vmlinux's part that this one may call.
+    /// New functions of vmlinux's part that this one calls; until all is
+    /// collected, those that it might.
     pub borrows: BTreeSet<String>,
     /// In the order in which they are written.
     pub kept: BTreeSet<Ref>,
@@ -200,8 +201,8 @@ impl<'a> Set<'a> {
     }
 
     /// Notes that another part gives others the addresses of offered functions.
-    pub fn hold(&mut self, names: &BTreeSet<String>) {
-        let held = names.iter().filter_map(|name| self.offers.get(name));
+    pub fn hold<'n>(&mut self, names: impl Iterator<Item = &'n String>) {
+        let held = names.filter_map(|name| self.offers.get(name));
         self.held.extend(held.copied());
     }
 

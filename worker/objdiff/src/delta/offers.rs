@@ -54,21 +54,28 @@ fn is_new_function(diff: &UnitDiff, id: usize) -> bool {
     is_whole && diff.states[id] == State::Added && matches!(role(atom.kind), Role::Code)
 }
 
-/// What a set borrows other than to call it: others may come to hold its address.
-pub(super) fn handed_out(set: &Set<'_>) -> BTreeSet<String> {
-    let mut names = BTreeSet::new();
-    for diff in &set.units {
-        for link in diff.post.atoms.iter().flat_map(|atom| &atom.links) {
-            let Target::External(symbol) = link.target else {
-                continue;
-            };
-            let name = &diff.post.object.symbol(symbol).name;
-            if !link.is_branch && set.borrows.contains(name) {
-                names.insert(name.clone());
-            }
+/// What of its loans the new code and data of a set use, and whether others may
+/// come to hold its address: it is not only called.
+pub(super) fn used(set: &Set<'_>) -> BTreeMap<String, bool> {
+    let kept = set.kept.iter().flat_map(|at| {
+        let links = set.links_of(*at);
+        links.map(move |(entry, link)| (at.0, link, entry.is_none() && !link.is_branch))
+    });
+    let exchanged = set.units.iter().enumerate().flat_map(|(unit, diff)| {
+        let atoms = diff.exchanges.iter().map(|e| &diff.post.atoms[e.id]);
+        atoms.flat_map(move |atom| atom.links.iter().map(move |link| (unit, link, true)))
+    });
+    let mut used = BTreeMap::new();
+    for (unit, link, is_held) in kept.chain(exchanged) {
+        let Target::External(symbol) = link.target else {
+            continue;
+        };
+        let name = &set.units[unit].post.object.symbol(symbol).name;
+        if set.borrows.contains(name) {
+            *used.entry(name.clone()).or_default() |= is_held;
         }
     }
-    names
+    used
 }
 
 /// Adds an export for each function that the set offers.

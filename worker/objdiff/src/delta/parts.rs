@@ -1,6 +1,6 @@
 //! The parts of an update: one for each kernel object that the patch changes.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use crate::declare::DeclarationKind;
 use crate::diff::{State, UnitDiff};
@@ -49,14 +49,7 @@ pub fn write_parts(
             .collect();
         sets.push(Set::new(id, object.object, diffs?, symvers));
     }
-    lend(&mut sets);
-    for set in &mut sets {
-        set.collect();
-    }
-    let handed_out: BTreeSet<String> = sets.iter().flat_map(offers::handed_out).collect();
-    for set in &mut sets {
-        set.hold(&handed_out);
-    }
+    collect(&mut sets);
     let mut plans: Vec<Plan> = sets.iter().map(Set::plan).collect();
     for plan in &mut plans {
         // Layouts are compared elsewhere.
@@ -106,22 +99,28 @@ fn write_part(id: &str, part: Part, set: &Set<'_>) -> Result<Vec<u8>, DiffError>
     Ok(bytes)
 }
 
-/// Lets the parts of modules call what vmlinux's part adds: that part is first,
-/// and always there.
-fn lend(sets: &mut [Set<'_>]) {
+/// Finds what goes into each part. Those of modules may call what vmlinux's part
+/// adds: that one is first, and always there.
+fn collect(sets: &mut [Set<'_>]) {
     let Some((first, others)) = sets.split_first_mut() else {
         return;
     };
-    if first.object != "vmlinux" {
-        return;
+    if first.object == "vmlinux" {
+        first.offers = offers::find(first, others);
     }
-    first.offers = offers::find(first, others);
+    let mut lent: BTreeMap<String, bool> = BTreeMap::new();
     for set in others {
-        let names = set.units.iter().flat_map(|d| &d.post.object.symbols);
-        let undefined = names.filter(|s| s.definition == Definition::Undefined);
-        let borrowed = undefined.filter(|s| first.offers.contains_key(&s.name));
-        set.borrows = borrowed.map(|s| s.name.clone()).collect();
+        set.borrows = first.offers.keys().cloned().collect();
+        set.collect();
+        let used = offers::used(set);
+        set.borrows.retain(|name| used.contains_key(name));
+        for (name, is_held) in used {
+            *lent.entry(name).or_default() |= is_held;
+        }
     }
+    first.offers.retain(|name, _| lent.contains_key(name));
+    first.collect();
+    first.hold(lent.iter().filter(|(_, held)| **held).map(|(name, _)| name));
 }
 
 /// Otherwise a part can't use what another one adds: each is a module of its

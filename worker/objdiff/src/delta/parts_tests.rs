@@ -150,6 +150,18 @@ fn a_module_that_hands_out_what_it_borrows_keeps_the_lender_loaded() {
 }
 
 #[test]
+fn what_only_freed_code_would_call_is_not_lent() {
+    let start = "extern int fresh(int); \
+        int __attribute__((section(\".init.text\"))) start(int x) { return fresh(x); } ";
+    let deltas = parts_of(&[
+        ("vmlinux", PLAIN.0, LENDS),
+        ("alpha", PLAIN.0, &format!("{start}{}", PLAIN.1)),
+    ]);
+    assert!(deltas[0].plan.offers.is_empty() && deltas[1].plan.borrows.is_empty());
+    assert!(deltas.iter().all(|delta| delta.bytes.is_none()));
+}
+
+#[test]
 fn what_a_module_adds_or_a_new_variable_is_refused_by_name() {
     let variable = "int fresh = 3; int f(int x) { return take(x) + fresh; }";
     let reads = "extern int fresh; int f(int x) { return fresh + x; }";

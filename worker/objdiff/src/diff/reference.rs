@@ -212,9 +212,13 @@ fn foreign_calls(unit: &Unit) -> BTreeMap<String, BTreeMap<&str, usize>> {
         }
         let own = calls.entry(name.to_owned()).or_default();
         for link in &atom.links {
-            if let Target::External(symbol) = link.target {
-                *own.entry(unit.object.symbol(symbol).name.as_str())
-                    .or_default() += 1;
+            let Target::External(symbol) = link.target else {
+                continue;
+            };
+            let symbol = unit.object.symbol(symbol);
+            // A place behind the unit's own variables is nobody's, and no call.
+            if symbol.section().is_none() {
+                *own.entry(symbol.name.as_str()).or_default() += 1;
             }
         }
     }

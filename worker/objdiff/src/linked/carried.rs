@@ -197,8 +197,6 @@ impl Check<'_> {
         Ok(())
     }
 
-    /// Nothing of post is in the module that has no business there, and no
-    /// late relocation is left over.
     /// What the module exports is what the plan offers, each by the name of its
     /// function.
     pub(super) fn exports(&self) -> Result<()> {
@@ -221,6 +219,8 @@ impl Check<'_> {
         Ok(())
     }
 
+    /// Nothing of post is in the module that has no business there, and no
+    /// late relocation is left over.
     pub(super) fn nothing_else(&self) -> Result<()> {
         if self.late_seen.len() != self.module.late.len() {
             return Err("late relocations that nothing asks for".into());

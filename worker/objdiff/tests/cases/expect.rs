@@ -9,13 +9,14 @@ use resplice_objdiff::plan::{Outcome, UnitPlan};
 use crate::delta::Contents;
 
 /// Facts that must be as the case says; what it does not say must be empty.
-const PLAN: [&str; 10] = [
+const PLAN: [&str; 11] = [
     "outcome",
     "replaced",
     "added",
     "removed",
     "exchanged",
     "held",
+    "unexported",
     "data",
     "init",
     "exit",
@@ -160,7 +161,7 @@ impl Found {
     }
 }
 
-fn names(unit: &UnitPlan) -> [(&'static str, Vec<String>); 9] {
+fn names(unit: &UnitPlan) -> [(&'static str, Vec<String>); 10] {
     let refused = unit.refused.iter();
     [
         (
@@ -178,6 +179,7 @@ fn names(unit: &UnitPlan) -> [(&'static str, Vec<String>); 9] {
             unit.exchanged.iter().map(|e| e.name.clone()).collect(),
         ),
         ("held", unit.held.clone()),
+        ("unexported", unit.exports_left.clone()),
         ("init", unit.init_changed.clone()),
         ("exit", unit.exit_changed.clone()),
         (

@@ -4,6 +4,7 @@
  *
  * outcome: replace
  * replaced: g
+ * unexported: f
  */
 int f(int a)
 {

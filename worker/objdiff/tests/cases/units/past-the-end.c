@@ -20,6 +20,6 @@ int f(int a)
 }
 int g(int a)
 {
-	lock = take(a);
-	return table[a & 3]++;
+	lock += take(a);
+	return lock + table[a & 3]++;
 }
