@@ -44,6 +44,16 @@ fn a_constant_that_changes() {
 }
 
 #[test]
+fn code_of_a_library_archive() {
+    shows(
+        "lib-uuid",
+        "cat /proc/sys/kernel/random/boot_id",
+        |text| !text.contains('_'),
+        |text| text.contains('_'),
+    );
+}
+
+#[test]
 fn a_function_with_a_tracepoint() {
     shows(
         "fs-task-name",
