@@ -11,6 +11,9 @@ pub fn normalise(name: &str) -> String {
     let head = parts.next().unwrap_or_default();
     let mut out = if COUNTED_PREFIXES.iter().any(|p| head.starts_with(p)) {
         without_digits(head)
+    } else if head.starts_with(BTF_ID) {
+        // Only what is counted: other digits tell functions from each other.
+        format!("{}#", head.trim_end_matches(|c: char| c.is_ascii_digit()))
     } else {
         head.to_owned()
     };
@@ -64,6 +67,8 @@ pub fn may_start_afresh(name: &str) -> bool {
     HARMLESS.contains(&source_function(name)) || name.starts_with("__UNIQUE_ID_ddebug")
 }
 
+/// `__BTF_ID__func__NAME__` with counter and line behind (linux/btf_ids.h).
+const BTF_ID: &str = "__BTF_ID__";
 const COUNTED_PREFIXES: [&str; 2] = ["__UNIQUE_ID_", "__initcall__"];
 
 fn is_number(part: &str) -> bool {

@@ -115,6 +115,12 @@ fn numbers_that_the_preprocessor_counts_mean_nothing() {
     };
     let with = |header: &str, number| unit(header, &code(number)).into_bytes();
     assert!(!affected(&with(PRE, 1), &with(POST, 12)));
+    let ids = |name: &str, number| {
+        let label = format!("asm(\"\" \"__BTF_ID__func__{name}__{number}\" \":\");");
+        unit(&label, CODE).into_bytes()
+    };
+    assert!(!affected(&ids("f1", 12), &ids("f1", 345)));
+    assert!(affected(&ids("f1", 12), &ids("f2", 12)));
     let other = unit(POST, &code(1).replace("__UNIQUE_ID_x1", "__UNIQUE_ID_y1"));
     assert!(affected(&with(PRE, 1), other.as_bytes()));
 }

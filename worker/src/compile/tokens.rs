@@ -61,9 +61,10 @@ const KEYWORDS: &[&str] = &[
     "__int128",
     "_Generic",
 ];
-/// What a macro with `__COUNTER__` in it makes up; a number follows. One more use
-/// in a header renumbers all that comes after it, and no code changes by that.
-const COUNTED: [&[u8]; 2] = [b"__compiletime_assert_", b"__UNIQUE_ID_"];
+/// What a macro with `__COUNTER__` in it makes up, in strings for the assembler
+/// too; a number follows. One more use in a header renumbers all that comes after
+/// it, and no code changes by that.
+const COUNTED: [&[u8]; 3] = [b"__compiletime_assert_", b"__UNIQUE_ID_", b"\"__BTF_ID__"];
 
 /// Cuts a text into words, numbers, strings and single marks. Line markers are
 /// none of them, and counted names come without their number.
@@ -137,6 +138,7 @@ fn uncounted(word: &[u8]) -> &[u8] {
     if !COUNTED.iter().any(|name| word.starts_with(name)) {
         return word;
     }
-    let digits = word.iter().rev().take_while(|byte| byte.is_ascii_digit());
-    word.get(..word.len() - digits.count()).unwrap_or(word)
+    let body = word.strip_suffix(b"\"").unwrap_or(word);
+    let digits = body.iter().rev().take_while(|byte| byte.is_ascii_digit());
+    body.get(..body.len() - digits.count()).unwrap_or(word)
 }
