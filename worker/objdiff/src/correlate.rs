@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::atoms::{AtomId, Target, Unit};
 use crate::compare::{Comparer, masked};
+use crate::elf::SectionKind;
 use crate::names;
 
 /// Pairs of atoms with an identity.
@@ -53,6 +54,7 @@ impl Correlation {
         let mut correlation = Self::default();
         correlation.pair_by_name(pre, post);
         correlation.pair_nameless(pre, post);
+        correlation.pair_btf_ids(pre, post);
         let groups = group::groups(pre, post);
         correlation.pair_by_place(pre, post);
         for rule in group::RULES {
@@ -124,6 +126,30 @@ impl Correlation {
         for (section, pres) in nameless(pre) {
             for (a, b) in pres.iter().zip(posts.get(&section).into_iter().flatten()) {
                 self.pair(*a, *b);
+            }
+        }
+    }
+
+    /// An id may be in several sets of a unit; if all of them are still there in
+    /// the same order, each is the one in its place.
+    fn pair_btf_ids(&mut self, pre: &Unit, post: &Unit) {
+        let ids = |unit: &Unit| -> Vec<(String, AtomId)> {
+            let atoms = unit.atoms.iter().enumerate();
+            let of_kind = atoms.filter(|(_, atom)| atom.kind == SectionKind::BtfIds);
+            of_kind
+                .map(|(id, _)| (names::normalise(&unit.label(id)), id))
+                .collect()
+        };
+        let (pres, posts) = (ids(pre), ids(post));
+        let names = |ids: &[(String, AtomId)]| -> Vec<String> {
+            ids.iter().map(|(name, _)| name.clone()).collect()
+        };
+        if names(&pres) != names(&posts) {
+            return;
+        }
+        for ((_, a), (_, b)) in pres.into_iter().zip(posts) {
+            if self.is_open(a, b) {
+                self.pair(a, b);
             }
         }
     }

@@ -1,6 +1,7 @@
 /*
  * The header counts once more, so that all BTF ids have other names; of two
- * functions whose names differ in a digit, each keeps its own.
+ * functions whose names differ in a digit, each keeps its own,
+ * and one is in two sets.
  *
  * outcome: replace
  * replaced: g
@@ -17,6 +18,7 @@
 enum { counted = __COUNTER__ };
 #endif
 BTF_ID(step1);
+BTF_ID(step2);
 BTF_ID(step2);
 int g(int a)
 {
