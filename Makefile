@@ -43,8 +43,9 @@ fuzz:
 
 # These take OUT=DIR for their results and TARGET=… for the kernel: EVALUATION.md has all variables.
 
-# What building, differencing and applying cost.
+# What building, differencing and applying cost; ONLY=job,diff,growth,pause,call.
 bench: setup-test
+	cargo build --quiet --release -p resplice-worker
 	$(rooted) cargo run --quiet --release -p resplice-tests --bin bench
 
 # Share of functions that match the shipped kernel's file and its memory once booted; on CPU=model,…

@@ -35,7 +35,8 @@ struct rs_match {
 
 int rs_match_init(struct rs_match *m, const struct rs_image *image, struct module *mod);
 /*
- * Match every text section of every unit; 0 if each has exactly one place.
+ * Match every text section of every unit; 0 if each is somewhere. One that is at
+ * several places stays without an address: see rs_match_require.
  * With each_function, go on after a difference and report function by function.
  */
 int rs_match_run(struct rs_match *m, bool each_function);
@@ -43,6 +44,8 @@ int rs_match_run(struct rs_match *m, bool each_function);
 int rs_match_resolve(struct rs_match *m, u32 symbol, unsigned long *address);
 /* Whether a symbol's name leads to this address: a weak one may be overridden. */
 bool rs_match_is_used(struct rs_match *m, u32 symbol, unsigned long address);
+/* -ENOTUNIQ unless exactly one place is this section's. */
+int rs_match_require(struct rs_match *m, u32 section);
 /*
  * Running bytes of a matched section, taken from a copy that was compared
  * again as a whole: what they are now is known to be lawful.

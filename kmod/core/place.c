@@ -277,13 +277,28 @@ int rs_match_run(struct rs_match *m, bool each_function)
 
 		if (!wanted(m, i))
 			continue;
-		failed++;
 		places = place_section(m, i, &base, &best);
+		/* It is one of them, byte for byte. Whoever needs to know which is refused. */
+		if (places > 1 && !each_function) {
+			rs_report("ambiguous: %s %s matches at %u places, nothing tells which\n",
+				  rs_unit_name(m, i), rs_section_name(m, i), places);
+			continue;
+		}
+		failed++;
 		err = report_failure(m, i, places, &best);
 		if (each_function)
 			report_section_functions(m, i, base);
 	}
 	return failed ? err : 0;
+}
+
+int rs_match_require(struct rs_match *m, u32 section)
+{
+	if (test_bit(section, m->matched))
+		return 0;
+	return rs_refuse(-ENOTUNIQ, "ambiguous",
+			 "%s %s matches at several places, and the update changes a function of it",
+			 rs_unit_name(m, section), rs_section_name(m, section));
 }
 
 int rs_match_read(struct rs_match *m, u32 section, u32 offset, u8 *out, u32 len)

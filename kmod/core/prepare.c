@@ -124,6 +124,9 @@ static int prepare_function(struct rs_update *u, struct rs_match *m, u32 index,
 	if (f->size < skip + RS_JUMP_BYTES)
 		return rs_refuse(-EOPNOTSUPP, "small", "%s has %u bytes: no room for a jump",
 				 fn->name, f->size);
+	err = rs_match_require(m, f->section);
+	if (err)
+		return err;
 	fn->old = m->base[f->section] + f->offset;
 	/* Two jumps at one place could not be undone. */
 	for (i = 0; i < index; i++)
@@ -177,19 +180,24 @@ static int check_jump_site(struct rs_update *u, struct rs_match *m, u32 index, u
 }
 
 /* A function's cold part belongs to it: nobody may be there either. */
-static void add_cold_ranges(struct rs_update *u, struct rs_match *m, u32 old)
+static int add_cold_ranges(struct rs_update *u, struct rs_match *m, u32 old)
 {
 	u32 i;
+	int err;
 
 	for (i = 0; i < m->image->nr_functions; i++) {
 		const struct resplice_function *f = &m->image->functions[i];
 
 		if (f->parent != old)
 			continue;
+		err = rs_match_require(m, f->section);
+		if (err)
+			return err;
 		u->ranges[u->nr_ranges].start = m->base[f->section] + f->offset;
 		u->ranges[u->nr_ranges].end = u->ranges[u->nr_ranges].start + f->size;
 		u->nr_ranges++;
 	}
+	return 0;
 }
 
 static void find_own_text(struct rs_update *u)
@@ -231,8 +239,7 @@ static int prepare_functions(struct rs_update *u, struct rs_match *m,
 		u->nr_functions = i + 1;
 		err = prepare_function(u, m, i, &r[i]);
 		err = err ?: check_jump_site(u, m, i, r[i].old);
-		if (!err)
-			add_cold_ranges(u, m, r[i].old);
+		err = err ?: add_cold_ranges(u, m, r[i].old);
 	}
 	return err;
 }

@@ -22,6 +22,7 @@ void rs_scan_init(struct rs_scan *scan, struct list_head *areas)
 
 	memset(scan, 0, sizeof(*scan));
 	scan->areas = areas;
+	scan->low = ULONG_MAX;
 	list_for_each_entry(a, areas, node) {
 		a->low = ULONG_MAX;
 		a->high = 0;
@@ -29,6 +30,8 @@ void rs_scan_init(struct rs_scan *scan, struct list_head *areas)
 			a->low = min(a->low, a->ranges[i].start);
 			a->high = max(a->high, a->ranges[i].end);
 		}
+		scan->low = min(scan->low, a->low);
+		scan->high = max(scan->high, a->high);
 	}
 }
 
@@ -42,6 +45,12 @@ static bool is_inside(const struct rs_area *a, unsigned long word)
 		if (word >= a->ranges[i].start && word < a->ranges[i].end)
 			return true;
 	return false;
+}
+
+/* Of nearly every word this is all that is asked. */
+static __always_inline bool is_near(const struct rs_scan *scan, unsigned long word)
+{
+	return word - scan->low < scan->high - scan->low;
 }
 
 static bool is_in_the_way(const struct rs_scan *scan, unsigned long word)
@@ -104,8 +113,12 @@ static void check_stack(struct rs_scan *scan, struct task_struct *task, unsigned
 		return;		/* dead, and its stack is gone */
 	if (sp < stack || sp >= end)
 		sp = stack;
-	for (sp = ALIGN(sp, sizeof(long)); sp < end; sp += sizeof(long))
-		check_word(scan, task, READ_ONCE_NOCHECK(*(unsigned long *)sp));
+	for (sp = ALIGN(sp, sizeof(long)); sp < end; sp += sizeof(long)) {
+		unsigned long word = READ_ONCE_NOCHECK(*(unsigned long *)sp);
+
+		if (unlikely(is_near(scan, word)))
+			check_word(scan, task, word);
+	}
 }
 
 static void check_sleeper(struct rs_scan *scan, struct task_struct *task)
@@ -121,12 +134,15 @@ static void check_sleeper(struct rs_scan *scan, struct task_struct *task)
 void rs_scan_share(struct rs_scan *scan, u32 share, u32 shares)
 {
 	struct task_struct *process, *task;
-	u32 n = 0;
+	u32 turn = 0;
 
 	check_stack(scan, current, (unsigned long)__builtin_frame_address(0));
 	check_moved(scan, current);
 	check_sleeper(scan, rs_kernel.idle_task(raw_smp_processor_id()));
-	for_each_process_thread(process, task)
-		if (n++ % shares == share)
+	for_each_process_thread(process, task) {
+		if (turn == share)
 			check_sleeper(scan, task);
+		if (++turn == shares)
+			turn = 0;
+	}
 }

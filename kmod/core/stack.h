@@ -29,6 +29,7 @@ struct rs_conflict {
 
 struct rs_scan {
 	const struct list_head *areas;	/* struct rs_area */
+	unsigned long low, high;	/* bounds of all of them */
 	atomic_t nr_conflicts;		/* may exceed what is kept */
 	struct rs_conflict conflicts[RS_CONFLICTS];
 };

@@ -4,7 +4,8 @@ use resplice_target::Cache;
 use resplice_tests::eval::memory;
 use resplice_tests::eval::share::{Outcome, in_file, in_memory};
 use resplice_tests::eval::workshop::{Workshop, runtime};
-use resplice_tests::{CLOUD, target};
+use resplice_tests::guest::{Guest, machine};
+use resplice_tests::{CLOUD, target, updates};
 use resplice_worker::kmod::Kmod;
 use resplice_worker::matching::match_units;
 
@@ -43,4 +44,21 @@ fn units_that_override_each_other_and_a_module_match_memory() {
         }
     }
     assert!(overridden > 0, "nothing was overridden");
+}
+
+#[test]
+fn a_section_at_several_places_that_the_update_does_not_need() {
+    let target = target(CLOUD).unwrap();
+    let update = updates::build(&target, "tests/patches/kernel-pidfd.patch").unwrap();
+    let package = update.open().unwrap();
+    let guest = Guest::start(&machine(&target, "max"), &package).unwrap();
+    guest.bring(&package).unwrap();
+    guest.apply(&package).unwrap();
+    let report = guest.report().unwrap();
+    assert!(
+        report.contains("ambiguous: kernel/pid.c .text.unlikely matches at"),
+        "{report}"
+    );
+    guest.undo(&package).unwrap();
+    guest.log_is_clean().unwrap();
 }

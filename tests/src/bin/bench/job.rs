@@ -2,7 +2,7 @@
 
 use crate::gcc;
 use anyhow::{Context, Result};
-use resplice_package::{Package, SecretKey};
+use resplice_package::SecretKey;
 use resplice_target::{Cache, Target};
 use resplice_tests::eval::measure::{Measure, cpu_seconds, median};
 use resplice_tests::eval::workshop::Workshop;
@@ -29,8 +29,6 @@ pub struct Cost {
     pub wall: f64,
     /// Its steps.
     pub steps: Vec<StepRecord>,
-    /// The package that came of it.
-    pub package: Package,
 }
 
 /// The text of the fix.
@@ -59,7 +57,7 @@ pub async fn run(target: &Target, workshop: &Workshop, text: &str) -> Result<Cos
     let build = workshop.build()?;
     let mut report = Report::default();
     let built = pipeline::build(&build, &request, &options, &mut report).await?;
-    let bytes = pipeline::sign(target, &request, &built, &report, &key)?;
+    pipeline::sign(target, &request, &built, &report, &key)?;
     drop(build);
     // What ran inside of sandboxes is told by their steps alone: bubblewrap
     // ends without waiting for it.
@@ -69,18 +67,17 @@ pub async fn run(target: &Target, workshop: &Workshop, text: &str) -> Result<Cos
         cpu: cpu_seconds()? - begin + inside as f64 / 1000.0,
         wall: clock.elapsed().as_secs_f64(),
         steps,
-        package: Package::open(&bytes, &[key.public()])?,
     })
 }
 
 /// A one-file fix on a prepared target.
-pub async fn measure(target: &Target, workshop: &Workshop) -> Result<(Vec<Measure>, Package)> {
+pub async fn measure(target: &Target, workshop: &Workshop) -> Result<Vec<Measure>> {
     let text = fix()?;
     // The first one may have to build the core, and is not counted.
-    let mut cost = run(target, workshop, &text).await?;
+    run(target, workshop, &text).await?;
     let (mut cpu, mut wall, mut steps) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..TIMES {
-        cost = run(target, workshop, &text).await?;
+        let mut cost = run(target, workshop, &text).await?;
         cpu.push(cost.cpu);
         wall.push(cost.wall);
         steps.append(&mut cost.steps);
@@ -106,7 +103,7 @@ pub async fn measure(target: &Target, workshop: &Workshop) -> Result<(Vec<Measur
         .against(gcc),
     ];
     measures.extend(by_step(&steps, gcc));
-    Ok((measures, cost.package))
+    Ok(measures)
 }
 
 /// Commands by their CPU time; what the worker does itself, such as `diff`, by

@@ -1,6 +1,7 @@
 //! `make bench`: what building, differencing and applying cost.
 #![forbid(unsafe_code)]
 
+mod call;
 mod diff;
 mod gcc;
 mod growth;
@@ -14,6 +15,8 @@ use resplice_tests::eval::workshop::{Workshop, runtime};
 use resplice_tests::eval::{default_directory, save, save_json};
 use std::path::PathBuf;
 
+const GROUPS: [&str; 5] = ["job", "diff", "growth", "pause", "call"];
+
 /// Measure what building, differencing and applying cost.
 #[derive(Debug, Parser)]
 struct Arguments {
@@ -23,6 +26,9 @@ struct Arguments {
     /// Where the results go [default: eval in the cache]
     #[arg(long, env = "OUT")]
     out: Option<PathBuf>,
+    /// Only these groups of numbers.
+    #[arg(long, env = "ONLY", value_delimiter = ',', value_parser = GROUPS)]
+    only: Vec<String>,
     #[command(subcommand)]
     part: Option<Part>,
 }
@@ -44,17 +50,29 @@ fn main() -> Result<()> {
     }
     let out = arguments.out.clone().unwrap_or_else(default_directory);
     let target = resplice_tests::target(&arguments.target)?;
-    let (mut measures, package) = runtime()?.block_on(async {
+    let wanted =
+        |group: &str| arguments.only.is_empty() || arguments.only.iter().any(|name| name == group);
+    let mut measures = Vec::new();
+    runtime()?.block_on(async {
         let workshop = Workshop::open(&target, &out, "bench").await?;
-        let job = job::measure(&target, &workshop).await;
-        let (mut measures, package) = job.map_err(|error| workshop.explain(error))?;
-        let diff = diff::measure(&workshop).await;
-        measures.extend(diff.map_err(|error| workshop.explain(error))?);
-        let growth = growth::measure(&target, &workshop).await;
-        measures.extend(growth.map_err(|error| workshop.explain(error))?);
-        Ok::<_, anyhow::Error>((measures, package))
+        let explain = |error| workshop.explain(error);
+        if wanted("job") {
+            measures.extend(job::measure(&target, &workshop).await.map_err(explain)?);
+        }
+        if wanted("diff") {
+            measures.extend(diff::measure(&workshop).await.map_err(explain)?);
+        }
+        if wanted("growth") {
+            measures.extend(growth::measure(&target, &workshop).await.map_err(explain)?);
+        }
+        Ok::<_, anyhow::Error>(())
     })?;
-    measures.extend(pause::measure(&target, &package)?);
+    if wanted("pause") {
+        measures.extend(pause::measure(&target)?);
+    }
+    if wanted("call") {
+        measures.extend(call::measure(&target)?);
+    }
     let table = table(&measures);
     save_json(&out, "bench.json", &measures)?;
     save(
