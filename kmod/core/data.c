@@ -13,6 +13,7 @@
 #include <resplice/format.h>
 
 #include "data.h"
+#include "group.h"
 #include "match.h"
 #include "report.h"
 #include "update.h"
@@ -66,8 +67,11 @@ int rs_data_constant(struct rs_match *m, const struct resplice_data *data, u32 c
 	if (err)
 		return err;
 	address += data[i].offset + (late->place - data[i].before);
-	if (copy_from_kernel_nofault(&field, (void *)address, sizeof(field)) ||
-	    !rs_bind_symbol(m, late->symbol, field - late->addend))
+	if (copy_from_kernel_nofault(&field, (void *)address, sizeof(field)))
+		return rs_refuse(-EFAULT, "data", "%s can't be read",
+				 rs_symbol_name(m->image, data[i].symbol));
+	rs_updates_hide_exchanges((u8 *)&field, address, sizeof(field));
+	if (!rs_bind_symbol(m, late->symbol, field - late->addend))
 		return rs_refuse(-EILSEQ, "data", "%s+0x%x does not point to what it should",
 				 rs_symbol_name(m->image, data[i].symbol),
 				 data[i].offset + (u32)(late->place - data[i].before));
@@ -84,23 +88,32 @@ static bool in_target(const struct rs_update *u, unsigned long address, u32 size
 	return address >= __START_KERNEL_map && address + size <= MODULES_VADDR;
 }
 
+/* What an update holds that is to be superseded is looked through. */
 static int check_contents(const struct rs_exchange *x)
 {
+	u8 *found = kvmalloc(x->size, GFP_KERNEL);
+	int err = 0;
 	u32 i, len;
 
-	if (rs_exchange_holds(x))
-		return 0;
-	for (i = 0; x->alias.at[i] == x->before[i]; i++)
+	if (!found)
+		return -ENOMEM;
+	memcpy(found, x->alias.at, x->size);
+	rs_updates_hide_exchanges(found, x->address, x->size);
+	for (i = 0; i < x->size && found[i] == x->before[i]; i++)
 		;
 	len = min_t(u32, x->size - i, 16);
-	return rs_refuse(-EILSEQ, "data", "%s+0x%x: expected %*ph, found %*ph",
-			 x->name, i, len, x->before + i, len, x->alias.at + i);
+	if (len)
+		err = rs_refuse(-EILSEQ, "data", "%s+0x%x: expected %*ph, found %*ph",
+				x->name, i, len, x->before + i, len, found + i);
+	kvfree(found);
+	return err;
 }
 
 static int prepare_one(struct rs_update *u, struct rs_match *m, u32 index,
 		       const struct resplice_data *d)
 {
 	struct rs_exchange *x = &u->data[index];
+	const struct rs_update *other;
 	u32 i;
 	int err;
 
@@ -122,6 +135,11 @@ static int prepare_one(struct rs_update *u, struct rs_match *m, u32 index,
 		if (u->data[i].address < x->address + x->size &&
 		    x->address < u->data[i].address + u->data[i].size)
 			return rs_refuse(-ENOEXEC, "format", "%s is exchanged twice", x->name);
+	other = rs_updates_exchanging(x->address, x->size);
+	if (other && !rs_group_supersedes(u->group, other->group->id))
+		return rs_refuse(-EEXIST, "stacked",
+				 "the data of %s are already exchanged by %s: undo that first, or build an update that supersedes it",
+				 x->name, other->mod->name);
 	err = rs_alias_map(&x->alias, x->address, x->size);
 	if (err)
 		return rs_refuse(err, "memory", "cannot map %s", x->name);
@@ -167,7 +185,7 @@ bool rs_exchange_holds(const struct rs_exchange *x)
 }
 
 /* Word by word where it can be: an NMI must not read half a pointer. */
-void rs_exchange_write(const struct rs_exchange *x)
+void rs_exchange_write(const struct rs_exchange *x, const u8 *contents)
 {
 	u8 *to = x->alias.at;
 	u32 i = 0;
@@ -177,11 +195,11 @@ void rs_exchange_write(const struct rs_exchange *x)
 		    x->size - i >= sizeof(u64)) {
 			u64 word;
 
-			memcpy(&word, x->after + i, sizeof(word));
+			memcpy(&word, contents + i, sizeof(word));
 			WRITE_ONCE(*(u64 *)(to + i), word);
 			i += sizeof(word);
 		} else {
-			WRITE_ONCE(to[i], x->after[i]);
+			WRITE_ONCE(to[i], contents[i]);
 			i++;
 		}
 	}

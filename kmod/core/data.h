@@ -37,6 +37,6 @@ void rs_data_free(struct rs_exchange *data, u32 count);
 
 /* For swap.c, with all other CPUs waiting. */
 bool rs_exchange_holds(const struct rs_exchange *x);
-void rs_exchange_write(const struct rs_exchange *x);
+void rs_exchange_write(const struct rs_exchange *x, const u8 *contents);
 
 #endif /* RESPLICE_DATA_H */

@@ -18,6 +18,37 @@
 	list_for_each_entry(u, &rs_updates, node)			\
 		if ((u)->group == (g))
 
+/* Parts that were built together say the same of the whole. */
+static bool agrees(const struct rs_group *g, const struct resplice_update *head)
+{
+	const void *supersedes = (void *)(unsigned long)head->supersedes;
+
+	return g->nr_parts == head->nr_parts && g->nr_supersedes == head->nr_supersedes &&
+	       (!g->nr_supersedes ||
+		!memcmp(g->supersedes, supersedes, g->nr_supersedes * sizeof(*g->supersedes)));
+}
+
+static struct rs_group *group_new(const struct resplice_update *head)
+{
+	const void *supersedes = (void *)(unsigned long)head->supersedes;
+	struct rs_group *g = kzalloc(sizeof(*g), GFP_KERNEL);
+
+	if (!g)
+		return NULL;
+	kref_init(&g->kref);
+	strscpy(g->id, head->id, sizeof(g->id));
+	g->nr_parts = head->nr_parts;
+	g->nr_supersedes = head->nr_supersedes;
+	if (!g->nr_supersedes)
+		return g;
+	g->supersedes = kmemdup(supersedes, g->nr_supersedes * sizeof(*g->supersedes),
+				GFP_KERNEL);
+	if (g->supersedes)
+		return g;
+	kfree(g);
+	return NULL;
+}
+
 int rs_group_join(struct rs_update *part, const struct resplice_update *head)
 {
 	struct rs_update *u;
@@ -28,34 +59,41 @@ int rs_group_join(struct rs_update *part, const struct resplice_update *head)
 		g = u->group;
 		if (strcmp(g->id, head->id))
 			continue;
-		if (g->nr_parts != head->nr_parts)
+		if (!agrees(g, head))
 			return rs_refuse(-EINVAL, "foreign",
-					 "%s is of an update of %u parts, %s of one of %u: they were not built together",
+					 "%s is of an update of %u parts, %s of one of %u, or they supersede others: they were not built together",
 					 part->mod->name, head->nr_parts, u->mod->name,
 					 g->nr_parts);
 		kref_get(&g->kref);
 		part->group = g;
 		return 0;
 	}
-	g = kzalloc(sizeof(*g), GFP_KERNEL);
-	if (!g)
-		return -ENOMEM;
-	kref_init(&g->kref);
-	strscpy(g->id, head->id, sizeof(g->id));
-	g->nr_parts = head->nr_parts;
-	part->group = g;
-	return 0;
+	part->group = group_new(head);
+	return part->group ? 0 : -ENOMEM;
 }
 
 static void group_free(struct kref *kref)
 {
-	kfree(container_of(kref, struct rs_group, kref));
+	struct rs_group *g = container_of(kref, struct rs_group, kref);
+
+	kfree(g->supersedes);
+	kfree(g);
 }
 
 void rs_group_put(struct rs_group *group)
 {
 	if (group)
 		kref_put(&group->kref, group_free);
+}
+
+bool rs_group_supersedes(const struct rs_group *g, const char *id)
+{
+	u32 i;
+
+	for (i = 0; i < g->nr_supersedes; i++)
+		if (!strcmp(g->supersedes[i].id, id))
+			return true;
+	return false;
 }
 
 const struct rs_update *rs_group_replacing(const struct rs_group *g, unsigned long function)
@@ -72,14 +110,19 @@ const struct rs_update *rs_group_replacing(const struct rs_group *g, unsigned lo
 
 /* --------------------------------- the stop ------------------------------- */
 
-static void report_done(const struct rs_group *g, const char *what,
+static const char *const names[] = { [false] = "applied", [true] = "undone" };
+
+static void report_done(const struct rs_group *g, bool undone,
 			const struct list_head *changes)
 {
 	const struct rs_swap_result *r = &g->result;
+	const char *what = names[undone];
 	const struct rs_change *c;
 	u32 parts = 0, functions = 0, data = 0;
 
 	list_for_each_entry(c, changes, area.node) {
+		if (c->goes != undone)
+			continue;
 		parts++;
 		functions += c->nr_swaps;
 		data += c->nr_data;
@@ -92,7 +135,7 @@ static void report_done(const struct rs_group *g, const char *what,
 }
 
 static void report_failed(const struct rs_group *g, const struct rs_hook_run *hooks,
-			  const char *what, int err)
+			  bool undone, int err)
 {
 	const struct rs_swap_result *r = &g->result;
 	u32 i, n = min_t(u32, atomic_read(&r->scan.nr_conflicts), RS_CONFLICTS);
@@ -119,12 +162,12 @@ static void report_failed(const struct rs_group *g, const struct rs_hook_run *ho
 			  RS_JUMP_BYTES, r->changed->before);
 		break;
 	default:
-		rs_report("failed: %s ended with error %d\n", what, err);
+		rs_report("failed: %s ended with error %d\n", names[undone], err);
 	}
 }
 
 /* On success rs_hooks_post is still to be called, once all is as it says. */
-static int stop(struct rs_group *g, const char *what, struct list_head *changes,
+static int stop(struct rs_group *g, bool undone, struct list_head *changes,
 		struct rs_hook_run *hooks)
 {
 	int err = rs_hooks_pre(hooks);
@@ -132,12 +175,12 @@ static int stop(struct rs_group *g, const char *what, struct list_head *changes,
 	if (!err) {
 		err = rs_swap_all(changes, hooks, &g->result);
 		if (err)
-			report_failed(g, hooks, what, err);
+			report_failed(g, hooks, undone, err);
 	}
 	if (err)
 		rs_hooks_fail(hooks);
 	else
-		report_done(g, what, changes);
+		report_done(g, undone, changes);
 	return err;
 }
 
@@ -158,16 +201,17 @@ static void turn_round(struct rs_update *u)
 		swap(u->data[i].before, u->data[i].after);
 }
 
-static void plan(struct rs_update *u, const struct rs_range *ranges, u32 nr_ranges,
-		 struct list_head *changes, struct rs_hook_run *hooks)
+static void plan(struct rs_update *u, bool goes, struct list_head *changes,
+		 struct rs_hook_run *hooks)
 {
-	rs_hooks_add(hooks, &u->hooks);
+	rs_hooks_add(hooks, &u->hooks, goes);
+	u->change.goes = goes;
 	u->change.swaps = u->swaps;
 	u->change.nr_swaps = u->nr_functions;
 	u->change.data = u->data;
 	u->change.nr_data = u->nr_data;
-	u->change.area.ranges = ranges;
-	u->change.area.nr_ranges = nr_ranges;
+	u->change.area.ranges = goes ? &u->text : u->ranges;
+	u->change.area.nr_ranges = goes ? 1 : u->nr_ranges;
 	list_add_tail(&u->change.area.node, changes);
 }
 
@@ -176,16 +220,48 @@ static struct rs_update *part_of(struct rs_change *change)
 	return container_of(change, struct rs_update, change);
 }
 
+/* Their modules may go, unless they have to stay. */
+static void leave(const struct list_head *changes)
+{
+	struct rs_change *c;
+	struct rs_update *u;
+
+	list_for_each_entry(c, changes, area.node) {
+		u = part_of(c);
+		if (!c->goes)
+			continue;
+		if (u->state == RS_SUPERSEDED)
+			rs_report("superseded: %s\n", u->mod->name);
+		if (u->stays)
+			rs_report("stays: %s remains loaded, since its addresses may be held\n",
+				  u->mod->name);
+		else
+			module_put(u->mod);
+	}
+}
+
 /* -------------------------------- applying -------------------------------- */
+
+static void plan_superseded(const struct rs_group *g, struct list_head *changes,
+			    struct rs_hook_run *hooks)
+{
+	struct rs_update *u;
+
+	list_for_each_entry(u, &rs_updates, node)
+		if (u->state == RS_APPLIED && rs_group_supersedes(g, u->group->id))
+			plan(u, true, changes, hooks);
+}
 
 /* The code of an applied part is in use: its module must stay. */
 static int plan_apply(struct rs_group *g, struct list_head *changes,
 		      struct rs_hook_run *hooks)
 {
 	struct rs_update *u;
+	u32 coming = 0;
 
+	plan_superseded(g, changes, hooks);
 	for_each_part(u, g) {
-		if (u->state == RS_UNDONE)
+		if (u->state == RS_UNDONE || u->state == RS_SUPERSEDED)
 			return rs_refuse(-EINVAL, "state", "%s has been undone: load it again",
 					 u->mod->name);
 		if (u->state != RS_LOADED || u->match_only)
@@ -193,9 +269,10 @@ static int plan_apply(struct rs_group *g, struct list_head *changes,
 		if (!try_module_get(u->mod))
 			return rs_refuse(-EINVAL, "state", "%s is being unloaded",
 					 u->mod->name);
-		plan(u, u->ranges, u->nr_ranges, changes, hooks);
+		plan(u, false, changes, hooks);
+		coming++;
 	}
-	if (list_empty(changes))
+	if (!coming)
 		return rs_refuse(-EINVAL, "state", "%s: there is nothing to apply", g->id);
 	return 0;
 }
@@ -207,20 +284,23 @@ int rs_group_apply(struct rs_group *g)
 	struct rs_change *c;
 	int err;
 
-	rs_hooks_begin(&hooks, false);
+	rs_hooks_begin(&hooks);
 	err = plan_apply(g, &changes, &hooks);
-	err = err ?: stop(g, "applied", &changes, &hooks);
+	err = err ?: stop(g, false, &changes, &hooks);
 	list_for_each_entry(c, &changes, area.node) {
 		if (err) {
-			module_put(part_of(c)->mod);
+			if (!c->goes)
+				module_put(part_of(c)->mod);
 			continue;
 		}
 		turn_round(part_of(c));
-		part_of(c)->state = RS_APPLIED;
+		part_of(c)->state = c->goes ? RS_SUPERSEDED : RS_APPLIED;
 	}
-	if (!err)
-		rs_hooks_post(&hooks);
-	return err;
+	if (err)
+		return err;
+	rs_hooks_post(&hooks);
+	leave(&changes);
+	return 0;
 }
 
 int rs_group_arrive(struct rs_update *part)
@@ -250,13 +330,13 @@ int rs_group_undo(struct rs_group *g)
 	struct rs_change *c;
 	int err;
 
-	rs_hooks_begin(&hooks, true);
+	rs_hooks_begin(&hooks);
 	for_each_part(u, g)
 		if (u->state == RS_APPLIED)
-			plan(u, &u->text, 1, &changes, &hooks);
+			plan(u, true, &changes, &hooks);
 	if (list_empty(&changes))
 		return rs_refuse(-EINVAL, "state", "%s is not applied", g->id);
-	err = stop(g, "undone", &changes, &hooks);
+	err = stop(g, true, &changes, &hooks);
 	if (err)
 		return err;
 	list_for_each_entry(c, &changes, area.node) {
@@ -264,13 +344,6 @@ int rs_group_undo(struct rs_group *g)
 		part_of(c)->state = RS_UNDONE;
 	}
 	rs_hooks_post(&hooks);
-	list_for_each_entry(c, &changes, area.node) {
-		u = part_of(c);
-		if (u->stays)
-			rs_report("stays: %s remains loaded, since its addresses may be held\n",
-				  u->mod->name);
-		else
-			module_put(u->mod);
-	}
+	leave(&changes);
 	return 0;
 }

@@ -62,15 +62,15 @@ void rs_hooks_free(struct rs_hooks *hooks)
 
 /* -------------------------------- running --------------------------------- */
 
-void rs_hooks_begin(struct rs_hook_run *run, bool reverse)
+void rs_hooks_begin(struct rs_hook_run *run)
 {
 	memset(run, 0, sizeof(*run));
 	INIT_LIST_HEAD(&run->parts);
-	run->first = reverse ? RESPLICE_HOOK_PRE_REVERSE : RESPLICE_HOOK_PRE_APPLY;
 }
 
-void rs_hooks_add(struct rs_hook_run *run, struct rs_hooks *part)
+void rs_hooks_add(struct rs_hook_run *run, struct rs_hooks *part, bool reverse)
 {
+	part->first = reverse ? RESPLICE_HOOK_PRE_REVERSE : RESPLICE_HOOK_PRE_APPLY;
 	part->begun = false;
 	part->done = 0;
 	list_add_tail(&part->node, &run->parts);
@@ -104,7 +104,7 @@ static int ask(struct rs_hook_run *run, u32 stage)
 		for (i = 0; i < part->count; i++) {
 			const struct rs_hook *hook = &part->list[i];
 
-			if (hook->kind != run->first + stage)
+			if (hook->kind != part->first + stage)
 				continue;
 			err = hook->ask(&part->object);
 			if (err) {
@@ -126,7 +126,7 @@ static void tell(struct rs_hook_run *run, u32 stage)
 
 	list_for_each_entry(part, &run->parts, node)
 		for (i = 0; i < part->count; i++)
-			if (part->list[i].kind == run->first + stage)
+			if (part->list[i].kind == part->first + stage)
 				part->list[i].tell(&part->object);
 }
 
@@ -165,7 +165,7 @@ void rs_hooks_fail(struct rs_hook_run *run)
 		for (i = part->count; part->begun && i-- > 0;) {
 			const struct rs_hook *hook = &part->list[i];
 
-			if (hook->kind == run->first + FAIL && hook->after <= part->done)
+			if (hook->kind == part->first + FAIL && hook->after <= part->done)
 				hook->tell(&part->object);
 		}
 	wipe_stack(WIPE_FRAMES);

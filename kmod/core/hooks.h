@@ -23,18 +23,18 @@ struct rs_hooks {
 	struct list_head node;		/* in a run's parts */
 	struct rs_hook *list;
 	u32 count;
+	u32 first;			/* this run: RESPLICE_HOOK_PRE_APPLY or _PRE_REVERSE */
 	struct resplice_object object;	/* what each of them is given */
 	bool begun;			/* this run came to this part ... */
 	u32 done;			/* ... and so many of its PREs succeeded */
 };
 
 /*
- * One apply or undo, over all parts of an update: each stage runs through all
+ * One stop, over all parts that go or come in it: each stage runs through all
  * of them before the next begins. Guarded by rs_lock.
  */
 struct rs_hook_run {
 	struct list_head parts;		/* struct rs_hooks */
-	u32 first;			/* RESPLICE_HOOK_PRE_APPLY or _PRE_REVERSE */
 	const struct rs_hook *refused;	/* who said no, with which error */
 	int error;
 };
@@ -44,8 +44,8 @@ int rs_hooks_prepare(struct rs_hooks *hooks, struct module *update,
 		     const struct resplice_update *head);
 void rs_hooks_free(struct rs_hooks *hooks);
 
-void rs_hooks_begin(struct rs_hook_run *run, bool reverse);
-void rs_hooks_add(struct rs_hook_run *run, struct rs_hooks *part);
+void rs_hooks_begin(struct rs_hook_run *run);
+void rs_hooks_add(struct rs_hook_run *run, struct rs_hooks *part, bool reverse);
 /* May sleep. An error has been reported; rs_hooks_fail is still to be called. */
 int rs_hooks_pre(struct rs_hook_run *run);
 /* With the machine stopped, on one CPU. -EBUSY: try again. */

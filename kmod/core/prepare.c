@@ -38,6 +38,23 @@ static bool is_named(struct module *mod, const struct resplice_update *u)
 	return !strcmp(name, mod->name);
 }
 
+static bool names_superseded(struct module *mod, const struct resplice_update *u)
+{
+	const struct resplice_id *ids = (void *)(unsigned long)u->supersedes;
+	u32 i;
+
+	if (u->nr_supersedes > RESPLICE_MAX_SUPERSEDED ||
+	    (u->nr_supersedes &&
+	     !init_data(mod, u->supersedes, (u64)u->nr_supersedes * sizeof(*ids))))
+		return false;
+	for (i = 0; i < u->nr_supersedes; i++)
+		if (!ids[i].id[0] ||
+		    strnlen(ids[i].id, sizeof(ids[i].id)) == sizeof(ids[i].id) ||
+		    !strcmp(ids[i].id, u->id))
+			return false;
+	return true;
+}
+
 static int read_header(struct module *mod, unsigned long address,
 		       const struct resplice_update **out)
 {
@@ -68,6 +85,9 @@ static int read_header(struct module *mod, unsigned long address,
 	    (u->nr_data && !init_data(mod, u->data,
 				      (u64)u->nr_data * sizeof(struct resplice_data))))
 		return rs_refuse(-ENOEXEC, "format", "%s: a table lies outside", mod->name);
+	if (!names_superseded(mod, u) || u->reserved)
+		return rs_refuse(-ENOEXEC, "format",
+				 "%s: the updates that it supersedes are not named", mod->name);
 	if (u->flags & ~(RESPLICE_UPDATE_MATCH_ONLY | RESPLICE_UPDATE_STAYS))
 		return rs_refuse(-ENOEXEC, "format", "%s has unknown flags", mod->name);
 	*out = u;
@@ -116,9 +136,9 @@ static int prepare_function(struct rs_update *u, struct rs_match *m, u32 index,
 	if (!fn->name || !fn->unit)
 		return -ENOMEM;
 	other = rs_updates_replacing(fn->name, fn->unit);
-	if (other)
+	if (other && !rs_group_supersedes(u->group, other->group->id))
 		return rs_refuse(-EEXIST, "stacked",
-				 "%s is already replaced by %s: undo that first",
+				 "%s is already replaced by %s: undo that first, or build an update that supersedes it",
 				 fn->name, other->mod->name);
 	skip = f->flags & RESPLICE_FUNCTION_FENTRY ? 5 : 0;
 	if (f->size < skip + RS_JUMP_BYTES)
@@ -272,6 +292,7 @@ static int prepare_with(struct rs_update *u, struct rs_image *image,
 int rs_prepare(struct module *mod, unsigned long header, struct rs_update **out)
 {
 	const struct resplice_update *head;
+	const struct rs_update *other;
 	struct rs_update *u;
 	struct rs_image image;
 	const void *data;
@@ -287,6 +308,10 @@ int rs_prepare(struct module *mod, unsigned long header, struct rs_update **out)
 	err = rs_image_open(&image, data, head->match_size);
 	if (err)
 		return err;
+	other = rs_updates_superseding(head->id);
+	if (other)
+		return rs_refuse(-EEXIST, "superseded", "%s is superseded by %s, which is applied",
+				 mod->name, other->mod->name);
 	u = kzalloc(sizeof(*u), GFP_KERNEL);
 	if (!u)
 		return -ENOMEM;

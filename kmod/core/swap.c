@@ -54,12 +54,38 @@ static void write(const struct rs_change *c)
 	u32 i;
 
 	for (i = 0; i < c->nr_data; i++)
-		rs_exchange_write(&c->data[i]);
+		rs_exchange_write(&c->data[i], c->data[i].after);
 	for (i = 0; i < c->nr_swaps; i++)
 		rs_jump_write(&c->swaps[i].alias, c->swaps[i].after);
 }
 
-/* Nothing is written before all parts have been checked. */
+static void write_back(const struct rs_change *c)
+{
+	u32 i;
+
+	for (i = 0; i < c->nr_swaps; i++)
+		rs_jump_write(&c->swaps[i].alias, c->swaps[i].before);
+	for (i = 0; i < c->nr_data; i++)
+		rs_exchange_write(&c->data[i], c->data[i].before);
+}
+
+/* All that go, or all that come: nothing is written before all are checked. */
+static int exchange_those(struct stop *s, bool go)
+{
+	const struct rs_change *c;
+	int err;
+
+	list_for_each_entry(c, s->changes, area.node) {
+		err = c->goes == go ? check(c, s->result) : 0;
+		if (err)
+			return err;
+	}
+	list_for_each_entry(c, s->changes, area.node)
+		if (c->goes == go)
+			write(c);
+	return 0;
+}
+
 static int exchange(struct stop *s)
 {
 	const struct rs_change *c;
@@ -69,16 +95,18 @@ static int exchange(struct stop *s)
 		return -EBUSY;
 	s->result->changed = NULL;
 	s->result->changed_data = NULL;
-	list_for_each_entry(c, s->changes, area.node) {
-		err = check(c, s->result);
-		if (err)
-			return err;
-	}
 	err = rs_hooks_check(s->hooks);
+	err = err ?: exchange_those(s, true);
 	if (err)
 		return err;
-	list_for_each_entry(c, s->changes, area.node)
-		write(c);
+	/* What comes is checked against what those that go have left. */
+	err = exchange_those(s, false);
+	if (err) {
+		list_for_each_entry(c, s->changes, area.node)
+			if (c->goes)
+				write_back(c);
+		return err;
+	}
 	rs_hooks_exchanged(s->hooks);
 	return 0;
 }

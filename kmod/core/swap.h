@@ -14,9 +14,13 @@ struct rs_swap {
 	struct rs_alias alias;
 };
 
-/* What one part of an update exchanges, and where nobody may be meanwhile. */
+/*
+ * What one part of an update exchanges, and where nobody may be meanwhile. A
+ * part that goes does so before one comes, which may then stand on its place.
+ */
 struct rs_change {
 	struct rs_area area;
+	bool goes;			/* is undone */
 	struct rs_swap *swaps;
 	struct rs_exchange *data;
 	u32 nr_swaps, nr_data;
@@ -33,7 +37,8 @@ struct rs_swap_result {
 };
 
 /*
- * Make all changes (struct rs_change, linked by their area's node) or none,
+ * Make all changes (struct rs_change, linked by their area's node, those that go
+ * first) or none,
  * while no task is in their ranges and no CHECK hook refuses. -EBUSY: one was, in
  * every attempt; -EILSEQ: some bytes have changed under us; -EINTR; what a hook says.
  * The ranges must not lie on a stack: the scan would find them there.

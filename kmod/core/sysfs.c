@@ -35,6 +35,7 @@ static const char *const state_names[] = {
 	[RS_LOADED] = "loaded",
 	[RS_APPLIED] = "applied",
 	[RS_UNDONE] = "undone",
+	[RS_SUPERSEDED] = "superseded",
 };
 
 SHOW(state, "%s", state_names[u->state]);
@@ -77,6 +78,17 @@ static ssize_t data_show(struct kobject *kobj, struct kobj_attribute *attr, char
 		len += sysfs_emit_at(buf, len, "%s %pK %u\n", u->data[i].name,
 				     (void *)u->data[i].address, u->data[i].size);
 	mutex_unlock(&rs_lock);
+	return len;
+}
+
+static ssize_t supersedes_show(struct kobject *kobj, struct kobj_attribute *attr, char *buf)
+{
+	const struct rs_group *g = to_update(kobj)->group;
+	ssize_t len = 0;
+	u32 i;
+
+	for (i = 0; i < g->nr_supersedes; i++)
+		len += sysfs_emit_at(buf, len, "%s\n", g->supersedes[i].id);
 	return len;
 }
 
@@ -125,6 +137,7 @@ static ssize_t enabled_store(struct kobject *kobj, struct kobj_attribute *attr,
 
 static struct kobj_attribute data_attr = __ATTR(data, 0400, data_show, NULL);
 static struct kobj_attribute functions_attr = __ATTR(functions, 0400, functions_show, NULL);
+static struct kobj_attribute supersedes_attr = __ATTR(supersedes, 0444, supersedes_show, NULL);
 static struct kobj_attribute conflicts_attr = __ATTR(conflicts, 0400, conflicts_show, NULL);
 static struct kobj_attribute enabled_attr = __ATTR(enabled, 0600, enabled_show, enabled_store);
 
@@ -132,7 +145,7 @@ static struct attribute *update_attrs[] = {
 	&id_attr.attr, &part_attr.attr, &parts_attr.attr, &state_attr.attr,
 	&object_attr.attr, &functions_attr.attr, &pause_ns_attr.attr, &work_ns_attr.attr,
 	&attempts_attr.attr, &bytes_attr.attr, &stays_attr.attr, &data_attr.attr,
-	&conflicts_attr.attr, &enabled_attr.attr,
+	&conflicts_attr.attr, &enabled_attr.attr, &supersedes_attr.attr,
 	NULL
 };
 ATTRIBUTE_GROUPS(update);

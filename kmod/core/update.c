@@ -60,6 +60,52 @@ const struct rs_update *rs_updates_replacing(const char *name, const char *unit)
 	return NULL;
 }
 
+static bool overlap(const struct rs_exchange *x, unsigned long address, u32 size)
+{
+	return x->address < address + size && address < x->address + x->size;
+}
+
+const struct rs_update *rs_updates_exchanging(unsigned long address, u32 size)
+{
+	struct rs_update *u;
+	u32 i;
+
+	list_for_each_entry(u, &rs_updates, node)
+		for (i = 0; u->state == RS_APPLIED && i < u->nr_data; i++)
+			if (overlap(&u->data[i], address, size))
+				return u;
+	return NULL;
+}
+
+void rs_updates_hide_exchanges(u8 *copy, unsigned long base, u32 size)
+{
+	struct rs_update *u;
+	u32 i;
+
+	list_for_each_entry(u, &rs_updates, node)
+		for (i = 0; u->state == RS_APPLIED && i < u->nr_data; i++) {
+			const struct rs_exchange *x = &u->data[i];
+			unsigned long from = max(x->address, base);
+			unsigned long end = min(x->address + x->size, base + size);
+
+			/* Applied: the exchange's roles are turned round. */
+			if (from < end && !memcmp(copy + (from - base),
+						  x->before + (from - x->address), end - from))
+				memcpy(copy + (from - base), x->after + (from - x->address),
+				       end - from);
+		}
+}
+
+const struct rs_update *rs_updates_superseding(const char *id)
+{
+	struct rs_update *u;
+
+	list_for_each_entry(u, &rs_updates, node)
+		if (u->state == RS_APPLIED && rs_group_supersedes(u->group, id))
+			return u;
+	return NULL;
+}
+
 void rs_update_free(struct rs_update *u)
 {
 	u32 i;

@@ -16,6 +16,7 @@ enum rs_state {
 	RS_LOADED,			/* matched and linked; nothing changed */
 	RS_APPLIED,
 	RS_UNDONE,
+	RS_SUPERSEDED,			/* undone, since another took its place */
 };
 
 struct rs_function {
@@ -60,8 +61,17 @@ void rs_updates_exit(void);
 /* Show a copy of running text as it was before our own jumps went in. */
 void rs_updates_hide_jumps(u8 *copy, unsigned long base, u32 size);
 
+/* The same for data that updates have exchanged. */
+void rs_updates_hide_exchanges(u8 *copy, unsigned long base, u32 size);
+
 /* The applied update that has replaced this function, or NULL. */
 const struct rs_update *rs_updates_replacing(const char *name, const char *unit);
+
+/* The applied update that has exchanged some of these bytes, or NULL. */
+const struct rs_update *rs_updates_exchanging(unsigned long address, u32 size);
+
+/* The applied update that supersedes the one with this id, or NULL. */
+const struct rs_update *rs_updates_superseding(const char *id);
 
 /* prepare.c: match, resolve, get ready; header: the module's resplice_update. */
 int rs_prepare(struct module *mod, unsigned long header, struct rs_update **out);

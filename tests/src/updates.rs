@@ -42,9 +42,14 @@ pub fn worker_key() -> Result<PathBuf> {
 
 /// Builds the update of a patch for a target, or takes it from the cache.
 pub fn build(target: &Target, patch: &str) -> Result<Update> {
+    build_superseding(target, patch, &[])
+}
+
+/// As [`build`], of an update that takes the place of others, by their ids in the kernel.
+pub fn build_superseding(target: &Target, patch: &str, supersedes: &[&str]) -> Result<Update> {
     let key = worker_key()?;
     let patch = repository(patch);
-    let entry = directory().join(name(target, &patch)?);
+    let entry = directory().join(name(target, &patch, supersedes)?);
     if !entry.exists() {
         let work = tempfile::Builder::new().tempdir_in(directory())?;
         run_ok(
@@ -55,6 +60,7 @@ pub fn build(target: &Target, patch: &str) -> Result<Update> {
                 .arg(&patch)
                 .arg("--key")
                 .arg(&key)
+                .args(supersedes.iter().flat_map(|id| ["--supersedes", id]))
                 .arg("--out")
                 .arg(work.path()),
         )?;
@@ -70,13 +76,16 @@ fn directory() -> PathBuf {
     Cache::from_env().root().join("tests")
 }
 
-fn name(target: &Target, patch: &Path) -> Result<String> {
+fn name(target: &Target, patch: &Path, supersedes: &[&str]) -> Result<String> {
     let mut digest = Sha256::new();
     digest.update(Sha256::digest(std::fs::read(program("resplice-worker")?)?));
     digest.update(Sha256::digest(
         std::fs::read(patch).with_context(|| format!("read {}", patch.display()))?,
     ));
     digest.update(target.digest());
+    for id in supersedes {
+        digest.update(id);
+    }
     Ok(format!("{}.rspl", hex::encode(digest.finalize())))
 }
 

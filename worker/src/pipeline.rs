@@ -13,7 +13,7 @@ use crate::{
     verify::{Check, GuestReport, Trial, TrialPart, against_file, in_guest},
 };
 use resplice_objdiff::{
-    delta::{Delta, ObjectInput, UnitInput, write_parts},
+    delta::{Delta, Identity, ObjectInput, UnitInput, write_parts},
     linked::check_module,
     plan::{Outcome, Plan},
     symvers::Symvers,
@@ -43,6 +43,8 @@ pub struct Request {
     pub cves: Vec<String>,
     /// The patch.
     pub patch: Patch,
+    /// Ids in the kernel of the updates whose place it takes, for this target.
+    pub supersedes: Vec<String>,
     /// How to see whether the fix is in force.
     pub check: Option<Check>,
 }
@@ -61,8 +63,8 @@ pub struct Options {
 /// An update's modules with what they need, verified but not signed.
 #[derive(Debug, Clone)]
 pub struct Built {
-    /// The update's id in the kernel.
-    pub id: String,
+    /// What the update is called in the kernel, and whose place it takes.
+    pub identity: Identity,
     /// `resplice.ko`.
     pub core: Vec<u8>,
     /// One for each kernel object that the update changes, by number.
@@ -91,17 +93,32 @@ impl Built {
 /// The units of one kernel object, as indices into all references.
 type Units = BTreeMap<KernelObject, Vec<usize>>;
 
-/// The update's id in the kernel: the same patch for the same target has the same.
-#[must_use]
-pub fn kernel_id(patch: &Patch, target_digest: &str) -> String {
+/// What the update is called in the kernel: the same patch for the same target,
+/// that supersedes the same updates, has the same name.
+///
+/// # Errors
+/// If an id of `supersedes` is none.
+pub fn identity(
+    patch: &Patch,
+    target_digest: &str,
+    supersedes: &[String],
+) -> Result<Identity, Error> {
+    let mut others = supersedes.to_vec();
+    others.sort();
+    others.dedup();
     let mut hash = Sha256::new();
     hash.update(patch.text().as_bytes());
     hash.update(target_digest.as_bytes());
+    for other in &others {
+        hash.update(b"\0");
+        hash.update(other.as_bytes());
+    }
     let digits: String = hex::encode(hash.finalize())
         .chars()
         .take(ID_DIGITS)
         .collect();
-    format!("rsp_{digits}")
+    Identity::superseding(&format!("rsp_{digits}"), &others)
+        .map_err(|error| Error::Refused(format!("the updates to be superseded: {error}")))
 }
 
 /// Takes a patch through all stages but signing. `report` is filled in as far
@@ -116,10 +133,10 @@ pub async fn build(
     report: &mut Report,
 ) -> Result<Built, Error> {
     let target_digest = build.target.digest();
-    let id = kernel_id(&request.patch, &target_digest);
+    let identity = identity(&request.patch, &target_digest, &request.supersedes)?;
     report.target = build.target.id().to_string();
     report.target_digest = target_digest;
-    report.id.clone_from(&id);
+    identity.id().clone_into(&mut report.id);
     report.patch_sha256 = request.patch.sha256();
     report.files = request.patch.files().to_vec();
 
@@ -144,21 +161,24 @@ pub async fn build(
         symvers: symvers(build, &core)?,
     });
     let deltas = build
-        .stage("diff", diff(build, &id, &compiled, &request.patch, report))
+        .stage(
+            "diff",
+            diff(build, &identity, &compiled, &request.patch, report),
+        )
         .await;
     if matches!(deltas, Err(Error::NeedsCode(_))) {
         report.skeleton = Some(skeleton::of(build, &request.patch, report)?);
     }
-    let parts = link(build, options, &core, &id, deltas?).await?;
+    let parts = link(build, options, &core, identity.id(), deltas?).await?;
     build
-        .stage("check", check_linked(&id, &compiled, &parts))
+        .stage("check", check_linked(&identity, &compiled, &parts))
         .await?;
     build
         .stage("match", match_files(build, &parts, &compiled, report))
         .await?;
     for cpu in &options.cpus {
         let trial = Trial {
-            id: id.clone(),
+            id: identity.id().to_owned(),
             core: core.module.clone(),
             parts: parts.iter().map(trial_part).collect(),
             check: request.check.clone(),
@@ -169,7 +189,7 @@ pub async fn build(
             .await?;
     }
     Ok(Built {
-        id,
+        identity,
         core: core.module,
         parts,
     })
@@ -229,19 +249,25 @@ fn symvers(build: &Build<'_>, core: &Core) -> Result<Symvers, Error> {
 
 /// Holds each finished module against the objects that it was made from.
 async fn check_linked(
-    id: &str,
+    identity: &Identity,
     compiled: &Arc<Compiled>,
     parts: &[BuiltPart],
 ) -> Result<(), Error> {
-    let (id, compiled, parts) = (id.to_owned(), Arc::clone(compiled), parts.to_vec());
+    let (identity, compiled, parts) = (identity.clone(), Arc::clone(compiled), parts.to_vec());
     let operation = "check the linked module";
     blocking(operation, move || {
         let inputs = compiled.inputs();
         for part in &parts {
             let object = inputs.iter().find(|input| input.object == part.plan.object);
             let units = object.map_or(&[][..], |input| &input.units);
-            check_module(&part.module, &id, &part.plan, units, &compiled.symvers)
-                .map_err(|error| Error::internal(operation, error))?;
+            check_module(
+                &part.module,
+                &identity,
+                &part.plan,
+                units,
+                &compiled.symvers,
+            )
+            .map_err(|error| Error::internal(operation, error))?;
         }
         Ok(())
     })
@@ -250,16 +276,16 @@ async fn check_linked(
 
 async fn diff(
     build: &Build<'_>,
-    id: &str,
+    identity: &Identity,
     compiled: &Arc<Compiled>,
     patch: &Patch,
     report: &mut Report,
 ) -> Result<Vec<Delta>, Error> {
-    let (id, compiled) = (id.to_owned(), Arc::clone(compiled));
+    let (identity, compiled) = (identity.clone(), Arc::clone(compiled));
     let touched = meaning::touched(patch);
     let (deltas, found) = blocking("compare pre and post", move || {
         let inputs = compiled.inputs();
-        let mut deltas = write_parts(&id, &inputs, &compiled.symvers)
+        let mut deltas = write_parts(&identity, &inputs, &compiled.symvers)
             .map_err(|error| Error::internal("compare pre and post", error))?;
         let found = meaning::examine(&inputs, &compiled.witnesses, &mut deltas, &touched)?;
         Ok((deltas, found))
@@ -448,10 +474,11 @@ pub fn sign(
     }));
     let manifest = Manifest {
         format: resplice_package::FORMAT,
-        id: built.id.clone(),
+        id: built.identity.id().to_owned(),
         update_id: request.update_id.clone(),
         name: request.name.clone(),
         cves: request.cves.clone(),
+        supersedes: built.identity.supersedes().to_vec(),
         target: resplice_package::Target {
             id: target.id().to_string(),
             release: target.release().to_owned(),
@@ -468,7 +495,10 @@ pub fn sign(
         (resplice_package::REPORT.to_owned(), report.reproducible()?),
     ]);
     for (number, part) in built.parts.iter().enumerate() {
-        members.insert(part_member(&built.id, number), part.module.clone());
+        members.insert(
+            part_member(built.identity.id(), number),
+            part.module.clone(),
+        );
     }
     Package::write(manifest, members, key)
         .map_err(|error| Error::internal("sign the package", error))

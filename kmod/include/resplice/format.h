@@ -13,6 +13,7 @@
  *   - the replacements: which function of the match image gives way to which
  *     function of the module;
  *   - the data exchanges: which bytes of existing data become which others;
+ *   - the updates whose place it takes;
  *   - the hooks of the patch's author.
  * All of it lies in .init sections: the kernel's module loader frees it once
  * the update's init has returned.
@@ -24,7 +25,7 @@
 
 #include <linux/types.h>
 
-#define RESPLICE_FORMAT		2
+#define RESPLICE_FORMAT		3
 #define RESPLICE_UPDATE_MAGIC	0x4c505352u	/* "RSPL" */
 #define RESPLICE_MATCH_MAGIC	0x484d5352u	/* "RSMH" */
 #define RESPLICE_ID_LEN		64
@@ -41,6 +42,7 @@
 #define RESPLICE_MAX_DATA_BYTES	(1u << 20)	/* bytes of one data exchange */
 #define RESPLICE_MAX_HOOKS	256u		/* in one part */
 #define RESPLICE_MAX_PARTS	64u		/* kernel objects in one update */
+#define RESPLICE_MAX_SUPERSEDED	256u	/* updates that one takes the place of */
 #define RESPLICE_MAX_NAME	512u		/* bytes of a name, with its NUL */
 
 /*
@@ -50,6 +52,11 @@
  */
 
 /* ---- the module's own part; pointers are filled in by ELF relocations ---- */
+
+/* An update whose place this one takes: in the same stop it goes and this comes. */
+struct resplice_id {
+	char id[RESPLICE_ID_LEN];	/* [a-z0-9_], NUL-terminated */
+};
 
 struct resplice_update {
 	__u32 magic;			/* RESPLICE_UPDATE_MAGIC */
@@ -69,6 +76,9 @@ struct resplice_update {
 	__u32 nr_hooks;
 	__u32 part;			/* this one's number, from 0 */
 	__u32 nr_parts;			/* at least 1 */
+	__u64 supersedes;		/* -> struct resplice_id[nr_supersedes] */
+	__u32 nr_supersedes;
+	__u32 reserved;			/* 0 */
 };
 
 #define RESPLICE_UPDATE_MATCH_ONLY	0x1u	/* match, report, change nothing */

@@ -55,6 +55,9 @@ pub struct Lease {
     pub update: LeasedUpdate,
     /// Id of the target to build for.
     pub target: String,
+    /// Ids in that kernel of the updates whose place this one takes.
+    #[serde(default)]
+    pub supersedes: Vec<String>,
     /// Seconds until the lease runs out, unless a heartbeat extends it: send
     /// one every third of that.
     pub lease_seconds: u64,

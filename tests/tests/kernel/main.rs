@@ -11,6 +11,7 @@ mod machines;
 mod matching;
 mod parts;
 mod refuse;
+mod supersede;
 mod tables;
 
 /// The fix that most tests use: two functions of net/ipv6/seg6.c.

@@ -2,7 +2,7 @@
 //! fuzz` does the same for longer.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use crate::delta::{UnitInput, write_delta};
+use crate::delta::{Identity, UnitInput, write_delta};
 use crate::elf::Object;
 use crate::filematch::{KernelFile, ModuleFile, match_file};
 use crate::image::ImageBuilder;
@@ -93,13 +93,17 @@ fn damaged_objects_are_read_or_refused() {
     });
 }
 
+fn identity() -> Identity {
+    Identity::new("rsp_test").unwrap()
+}
+
 #[test]
 fn damaged_units_and_modules_are_checked_or_refused() {
     let sound = Sound::new();
     let good = write_delta("rsp_test", "vmlinux", &[sound.unit()], &sound.symvers).unwrap();
     let module = link(&[&good.bytes.expect("a delta")], &["-r"]);
     fn check(module: &[u8], plan: &Plan, unit: UnitInput<'_>, symvers: &Symvers) -> bool {
-        check_module(module, "rsp_test", plan, &[unit], symvers).is_ok()
+        check_module(module, &identity(), plan, &[unit], symvers).is_ok()
     }
     assert!(check(&module, &good.plan, sound.unit(), &sound.symvers));
     damaged(&module, 500, |bad| {
@@ -128,7 +132,7 @@ fn damaged_plans_and_lists_of_exports_are_read_or_refused() {
     let text = serde_json::to_vec(&good.plan).unwrap();
     damaged(&text, 1500, |bad| {
         if let Ok(plan) = serde_json::from_slice::<Plan>(bad) {
-            let _ = check_module(&module, "rsp_test", &plan, &[sound.unit()], &sound.symvers);
+            let _ = check_module(&module, &identity(), &plan, &[sound.unit()], &sound.symvers);
         }
     });
     damaged(EXPORTS.as_bytes(), 3000, |bad| {

@@ -23,6 +23,7 @@ pub mod filematch;
 pub mod hook;
 #[cfg(test)]
 mod hostile;
+mod identity;
 pub mod image;
 pub mod linked;
 mod names;

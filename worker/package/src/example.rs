@@ -15,6 +15,7 @@ pub fn manifest() -> Manifest {
         update_id: "0199b1a2-0000-7000-8000-000000000001".to_owned(),
         name: "ipv6: check the routing header's length".to_owned(),
         cves: vec!["CVE-2026-72400".to_owned()],
+        supersedes: vec!["rsp_0011aabbccdd".to_owned()],
         target: Target {
             id: "debian:6.1.0-50-cloud-amd64".to_owned(),
             release: "6.1.0-50-cloud-amd64".to_owned(),

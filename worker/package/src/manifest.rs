@@ -4,7 +4,7 @@ use crate::{Error, name};
 use serde::{Deserialize, Serialize};
 
 /// The format number of packages that this crate writes and reads.
-pub const FORMAT: u32 = 2;
+pub const FORMAT: u32 = 3;
 /// Largest manifest in bytes.
 pub const MAX_MANIFEST_BYTES: usize = 1 << 20;
 
@@ -15,6 +15,8 @@ pub const MAX_PARTS: usize = 64;
 const VMLINUX: &str = "vmlinux";
 /// Most functions of a part, and CVE ids and inputs that a manifest may list.
 const MAX_FUNCTIONS: usize = 4096;
+/// Most updates that one supersedes (RESPLICE_MAX_SUPERSEDED).
+const MAX_SUPERSEDED: usize = 256;
 const MAX_CVES: usize = 256;
 const MAX_INPUTS: usize = 1024;
 
@@ -32,6 +34,9 @@ pub struct Manifest {
     pub name: String,
     /// CVE ids that this fixes; may be empty.
     pub cves: Vec<String>,
+    /// Ids inside the kernel of the updates whose place it takes, sorted: when it
+    /// is applied they are undone, in the same stop.
+    pub supersedes: Vec<String>,
     /// The one kernel that it is for.
     pub target: Target,
     /// What it changes, by kernel object; applied and undone together. First
@@ -146,6 +151,7 @@ impl Manifest {
         for cve in &self.cves {
             need(name::is_cve(cve), "CVE id", cve)?;
         }
+        self.check_supersedes()?;
         let target = &self.target;
         need(name::is_word(&target.id, 128), "target", &target.id)?;
         // 64 is what the kernel's utsname holds, with the NUL.
@@ -196,6 +202,24 @@ impl Manifest {
     /// All functions that it replaces.
     pub fn functions(&self) -> impl Iterator<Item = &Function> {
         self.parts.iter().flat_map(|part| &part.functions)
+    }
+
+    fn check_supersedes(&self) -> Result<(), Error> {
+        let ids = &self.supersedes;
+        need(
+            ids.len() <= MAX_SUPERSEDED,
+            "number of superseded updates",
+            &ids.len(),
+        )?;
+        for (at, id) in ids.iter().enumerate() {
+            let in_order = at == 0 || ids[at - 1] < *id;
+            need(
+                name::is_id(id) && *id != self.id && in_order,
+                "superseded update",
+                id,
+            )?;
+        }
+        Ok(())
     }
 
     fn check_parts(&self) -> Result<(), Error> {

@@ -49,6 +49,10 @@ pub struct BuildCommand {
     /// CVE ids that it fixes.
     #[arg(long)]
     cve: Vec<String>,
+    /// Id in the kernel of an update whose place this one takes: its patch
+    /// carries that one's changes too.
+    #[arg(long, value_name = "ID")]
+    supersedes: Vec<String>,
     /// A script that says in the guest whether the fix is in force: exit 0 if
     /// fixed, 1 if vulnerable.
     #[arg(long, value_name = "FILE")]
@@ -144,6 +148,7 @@ impl BuildCommand {
             name,
             cves: self.cve.clone(),
             patch: Patch::parse(&text).map_err(Error::from)?,
+            supersedes: self.supersedes.clone(),
             check: self.check()?,
         })
     }
@@ -182,9 +187,9 @@ impl BuildCommand {
             self.save(&format!("{}.ko", part.name), &part.module)?;
         }
         self.save("resplice.ko", &built.core)?;
-        let mut result = format!("{}.ko", built.id);
+        let mut result = format!("{}.ko", built.identity.id());
         if let Some(bytes) = package {
-            result = format!("{}.rspl", built.id);
+            result = format!("{}.rspl", built.identity.id());
             self.save(&result, bytes)?;
         }
         let functions: Vec<&str> = built
@@ -195,7 +200,7 @@ impl BuildCommand {
             .collect();
         if self.json {
             let text = json!({
-                "status": FinishStatus::Built, "id": built.id, "objects": built.objects(),
+                "status": FinishStatus::Built, "id": built.identity.id(), "objects": built.objects(),
                 "functions": functions, "result": self.out.join(&result), "steps": steps.all(),
             });
             println!("{text}");

@@ -146,6 +146,7 @@ impl Job {
             name: update.name.clone(),
             cves: update.cves.clone(),
             patch: Patch::parse(&update.patch)?,
+            supersedes: self.lease.supersedes.clone(),
             check: check.map_err(|error| Error::Refused(format!("check: {error}")))?,
         };
         let sandbox = self.sandbox.as_ref();

@@ -44,6 +44,7 @@ pub async fn run(target: &Target, workshop: &Workshop, text: &str) -> Result<Cos
         name: FIX.to_owned(),
         cves: Vec::new(),
         patch: Patch::parse(text).context("read the patch")?,
+        supersedes: Vec::new(),
         check: None,
     };
     let options = Options {

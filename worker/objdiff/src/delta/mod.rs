@@ -23,6 +23,7 @@ use std::collections::BTreeSet;
 
 use crate::elf::Object;
 use crate::error::DiffError;
+pub use crate::identity::Identity;
 use crate::image::ImageBuilder;
 use crate::plan::Plan;
 use crate::symvers::Symvers;
@@ -67,7 +68,7 @@ pub fn write_delta(
         object,
         units: units.to_vec(),
     }];
-    let mut deltas = write_parts(id, &objects, symvers)?;
+    let mut deltas = write_parts(&Identity::new(id)?, &objects, symvers)?;
     deltas
         .pop()
         .ok_or_else(|| DiffError::SelfCheck("one object gives one delta".to_owned()))
@@ -80,7 +81,7 @@ pub fn write_match_only(
     object: &str,
     units: &[(&str, &[u8])],
 ) -> Result<Vec<u8>, DiffError> {
-    update::check_id(id)?;
+    let identity = Identity::new(id)?;
     let mut builder = ImageBuilder::new(object);
     let mut ids = Vec::new();
     for (name, bytes) in units {
@@ -94,7 +95,7 @@ pub fn write_match_only(
     }
     let image = update::ImageSymbols::new(builder, ids);
     update::finish(
-        id,
+        &identity,
         update::MATCH_ONLY,
         update::Part::ONLY,
         assemble::Draft::default(),

@@ -4,7 +4,7 @@
 
 use super::assemble::{self, Draft, Late};
 use super::elf::{OutReloc, OutSection, OutSymbol, OutTarget, SHT_NOBITS};
-use super::{ImageBuilder, UnitInput, collect, update};
+use super::{Identity, ImageBuilder, UnitInput, collect, update};
 use crate::diff::UnitDiff;
 use crate::elf::SectionKind;
 use crate::linked;
@@ -359,6 +359,7 @@ fn every_planted_error_is_caught() {
         .iter()
         .map(|u| UnitDiff::new(u.name, [u.reference, u.pre, u.post], None).unwrap())
         .collect();
+    let identity = Identity::new(ID).unwrap();
     let mut set = collect::Set::new(ID, OBJECT, diffs, &symvers);
     set.offers = added(&set);
     set.collect();
@@ -379,13 +380,13 @@ fn every_planted_error_is_caught() {
         let (mut symbols, _) = image();
         // The externals are added while links are written.
         assemble::assemble(&set, &mut symbols).unwrap();
-        update::finish(ID, 0, update::Part::ONLY, draft, symbols, OBJECT)
+        update::finish(&identity, 0, update::Part::ONLY, draft, symbols, OBJECT)
     };
     let units: Vec<linked::Unit<'_>> = inputs
         .iter()
         .map(|u| linked::Unit::read(u).unwrap())
         .collect();
-    let problem = |bytes: &[u8]| linked::problem(bytes, ID, &plan, &units, &symvers);
+    let problem = |bytes: &[u8]| linked::problem(bytes, &identity, &plan, &units, &symvers);
     let good = write(draft.clone()).unwrap();
     assert_eq!(problem(&good), None);
     assert_eq!(problem(&link(&[&good], &["-r"])), None);

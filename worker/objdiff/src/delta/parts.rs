@@ -6,6 +6,7 @@ use crate::declare::DeclarationKind;
 use crate::diff::{State, UnitDiff};
 use crate::elf::{Binding, Definition};
 use crate::error::DiffError;
+use crate::identity::Identity;
 use crate::image::ImageBuilder;
 use crate::plan::{Outcome, Plan, Refusal};
 use crate::symvers::Symvers;
@@ -30,16 +31,15 @@ pub struct ObjectInput<'a> {
 /// object that changes; deltas come in the objects' order, which is that of the
 /// parts' numbers as well.
 ///
-/// `id` names the update in the kernel: 1 to 63 of `a-z0-9_`. What can't be
+/// What can't be
 /// carried over is in the plans' refusals, and then no part is written: an
 /// update is the whole of its patch. An error means that an object can't be
 /// understood.
 pub fn write_parts(
-    id: &str,
+    identity: &Identity,
     objects: &[ObjectInput<'_>],
     symvers: &Symvers,
 ) -> Result<Vec<Delta>, DiffError> {
-    update::check_id(id)?;
     let mut sets = Vec::new();
     for object in objects {
         let diffs: Result<Vec<UnitDiff>, DiffError> = object
@@ -47,7 +47,7 @@ pub fn write_parts(
             .iter()
             .map(|u| UnitDiff::new(u.name, [u.reference, u.pre, u.post], u.touched))
             .collect();
-        sets.push(Set::new(id, object.object, diffs?, symvers));
+        sets.push(Set::new(identity.id(), object.object, diffs?, symvers));
     }
     collect(&mut sets);
     let mut plans: Vec<Plan> = sets.iter().map(Set::plan).collect();
@@ -76,14 +76,14 @@ pub fn write_parts(
         } else {
             let part = Part { number, of };
             number += 1;
-            Some(write_part(id, part, set)?)
+            Some(write_part(identity, part, set)?)
         };
         deltas.push(Delta { bytes, plan });
     }
     Ok(deltas)
 }
 
-fn write_part(id: &str, part: Part, set: &Set<'_>) -> Result<Vec<u8>, DiffError> {
+fn write_part(identity: &Identity, part: Part, set: &Set<'_>) -> Result<Vec<u8>, DiffError> {
     let mut builder = ImageBuilder::new(set.object);
     let mut ids = Vec::new();
     for diff in &set.units {
@@ -94,7 +94,7 @@ fn write_part(id: &str, part: Part, set: &Set<'_>) -> Result<Vec<u8>, DiffError>
     let draft = assemble::assemble(set, &mut image)?;
     let names = image.names();
     let flags = if set.stays() { update::STAYS } else { 0 };
-    let bytes = update::finish(id, flags, part, draft.clone(), image, set.object)?;
+    let bytes = update::finish(identity, flags, part, draft.clone(), image, set.object)?;
     verify::verify(set, &draft, &names, &bytes)?;
     Ok(bytes)
 }

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use super::tests::{FLAGS, HEAD, SPLIT, read, symvers};
-use super::{Delta, ObjectInput, UnitInput, write_parts};
+use super::{Delta, Identity, ObjectInput, UnitInput, write_parts};
 use crate::elf::Object;
 use crate::linked::check_module;
 use crate::plan::Outcome;
@@ -46,6 +46,10 @@ fn compiled(units: &[(&str, &str, &str)]) -> Vec<Compiled> {
 }
 
 fn written(objects: &[Compiled]) -> Vec<Delta> {
+    written_as(&identity(ID), objects)
+}
+
+fn written_as(identity: &Identity, objects: &[Compiled]) -> Vec<Delta> {
     let inputs: Vec<_> = objects
         .iter()
         .map(|compiled| ObjectInput {
@@ -53,7 +57,11 @@ fn written(objects: &[Compiled]) -> Vec<Delta> {
             units: vec![compiled.unit()],
         })
         .collect();
-    write_parts(ID, &inputs, &symvers()).unwrap()
+    write_parts(identity, &inputs, &symvers()).unwrap()
+}
+
+fn identity(id: &str) -> Identity {
+    Identity::new(id).unwrap()
 }
 
 /// Writes an update of several kernel objects with a unit each.
@@ -130,13 +138,22 @@ fn a_module_calls_what_the_part_of_vmlinux_adds() {
     for (delta, compiled) in deltas.iter().zip(&objects) {
         let bytes = delta.bytes.as_ref().unwrap();
         let units = [compiled.unit()];
-        check_module(bytes, ID, &delta.plan, &units, &symvers()).unwrap();
+        check_module(bytes, &identity(ID), &delta.plan, &units, &symvers()).unwrap();
         // Who neither lends nor borrows has no business with the name.
         let mut plan = delta.plan.clone();
         plan.offers.clear();
         plan.borrows.clear();
-        assert!(check_module(bytes, ID, &plan, &units, &symvers()).is_err());
-        assert!(check_module(bytes, "rsp_other", &delta.plan, &units, &symvers()).is_err());
+        assert!(check_module(bytes, &identity(ID), &plan, &units, &symvers()).is_err());
+        assert!(
+            check_module(
+                bytes,
+                &identity("rsp_other"),
+                &delta.plan,
+                &units,
+                &symvers()
+            )
+            .is_err()
+        );
     }
     assert!(deltas[0].plan.units[0].held.is_empty());
 }
@@ -172,5 +189,22 @@ fn what_a_module_adds_or_a_new_variable_is_refused_by_name() {
         assert_eq!(refused[0].code, "added-in-another-part");
         assert_eq!(refused[0].object, "fresh");
         assert!(deltas.iter().all(|delta| delta.bytes.is_none()));
+    }
+}
+
+#[test]
+fn every_part_names_the_updates_whose_place_it_takes() {
+    let body = |value: u32| format!("int g(int); int f(void) {{ return g({value}) + 1; }}");
+    let objects = compiled(&[("vmlinux", &body(1), &body(2))]);
+    let others = ["rsp_first".to_owned(), "rsp_second".to_owned()];
+    let superseding = Identity::superseding(ID, &others).unwrap();
+    let deltas = written_as(&superseding, &objects);
+    let bytes = deltas[0].bytes.as_ref().unwrap();
+    let units = [objects[0].unit()];
+    let check =
+        |identity: &Identity| check_module(bytes, identity, &deltas[0].plan, &units, &symvers());
+    check(&superseding).unwrap();
+    for wrong in [&others[..1], &[]] {
+        assert!(check(&Identity::superseding(ID, wrong).unwrap()).is_err());
     }
 }

@@ -2,6 +2,7 @@
 //! lays them out.
 
 use crate::error::DiffError;
+use crate::identity::{ID_LEN, Identity};
 use crate::image::{ImageBuilder, UnitId};
 
 use super::assemble::Draft;
@@ -13,9 +14,8 @@ pub(super) const MATCH_ONLY: u32 = 1;
 pub(super) const STAYS: u32 = 2;
 
 const UPDATE_MAGIC: u32 = 0x4c50_5352;
-const FORMAT: u32 = 2;
-const ID_LEN: usize = 64;
-const UPDATE_BYTES: usize = 152;
+const FORMAT: u32 = 3;
+const UPDATE_BYTES: usize = 168;
 pub(super) const LATE_BYTES: usize = 32;
 pub(super) const REPLACE_BYTES: usize = 16;
 pub(super) const HOOK_BYTES: usize = 16;
@@ -34,6 +34,7 @@ pub(super) const LATE_SECTION: &str = ".init.resplice.late";
 pub(super) const REPLACE_SECTION: &str = ".init.resplice.replace";
 pub(super) const HOOKS_SECTION: &str = ".init.resplice.hooks";
 pub(super) const DATA_SECTION: &str = ".init.resplice.data";
+pub(super) const SUPERSEDES_SECTION: &str = ".init.resplice.supersedes";
 
 /// Which part of an update a delta is.
 #[derive(Clone, Copy, Debug)]
@@ -103,15 +104,6 @@ fn missing(name: &str) -> DiffError {
     DiffError::SelfCheck(format!("{name} is not in the match image"))
 }
 
-/// Refuses an id that the kernel would not take.
-pub(super) fn check_id(id: &str) -> Result<(), DiffError> {
-    let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
-    if id.is_empty() || id.len() >= ID_LEN || !id.bytes().all(allowed) {
-        return Err(DiffError::Id(id.chars().take(80).collect()));
-    }
-    Ok(())
-}
-
 pub(super) fn limit(what: &'static str, count: usize, limit: u64) -> Result<u32, DiffError> {
     let count = count as u64;
     u32::try_from(count)
@@ -122,7 +114,7 @@ pub(super) fn limit(what: &'static str, count: usize, limit: u64) -> Result<u32,
 
 /// Adds the update's own sections and writes the file.
 pub(super) fn finish(
-    id: &str,
+    identity: &Identity,
     flags: u32,
     part: Part,
     mut draft: Draft,
@@ -151,14 +143,13 @@ pub(super) fn finish(
     draft.sections.push(replace);
     draft.sections.push(hooks);
     draft.sections.push(data);
+    draft.sections.push(supersedes_section(identity));
 
     let mut bytes = Vec::with_capacity(UPDATE_BYTES);
     for word in [UPDATE_MAGIC, FORMAT, UPDATE_BYTES as u32, flags] {
         bytes.extend_from_slice(&word.to_le_bytes());
     }
-    let mut name = [0; ID_LEN];
-    name[..id.len()].copy_from_slice(id.as_bytes());
-    bytes.extend_from_slice(&name);
+    bytes.extend_from_slice(&padded(identity.id()));
     let pointers = bytes.len() as u64;
     bytes.extend_from_slice(&0_u64.to_le_bytes());
     bytes.extend_from_slice(&match_size.to_le_bytes());
@@ -169,6 +160,11 @@ pub(super) fn finish(
     for word in [nr_data, nr_hooks, part.number, part.of] {
         bytes.extend_from_slice(&word.to_le_bytes());
     }
+    let nr_supersedes = limit("superseded updates", identity.supersedes().len(), u64::MAX)?;
+    bytes.extend_from_slice(&0_u64.to_le_bytes());
+    for word in [nr_supersedes, 0] {
+        bytes.extend_from_slice(&word.to_le_bytes());
+    }
     let mut update = OutSection::new(UPDATE_SECTION, SHF_ALLOC, 8, bytes);
     for (field, section) in [
         (0, first),
@@ -176,6 +172,7 @@ pub(super) fn finish(
         (24, first + 2),
         (48, first + 3),
         (40, first + 4),
+        (72, first + 5),
     ] {
         update.relocs.push(pointer(pointers + field, section, 0));
     }
@@ -200,6 +197,20 @@ fn pointer(offset: u64, section: usize, addend: i64) -> OutReloc {
         to: OutTarget::Section(section),
         addend,
     }
+}
+
+/// An id as format.h has it.
+fn padded(id: &str) -> [u8; ID_LEN] {
+    let mut field = [0; ID_LEN];
+    // An identity has no id that is longer.
+    field[..id.len()].copy_from_slice(id.as_bytes());
+    field
+}
+
+fn supersedes_section(identity: &Identity) -> OutSection {
+    let ids = identity.supersedes().iter();
+    let bytes = ids.flat_map(|id| padded(id)).collect();
+    OutSection::new(SUPERSEDES_SECTION, SHF_ALLOC, 1, bytes)
 }
 
 fn late_section(draft: &Draft) -> OutSection {

@@ -2,7 +2,7 @@
 //! `kmod/include/resplice/format.h`.
 
 /// RESPLICE_FORMAT.
-pub const FORMAT: u32 = 2;
+pub const FORMAT: u32 = 3;
 /// RESPLICE_MATCH_MAGIC.
 pub const MAGIC: u32 = 0x484d_5352;
 /// RESPLICE_NONE.

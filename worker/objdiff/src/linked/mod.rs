@@ -21,6 +21,7 @@ use std::collections::HashMap;
 
 use crate::delta::UnitInput;
 use crate::elf::{Object, SectionId};
+use crate::identity::Identity;
 use crate::plan::Plan;
 use crate::symvers::Symvers;
 
@@ -84,7 +85,7 @@ struct Check<'a> {
 /// not as post has it.
 pub fn check_module(
     module: &[u8],
-    id: &str,
+    identity: &Identity,
     plan: &Plan,
     units: &[UnitInput<'_>],
     symvers: &Symvers,
@@ -93,16 +94,16 @@ pub fn check_module(
         .iter()
         .map(Unit::read)
         .collect::<Result<Vec<Unit<'_>>>>()
-        .and_then(|units| check(module, id, plan, &units, symvers))
+        .and_then(|units| check(module, identity, plan, &units, symvers))
         .map_err(|problem| LinkedError {
-            id: id.to_owned(),
+            id: identity.id().to_owned(),
             problem,
         })
 }
 
 fn check<'a>(
     module: &[u8],
-    id: &'a str,
+    identity: &'a Identity,
     plan: &'a Plan,
     units: &'a [Unit<'a>],
     symvers: &'a Symvers,
@@ -110,9 +111,9 @@ fn check<'a>(
     let mut check = Check {
         units,
         symvers,
-        id,
+        id: identity.id(),
         plan,
-        module: Module::read(module, id, &plan.object)?,
+        module: Module::read(module, identity, &plan.object)?,
         ends: Vec::new(),
         code: HashMap::new(),
         seen: HashMap::new(),
@@ -162,10 +163,10 @@ impl<'a> Unit<'a> {
 #[cfg(test)]
 pub(crate) fn problem(
     module: &[u8],
-    id: &str,
+    identity: &Identity,
     plan: &Plan,
     units: &[Unit<'_>],
     symvers: &Symvers,
 ) -> Option<String> {
-    check(module, id, plan, units, symvers).err()
+    check(module, identity, plan, units, symvers).err()
 }

@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 
 use crate::elf::{Object, Section, SectionId};
+use crate::identity::{ID_LEN, Identity};
 
 use super::{Place, Result, Side};
 
 const UPDATE_MAGIC: u32 = 0x4c50_5352;
 const MATCH_MAGIC: u32 = 0x484d_5352;
-const FORMAT: u32 = 2;
-const UPDATE_BYTES: usize = 152;
+const FORMAT: u32 = 3;
+const UPDATE_BYTES: usize = 168;
 const LATE_BYTES: usize = 32;
 const REPLACE_BYTES: usize = 16;
 const DATA_BYTES: usize = 32;
@@ -91,7 +92,7 @@ fn wide(bytes: &[u8], at: usize) -> Result<u64> {
 }
 
 impl Module {
-    pub fn read(bytes: &[u8], id: &str, object: &str) -> Result<Self> {
+    pub fn read(bytes: &[u8], identity: &Identity, object: &str) -> Result<Self> {
         let side = Side::read(bytes, "the module")?;
         let file = &side.object;
         fields_are_empty(file)?;
@@ -111,8 +112,7 @@ impl Module {
         if header != [UPDATE_MAGIC, FORMAT, UPDATE_BYTES as u32] {
             return Err("resplice_update has another format".into());
         }
-        let name = record[16..80].split(|b| *b == 0).next().unwrap_or_default();
-        if name != id.as_bytes() {
+        if read_id(&record[16..80]) != identity.id().as_bytes() {
             return Err("resplice_update has another id".into());
         }
         let at = |field: u64| {
@@ -127,6 +127,7 @@ impl Module {
             .bytes_in(image.1, image.1.saturating_add(wide(record, 88)?))
             .ok_or("the match image is cut off")?;
         let image = Image::read(image_bytes, object)?;
+        check_superseded(at(152), word(record, 160)?, identity)?;
         let late = at(96).ok_or_else(|| missing("late relocations"))?;
         let replace = at(104).ok_or_else(|| missing("replacements"))?;
         Ok(Self {
@@ -176,6 +177,25 @@ fn records(
         .ok_or_else(|| format!("{} is cut off", section.name))?;
     let chunks = all.chunks_exact(bytes).enumerate();
     Ok(chunks.map(move |(index, record)| (start + (index * bytes) as u64, record)))
+}
+
+fn read_id(field: &[u8]) -> &[u8] {
+    field.split(|b| *b == 0).next().unwrap_or_default()
+}
+
+/// The updates whose place this one takes are those that it was told.
+fn check_superseded(at: Option<(&Section, u64)>, count: u32, identity: &Identity) -> Result<()> {
+    let bytes = (u64::from(count)).checked_mul(ID_LEN as u64);
+    let found = at
+        .zip(bytes)
+        .and_then(|((section, start), bytes)| section.bytes_in(start, start.saturating_add(bytes)))
+        .ok_or("the list of superseded updates is cut off")?;
+    let named = found.chunks(ID_LEN).map(read_id);
+    let meant = identity.supersedes().iter().map(String::as_bytes);
+    if !named.eq(meant) {
+        return Err("resplice_update supersedes other updates".into());
+    }
+    Ok(())
 }
 
 fn read_late(

@@ -26,7 +26,7 @@ use std::path::{Path, PathBuf};
 
 use expect::{Expected, Found};
 use libtest_mimic::{Arguments, Failed, Trial};
-use resplice_objdiff::delta::{UnitInput, write_delta};
+use resplice_objdiff::delta::{Identity, UnitInput, write_delta};
 use resplice_objdiff::linked::check_module;
 use resplice_objdiff::symvers::Symvers;
 
@@ -116,7 +116,7 @@ fn compare(expected: &Expected, objects: &[Objects]) -> Result<(), Failed> {
     // Differencing and the check of its result must agree, linked or not.
     if let Some(bytes) = &delta.bytes {
         for module in [bytes.clone(), compiler::link(bytes)?] {
-            check_module(&module, ID, &delta.plan, &inputs, &symvers)?;
+            check_module(&module, &Identity::new(ID)?, &delta.plan, &inputs, &symvers)?;
         }
     }
     Ok(())
