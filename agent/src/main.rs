@@ -20,14 +20,20 @@ mod commands;
 mod host;
 mod journal;
 mod kernel;
+#[cfg(test)]
+mod parts_test;
 mod policy;
 mod poll;
+#[cfg(test)]
+mod rig;
 mod server;
 #[cfg(test)]
 mod server_test;
 mod state;
 #[cfg(test)]
 mod steps_test;
+#[cfg(test)]
+mod supersede_test;
 mod text;
 mod vouch;
 

@@ -1,7 +1,7 @@
 //! What the agent does by itself with what the server plans.
 
 use crate::{
-    agent::ABSENT,
+    agent::{ABSENT, SUPERSEDED},
     journal::{By, Record, State},
 };
 use jiff::{SignedDuration, Timestamp};
@@ -58,6 +58,9 @@ pub fn decide(situation: Situation<'_>) -> Decision {
         .is_none_or(|p| p == situation.package);
     match last.state {
         State::Quarantined => Decision::Leave("the host went down while it was being applied"),
+        State::Undone if last.code.as_deref() == Some(SUPERSEDED) => {
+            Decision::Leave("superseded by a newer update")
+        }
         State::Undone if last.by == By::Operator => Decision::Leave("undone by the operator"),
         State::Applied if same_boot => Decision::Leave("removed by hand since it was applied"),
         State::Refused if last.code.as_deref() == Some(ABSENT) && same_boot && same_package => {

@@ -9,12 +9,14 @@ mod cache;
 mod check;
 mod parts;
 mod reconcile;
+mod supersede;
 mod undo;
 mod verify;
 
 pub use cache::read_package;
 pub use check::CheckResult;
 pub(crate) use parts::ABSENT;
+pub(crate) use supersede::SUPERSEDED;
 pub use verify::{Expected, Refusal};
 
 use crate::{

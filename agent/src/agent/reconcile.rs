@@ -1,7 +1,10 @@
 //! Finding out, after the agent or the host went down, what had happened.
 
-use super::Agent;
-use crate::journal::{By, Entry, Record, State};
+use super::{Agent, SUPERSEDED, supersede::superseded};
+use crate::{
+    journal::{By, Entry, Record, State},
+    kernel::LiveUpdate,
+};
 use anyhow::Result;
 
 impl Agent {
@@ -11,6 +14,9 @@ impl Agent {
     /// If the kernel can't be asked or the journal can't be written.
     pub fn reconcile(&mut self) -> Result<()> {
         for (update, record) in self.journal.records() {
+            if self.settle_superseded(&update, &record)? {
+                continue;
+            }
             let same_boot = record.last.boot == self.journal.boot();
             let end = match record.last.state {
                 State::Applying if same_boot => self.settle_apply(&record)?,
@@ -46,6 +52,21 @@ impl Agent {
             }
         }
         Ok(())
+    }
+
+    /// The agent was stopped between a newer update and the note on this one.
+    fn settle_superseded(&mut self, update: &str, record: &Record) -> Result<bool> {
+        let noted = record.last.code.as_deref() == Some(SUPERSEDED);
+        let Some(info) = record.info.as_ref().filter(|_| !noted) else {
+            return Ok(false);
+        };
+        let live = self.kernel.update(&info.id)?;
+        let Some(live) = live.filter(LiveUpdate::is_superseded) else {
+            return Ok(false);
+        };
+        self.journal.append(superseded(update, By::Agent))?;
+        self.unload_idle(&live);
+        Ok(true)
     }
 
     fn settle_apply(&self, record: &Record) -> Result<Option<(State, &'static str)>> {

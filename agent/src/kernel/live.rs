@@ -10,7 +10,7 @@ use std::{collections::BTreeMap, fs, io::ErrorKind};
 pub struct LiveUpdate {
     /// Id in the kernel.
     pub id: String,
-    /// `applied` if any of its parts is, else `undone` or `loaded`.
+    /// `applied` if any of its parts is, else `superseded`, `undone` or `loaded`.
     pub state: String,
     /// The parts that are loaded, by number.
     pub parts: Vec<LivePart>,
@@ -37,7 +37,7 @@ pub struct LivePart {
     pub number: u64,
     /// The patched object.
     pub object: String,
-    /// `loaded`, `applied` or `undone`.
+    /// `loaded`, `applied`, `undone` or `superseded`.
     pub state: String,
 }
 
@@ -50,12 +50,19 @@ impl LivePart {
 }
 
 const APPLIED: &str = "applied";
+const SUPERSEDED: &str = "superseded";
 
 impl LiveUpdate {
     /// Whether its functions are in effect.
     #[must_use]
     pub fn is_applied(&self) -> bool {
         self.state == APPLIED
+    }
+
+    /// Whether another update has taken its place in the kernel.
+    #[must_use]
+    pub fn is_superseded(&self) -> bool {
+        !self.is_applied() && self.parts.iter().any(|part| part.state == SUPERSEDED)
     }
 
     /// Whether the part for that kernel object is in effect.

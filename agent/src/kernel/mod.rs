@@ -20,7 +20,7 @@ use std::{
 use tools::{ModuleFile, run, tool};
 
 /// The core's interface that this agent speaks.
-pub const ABI: &str = "2";
+pub const ABI: &str = "3";
 /// Most bytes read from any one file of sysfs: the core's own limit on a report.
 const MAX_SYSFS_BYTES: u64 = 4 << 20;
 /// The kernel itself, as an object.

@@ -18,6 +18,10 @@ pub struct NewUpdate {
     /// CVE ids that it fixes.
     #[serde(default)]
     pub cves: Vec<String>,
+    /// Updates whose place it takes: its patch carries their changes too. Their
+    /// builds must have ended.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub supersedes: Vec<UpdateId>,
     /// Anything else, for people.
     #[serde(default)]
     pub notes: String,
@@ -76,6 +80,10 @@ pub struct Update {
     pub created_at: Timestamp,
     /// Who released it, if someone did.
     pub released: Option<Release>,
+    /// Updates whose place it takes, those that these superseded included.
+    pub supersedes: Vec<UpdateId>,
+    /// Updates that take its place, released or not.
+    pub superseded_by: Vec<UpdateId>,
     /// One job per target.
     pub jobs: Vec<Job>,
     /// What hosts said about it, oldest first.

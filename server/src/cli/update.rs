@@ -87,6 +87,10 @@ pub(super) struct Upload {
     /// A CVE id; may be given several times
     #[arg(long = "cve", value_name = "ID")]
     cves: Vec<String>,
+    /// An update whose place this one takes: its patch carries that one's changes
+    /// too. Hosts exchange the one for the other in one stop.
+    #[arg(long, value_name = "ID")]
+    supersedes: Vec<UpdateId>,
     /// Anything else, for people
     #[arg(long, default_value = "")]
     notes: String,
@@ -199,6 +203,7 @@ impl Upload {
             patch,
             targets: self.targets.clone(),
             cves: self.cves.clone(),
+            supersedes: self.supersedes.clone(),
             notes: self.notes.clone(),
             check: self.read_check()?,
         })

@@ -97,6 +97,14 @@ pub(super) fn show(update: &Update, server: &str) {
         Some(release) => say!("  released  {:.0} by {}", release.at, release.by),
         None => say!("  released  {}", dim("no")),
     }
+    for (what, ids) in [
+        ("older   ", &update.supersedes),
+        ("newer   ", &update.superseded_by),
+    ] {
+        for id in ids {
+            say!("  {what}  {id}");
+        }
+    }
     say!("  files     {}", update.files.join(" "));
     for job in &update.jobs {
         show_job(job);

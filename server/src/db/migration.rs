@@ -8,7 +8,7 @@ pub struct Migrator;
 
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(First)]
+        vec![Box::new(First), Box::new(Supersedes)]
     }
 }
 
@@ -23,16 +23,45 @@ impl sea_orm_migration::MigrationName for First {
 #[async_trait]
 impl MigrationTrait for First {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        // One statement at a time: several ALTERs in one do not work on SQLite.
-        for statement in FIRST {
-            manager
-                .get_connection()
-                .execute_unprepared(statement)
-                .await?;
-        }
-        Ok(())
+        run(manager, FIRST).await
     }
 }
+
+struct Supersedes;
+
+impl sea_orm_migration::MigrationName for Supersedes {
+    fn name(&self) -> &str {
+        "0002_supersedes"
+    }
+}
+
+#[async_trait]
+impl MigrationTrait for Supersedes {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        run(manager, SUPERSEDES).await
+    }
+}
+
+/// One statement at a time: several ALTERs in one do not work on SQLite.
+async fn run(manager: &SchemaManager<'_>, statements: &[&str]) -> Result<(), DbErr> {
+    for statement in statements {
+        manager
+            .get_connection()
+            .execute_unprepared(statement)
+            .await?;
+    }
+    Ok(())
+}
+
+/// All updates whose place an update takes, those that these had taken included.
+const SUPERSEDES: &[&str] = &[
+    "CREATE TABLE supersedes (
+        update_id TEXT NOT NULL REFERENCES updates (id),
+        older_id TEXT NOT NULL REFERENCES updates (id),
+        PRIMARY KEY (update_id, older_id)
+    )",
+    "CREATE INDEX supersedes_by_older ON supersedes (older_id)",
+];
 
 const FIRST: &[&str] = &[
     "CREATE TABLE tokens (

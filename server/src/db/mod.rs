@@ -15,6 +15,7 @@ mod migration;
 pub mod plans;
 pub mod releases;
 pub mod reports;
+pub mod supersedes;
 pub mod tokens;
 pub mod updates;
 pub mod workers;

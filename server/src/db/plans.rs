@@ -1,6 +1,6 @@
 //! What hosts should run, and which packages they may have.
 
-use super::{Error, parse, row, rows, time, unsigned};
+use super::{Error, parse, row, rows, supersedes::HAS_SUCCESSOR, time, unsigned};
 use crate::repository::Package;
 use resplice_api::{HostId, Plan, PlannedUpdate};
 use sea_orm::{ConnectionTrait, FromQueryResult};
@@ -15,22 +15,20 @@ struct PlannedRow {
     released_at: i64,
 }
 
-/// The plan for hosts of a target.
+/// The plan for hosts of a target: what is released and not superseded.
 ///
 /// # Errors
 /// The database's.
 pub async fn for_target<C: ConnectionTrait>(db: &C, target: &str) -> Result<Plan, Error> {
     let operation = "make a plan";
-    let found: Vec<PlannedRow> = rows(
-        db,
-        operation,
+    let sql = format!(
         "SELECT u.id AS update_id, u.name, j.package_sha256, j.package_bytes, j.target, u.released_at
          FROM updates u JOIN jobs j ON j.update_id = u.id
          WHERE u.released_at IS NOT NULL AND j.status = 'built' AND j.target = $1
-         ORDER BY u.released_at, u.id",
-        vec![target.into()],
-    )
-    .await?;
+           AND NOT {HAS_SUCCESSOR}
+         ORDER BY u.released_at, u.id"
+    );
+    let found: Vec<PlannedRow> = rows(db, operation, &sql, vec![target.into()]).await?;
     let updates = found
         .into_iter()
         .map(|row| {
@@ -58,22 +56,20 @@ struct ReleasedRow {
     package_bytes: i64,
 }
 
-/// All packages of released updates, as the repository lists them.
+/// All packages of released updates that none has superseded, as the repository
+/// lists them.
 ///
 /// # Errors
 /// The database's.
 pub async fn released<C: ConnectionTrait>(db: &C) -> Result<Vec<Package>, Error> {
     let operation = "list the released packages";
-    let found: Vec<ReleasedRow> = rows(
-        db,
-        operation,
+    let sql = format!(
         "SELECT j.update_id, j.target, j.package_sha256, j.package_bytes
          FROM updates u JOIN jobs j ON j.update_id = u.id
-         WHERE u.released_at IS NOT NULL AND j.status = 'built'
-         ORDER BY u.released_at, u.id, j.target",
-        Vec::new(),
-    )
-    .await?;
+         WHERE u.released_at IS NOT NULL AND j.status = 'built' AND NOT {HAS_SUCCESSOR}
+         ORDER BY u.released_at, u.id, j.target"
+    );
+    let found: Vec<ReleasedRow> = rows(db, operation, &sql, Vec::new()).await?;
     let package = |row: ReleasedRow| {
         let update = parse(operation, &row.update_id)?;
         Ok(Package {

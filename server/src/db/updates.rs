@@ -1,8 +1,8 @@
 //! Updates.
 
 use super::{
-    Db, Error, begin, commit, execute, jobs, json, now, parse, reports, row, rows, time, to_json,
-    unsigned,
+    Db, Error, begin, commit, execute, jobs, json, now, parse, reports, row, rows, supersedes,
+    time, to_json, unsigned,
 };
 use resplice_api::{JobId, NewUpdate, Release, TargetStatus, Update, UpdateId, UpdateSummary};
 use sea_orm::{ConnectionTrait, FromQueryResult};
@@ -52,6 +52,8 @@ impl UpdateRow {
             uploaded_by: self.uploaded_by,
             created_at: time(operation, self.created_at)?,
             released,
+            supersedes: Vec::new(),
+            superseded_by: Vec::new(),
             jobs: Vec::new(),
             reports: Vec::new(),
         })
@@ -101,6 +103,7 @@ pub async fn create(db: &Db, new: &NewUpdate, upload: &Upload<'_>) -> Result<Upd
         ],
     )
     .await?;
+    supersedes::add(&transaction, id, &new.supersedes).await?;
     jobs::queue(&transaction, id, &new.targets).await?;
     commit(transaction).await?;
     Ok(id)
@@ -124,6 +127,8 @@ pub async fn find<C: ConnectionTrait>(db: &C, id: UpdateId) -> Result<Option<Upd
         return Ok(None);
     };
     let mut update = found.read()?;
+    update.supersedes = supersedes::older(db, id).await?;
+    update.superseded_by = supersedes::newer(db, id).await?;
     update.jobs = jobs::of_update(db, id).await?;
     update.reports = reports::of_update(db, id).await?;
     Ok(Some(update))

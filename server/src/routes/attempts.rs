@@ -44,11 +44,13 @@ pub(super) async fn lease(
     app.logs.wake(job.id);
     tracing::info!(job = %job.id, attempt = job.attempt, worker = request.worker, "leased");
     let update = leased_update(&app, &job).await?;
+    let supersedes = db::supersedes::in_kernel(&app.db, job.update_id, &job.target).await?;
     Ok(Json(Lease {
         job: job.id,
         attempt: job.attempt,
         update,
         target: job.target,
+        supersedes,
         lease_seconds: app.config.lease.as_secs(),
     })
     .into_response())
@@ -164,6 +166,7 @@ async fn verify(
         .parse()
         .map_err(Failure::internal("read a worker's key"))?;
     let (update, target) = (job.update_id.to_string(), job.target.clone());
+    let supersedes = db::supersedes::in_kernel(&app.db, job.update_id, &target).await?;
     let checked = tokio::task::spawn_blocking(move || {
         let package = Package::open(&bytes, &[key]).map_err(|error| error.to_string())?;
         let manifest = package.manifest();
@@ -171,6 +174,12 @@ async fn verify(
             return Err(format!(
                 "it is for the update {}, not {update}",
                 manifest.update_id
+            ));
+        }
+        if manifest.supersedes != supersedes {
+            return Err(format!(
+                "it takes the place of {:?} in the kernel, not of {supersedes:?}; build it again",
+                manifest.supersedes
             ));
         }
         if manifest.target.id != target {

@@ -30,6 +30,9 @@ pub(super) async fn upload(
     new.targets.sort();
     new.targets.dedup();
     check_targets(&app, &new.targets).await?;
+    new.supersedes.sort();
+    new.supersedes.dedup();
+    check_superseded(&app, &new.supersedes).await?;
     let files = patch::check(&new.patch)
         .map_err(|error| Failure::bad_patch(&error))?
         .files;
@@ -112,6 +115,26 @@ async fn check_targets(app: &App, wanted: &[String]) -> Result<(), Failure> {
              `resplice-server target import {missing}`"
         ))),
     }
+}
+
+/// What is superseded is named in the package by the packages that it has, so
+/// these must be there.
+async fn check_superseded(app: &App, ids: &[UpdateId]) -> Result<(), Failure> {
+    check_count("superseded updates", ids.len(), limits::MAX_LIST)?;
+    for id in ids {
+        let Some(update) = db::updates::find(&app.db, *id).await? else {
+            return Err(Failure::invalid(format!(
+                "the update {id}, which is to be superseded, is not known here"
+            )));
+        };
+        if update.jobs.iter().any(|job| !job.status.is_final()) {
+            return Err(Failure::conflict(
+                "unfinished",
+                format!("builds of the update {id} have not ended; supersede it when they have"),
+            ));
+        }
+    }
+    Ok(())
 }
 
 fn check_check(check: &Check) -> Result<(), Failure> {

@@ -13,4 +13,5 @@ mod packages;
 mod releases;
 mod repository;
 mod restart;
+mod supersede;
 mod support;

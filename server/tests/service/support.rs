@@ -4,7 +4,7 @@ use resplice_api::{
     Enrol, Enrolled, Finish, FinishStatus, Lease, LeaseRequest, NewUpdate, NewWorker, Role, Target,
     Token, Update, client::Client,
 };
-use resplice_package::{Package, PublicKey, SecretKey, example};
+use resplice_package::{Package, PublicKey, SecretKey, example, part_member};
 use resplice_server::{App, Config, catalogue::Catalogue, serve};
 use std::{
     path::{Path, PathBuf},
@@ -148,7 +148,12 @@ impl Service {
 
     /// An update that is built, and its package's bytes.
     pub async fn built(&self) -> (Update, Vec<u8>) {
-        let update = self.upload().await;
+        self.built_from(&new_update(&[TARGET])).await
+    }
+
+    /// The same of this upload.
+    pub async fn built_from(&self, new: &NewUpdate) -> (Update, Vec<u8>) {
+        let update = self.client(Role::Team).upload(new).await.unwrap();
         let name = format!("w-{}", update.id);
         let worker = self.worker(&name).await;
         let lease = worker.lease(&[]).await.unwrap();
@@ -185,10 +190,22 @@ impl Worker {
     }
 
     pub fn package(&self, lease: &Lease) -> Vec<u8> {
+        self.package_superseding(lease, &lease.supersedes)
+    }
+
+    /// One that takes the place of others than it was asked for.
+    pub fn package_superseding(&self, lease: &Lease, supersedes: &[String]) -> Vec<u8> {
         let mut manifest = example::manifest();
-        manifest.update_id = lease.update.id.to_string();
+        let update = lease.update.id.to_string();
+        // The end of the update's id, which is twelve digits too.
+        manifest.id = format!("rsp_{}", &update[update.len() - 12..]);
+        manifest.update_id = update;
         manifest.target.id = lease.target.clone();
-        Package::write(manifest, example::members(), &self.key).unwrap()
+        manifest.supersedes = supersedes.to_vec();
+        let mut members = example::members();
+        let module = members.remove(&part_member(example::ID, 0)).unwrap();
+        members.insert(part_member(&manifest.id, 0), module);
+        Package::write(manifest, members, &self.key).unwrap()
     }
 }
 
@@ -198,6 +215,7 @@ pub fn new_update(targets: &[&str]) -> NewUpdate {
         patch: PATCH.to_owned(),
         targets: targets.iter().map(|&target| target.to_owned()).collect(),
         cves: vec!["CVE-2026-72400".to_owned()],
+        supersedes: Vec::new(),
         notes: String::new(),
         check: None,
     }
