@@ -211,13 +211,25 @@ impl Resplice {
 
     /// Uploads a patch of the repository.
     pub fn upload(&self, target: &Target, patch: &str) -> Result<Update> {
+        self.upload_superseding(target, patch, None)
+    }
+
+    /// The same of a patch that takes an older update's place.
+    pub fn upload_superseding(
+        &self,
+        target: &Target,
+        patch: &str,
+        older: Option<&Update>,
+    ) -> Result<Update> {
         let patch: &Path = &repository(patch);
         let path = patch.to_str().context("the repository's path is no text")?;
-        self.update(
-            "team",
-            "upload",
-            &["--target", &target.id().to_string(), path],
-        )
+        let (target, older) = (target.id().to_string(), older.map(|o| o.id.to_string()));
+        let mut words = vec!["--target", target.as_str()];
+        if let Some(older) = &older {
+            words.extend(["--supersedes", older.as_str()]);
+        }
+        words.push(path);
+        self.update("team", "upload", &words)
     }
 
     /// How an update stands.
@@ -252,7 +264,17 @@ impl Resplice {
 
     /// Uploads a patch, waits until it is built, and releases it.
     pub fn publish(&mut self, target: &Target, patch: &str) -> Result<Update> {
-        let update = self.upload(target, patch)?;
+        self.publish_superseding(target, patch, None)
+    }
+
+    /// The same of a patch that takes an older update's place.
+    pub fn publish_superseding(
+        &mut self,
+        target: &Target,
+        patch: &str,
+        older: Option<&Update>,
+    ) -> Result<Update> {
+        let update = self.upload_superseding(target, patch, older)?;
         let update = self.ended(&update)?;
         let built = update.jobs.iter().all(|job| job.status == JobStatus::Built);
         ensure!(built, "{patch} was not built:\n{}", self.log(&update)?);

@@ -155,3 +155,48 @@ fn a_mismatch_is_told_to_the_user_and_to_the_server() {
     assert_eq!(fleet.check(), FIXED);
     host.guest.log_is_clean().unwrap();
 }
+
+#[test]
+fn a_newer_update_takes_the_place_of_the_one_that_a_host_has() {
+    let target = target(CLOUD).unwrap();
+    let mut resplice = Resplice::start(LEASE).unwrap();
+    let _worker = resplice.worker("worker").unwrap();
+    let first = resplice
+        .publish(&target, "tests/patches/data-strings.patch")
+        .unwrap();
+    let host = Host::start(&target, resplice.port).unwrap();
+    host.enrol(&resplice.token("enrol")).unwrap();
+    let says = |word: &str| {
+        let text = host.guest.ok("grep State: /proc/2/status").unwrap();
+        assert!(text.ends_with(&format!("S ({word})")), "{text}");
+    };
+    assert_eq!(host.json("apply").unwrap().0, 0);
+    says("sleeping live");
+
+    let second = resplice
+        .publish_superseding(
+            &target,
+            "tests/patches/data-strings-newer.patch",
+            Some(&first),
+        )
+        .unwrap();
+    let (code, applied) = host.json("apply").unwrap();
+    assert_eq!(code, 0, "{applied}");
+    let [one] = applied.as_array().unwrap().as_slice() else {
+        panic!("not one update: {applied}");
+    };
+    assert_eq!(one["update"], second.id.to_string(), "{applied}");
+    says("sleeping newer");
+    let events = |update: &Update| -> Vec<ReportEvent> {
+        let reports = resplice.show(update).unwrap().reports;
+        reports.iter().map(|report| report.event).collect()
+    };
+    assert_eq!(events(&first), [ReportEvent::Applied, ReportEvent::Undone]);
+    assert_eq!(events(&second), [ReportEvent::Applied]);
+    // Neither is tried again, and undoing leads to the kernel as it was shipped.
+    assert_eq!(host.json("apply").unwrap(), (0, Value::Array(Vec::new())));
+    assert_eq!(host.json("undo --all").unwrap().0, 0);
+    says("sleeping");
+    assert_eq!(host.json("apply").unwrap(), (0, Value::Array(Vec::new())));
+    host.guest.log_is_clean().unwrap();
+}

@@ -93,6 +93,10 @@ export interface Update {
 	uploaded_by: string;
 	created_at: string;
 	released: Release | null;
+	/** Updates whose place this one takes. */
+	supersedes: string[];
+	/** Updates that take this one's place, released or not. */
+	superseded_by: string[];
 	jobs: Job[];
 	reports: HostReport[];
 }
@@ -116,6 +120,8 @@ export interface NewUpdate {
 	targets: string[];
 	cves: string[];
 	notes: string;
+	/** Updates whose place it takes. */
+	supersedes?: string[];
 	check?: Check;
 }
 
