@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::atoms::{AtomId, Target, Unit};
 use crate::compare::{masked, section_class};
+use crate::elf::SectionKind;
 use crate::names;
 
 use super::Correlation;
@@ -36,6 +37,8 @@ struct Member {
     name: String,
     is_code: bool,
     class: String,
+    /// Read-only, and refers to nothing.
+    is_constant_bytes: bool,
     /// Source functions and variables that refer to it.
     referrers: BTreeSet<String>,
     contents: Vec<u8>,
@@ -102,6 +105,7 @@ fn members(unit: &Unit) -> Vec<Member> {
             name: name.to_owned(),
             is_code: atom.kind.is_code(),
             class: section_class(unit, id).to_owned(),
+            is_constant_bytes: atom.kind == SectionKind::Rodata && atom.links.is_empty(),
             referrers: referrers.remove(&id).unwrap_or_default(),
             contents: contents(unit, id, 0),
         });
@@ -185,7 +189,8 @@ impl Group {
     }
 
     /// Members of post that may be one of several of pre. State that may start
-    /// afresh is taken for new instead.
+    /// afresh is taken for new instead, and so are constant bytes, of which a
+    /// copy is as good: messages of `NL_SET_ERR_MSG` and the like.
     pub fn mark_ambiguous(&self, correlation: &mut Correlation) {
         if names::may_start_afresh(&self.stem) {
             return;
@@ -199,6 +204,7 @@ impl Group {
                         || a.referrers.iter().any(|r| b.referrers.contains(r)))
             };
             if !b.is_code
+                && !b.is_constant_bytes
                 && correlation.pre_of(b.id).is_none()
                 && self.pre.iter().any(|a| might_be(&a))
             {

@@ -75,7 +75,8 @@ fn numbers(delta: &Delta) -> (u32, u32) {
     let section = file.section_named(".init.resplice.update").unwrap();
     let word = |at: usize| u32::from_le_bytes(section.bytes[at..at + 4].try_into().unwrap());
     let size = section.bytes.len();
-    (word(size - 8), word(size - 4))
+    // Before the superseded updates, which end the header.
+    (word(size - 24), word(size - 20))
 }
 
 const PLAIN: (&str, &str) = (

@@ -379,7 +379,7 @@ fn a_match_only_update_has_no_code() {
     let bytes = write_match_only("rsp_match", "vmlinux", &[("a.c", &object)]).unwrap();
     let file = Object::parse(&bytes).unwrap();
     let update = file.section_named(".init.resplice.update").unwrap();
-    assert_eq!(update.bytes.len(), 152);
+    assert_eq!(update.bytes.len(), 168);
     assert_eq!(&update.bytes[12..16], &1_u32.to_le_bytes());
     assert_eq!(&update.bytes[16..26], b"rsp_match\0");
     assert!(!file.sections.iter().any(|s| s.kind.is_code()));

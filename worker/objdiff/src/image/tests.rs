@@ -208,7 +208,7 @@ fn the_header_and_every_table_lie_where_format_h_says() {
     let bytes = builder.finish().unwrap();
     let word = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap()) as usize;
     assert_eq!(word(0), 0x484d_5352);
-    assert_eq!((word(4), word(8)), (2, bytes.len()));
+    assert_eq!((word(4), word(8)), (3, bytes.len()));
     let sizes = [8, 48, 24, 24, 24, 16, 32, 1, 1];
     let mut end = 88;
     for (index, size) in sizes.into_iter().enumerate() {

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use crate::elf::{Binding, Object, Reloc, SectionKind, SymbolKind};
+use crate::elf::{Binding, Object, Reloc, SectionId, SectionKind, SymbolKind};
 use crate::names;
 use crate::plan::UnitPlan;
 
@@ -115,6 +115,7 @@ impl UnitView<'_, '_> {
     /// Differencing must have replaced whatever changed its size.
     pub fn sizes_agree(&self, findings: &mut Vec<Finding>) {
         let before: BTreeMap<&str, u64> = function_sizes(self.pre).collect();
+        let exchanged = self.replaced_places();
         for (name, size) in function_sizes(self.post) {
             let owner = names::cold_parent(name).unwrap_or(name);
             let Some(was) = before.get(name).filter(|was| **was != size) else {
@@ -123,11 +124,24 @@ impl UnitView<'_, '_> {
             if names::is_numbered(name) || self.is_replaced(owner) {
                 continue;
             }
+            if places(self.pre, name).any(|place| exchanged.contains(&place)) {
+                continue;
+            }
             let sentence = format!(
                 "{name} has {was} bytes before and {size} after the change but is not replaced: differencing missed it; report this as an error of Resplice"
             );
             findings.push(self.finding(Severity::NeedsCode, INCONSISTENT, name, sentence));
         }
+    }
+
+    /// Where replaced functions begin, which may have other names there too: equal
+    /// functions are merged by the compiler.
+    fn replaced_places(&self) -> HashSet<(SectionId, u64)> {
+        let functions = self.pre.symbols.iter().filter(|s| s.is_function());
+        functions
+            .filter(|symbol| self.is_replaced(&symbol.name))
+            .filter_map(|symbol| Some((symbol.section()?, symbol.value)))
+            .collect()
     }
 
     /// Functions that are called in another way than before.
@@ -288,6 +302,15 @@ fn function_sizes(object: &Object) -> impl Iterator<Item = (&str, u64)> {
             section.is_some_and(SectionKind::is_resident_text)
         })
         .map(|s| (s.name.as_str(), s.size))
+}
+
+/// Where functions of that name begin.
+fn places<'o>(object: &'o Object, name: &'o str) -> impl Iterator<Item = (SectionId, u64)> + 'o {
+    object
+        .symbols
+        .iter()
+        .filter(move |symbol| symbol.is_function() && symbol.name == name)
+        .filter_map(|symbol| Some((symbol.section()?, symbol.value)))
 }
 
 fn is_resident(object: &Object, name: &str) -> bool {

@@ -128,6 +128,30 @@ fn a_function_that_differencing_missed_is_an_error() {
 }
 
 #[test]
+fn another_name_of_a_replaced_function_is_replaced_with_it() {
+    let source = "static __attribute__((noinline)) int f(int a) { return a DIFF; }
+        static int g(int a) __attribute__((alias(\"f\"), used));
+        int h(int a) { return f(a); }";
+    let unit = Unit::new(
+        &source.replace("DIFF", ""),
+        &source.replace("DIFF", "* 3 / 7"),
+    );
+    assert!(
+        unit.plan
+            .replaced
+            .iter()
+            .all(|function| function.name != "g")
+    );
+    let report = unit.report();
+    assert!(
+        report
+            .findings
+            .iter()
+            .all(|found| found.code != "inconsistent")
+    );
+}
+
+#[test]
 fn locks_that_come_and_go_are_told() {
     let source = "void mutex_lock(void *); void mutex_unlock(void *);
         int f(int *p) { DIFF return *p; }";
