@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::elf::{Binding, SectionId, SectionKind, Symbol};
+use crate::elf::{Binding, Object, SectionId, SectionKind, Symbol};
 use crate::names;
 
 use super::aims::{self, Aim};
@@ -281,7 +281,7 @@ impl Check<'_> {
                 kind == Some(SectionKind::Rodata) && s.size != symbol.size
             });
         }
-        if names::may_start_afresh(&symbol.name) {
+        if names::may_start_afresh(&symbol.name) || is_constant_bytes(&side.post.object, symbol) {
             return true;
         }
         let stem = names::normalise(&symbol.name);
@@ -316,4 +316,17 @@ impl Check<'_> {
             _ => false,
         }
     }
+}
+
+/// Read-only and without a reference to anything: of these a copy is as good.
+fn is_constant_bytes(object: &Object, symbol: &Symbol) -> bool {
+    let Some(section) = symbol.section().map(|id| object.section(id)) else {
+        return false;
+    };
+    let end = symbol.value.saturating_add(symbol.size);
+    let refers = section
+        .relocs
+        .iter()
+        .any(|reloc| (symbol.value..end).contains(&reloc.offset));
+    section.kind == SectionKind::Rodata && symbol.size > 0 && !refers
 }
