@@ -36,7 +36,7 @@ fn a_sleeper_is_named_and_when_it_leaves_the_update_goes_in() {
     let conflicts = guest
         .ok(&format!("cat /sys/kernel/resplice/updates/{id}/conflicts"))
         .unwrap();
-    assert!(conflicts.contains(" cat pipe_read+0x"), "{conflicts}");
+    assert!(conflicts.contains(" cat pipe_read.rsp+0x"), "{conflicts}");
     assert_eq!(guest.state(&package).unwrap(), "applied");
 
     guest.ok("kill $(cat /w); sleep 1").unwrap();

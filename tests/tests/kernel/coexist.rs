@@ -61,3 +61,28 @@ fn traced_only_after() {
     trace_off(&guest);
     guest.log_is_clean().unwrap();
 }
+
+#[test]
+fn probes_by_name_see_each_call_of_a_replaced_function() {
+    let (guest, package) = seg6_guest("max");
+    guest.apply(&package).unwrap();
+    guest
+        .ok(&format!(
+            "cd {TRACING}; echo 'p:comes seg6_validate_srh' > kprobe_events && \
+             echo 'r:goes seg6_validate_srh' >> kprobe_events && \
+             echo 1 > events/kprobes/enable && echo 1 > tracing_on && echo > trace"
+        ))
+        .unwrap();
+    assert_eq!(seg6_check(&guest), FIXED);
+    let trace = guest.ok(&format!("cat {TRACING}/trace")).unwrap();
+    let times = |event: &str| trace.matches(event).count();
+    assert!(times(" comes: ") > 0, "{trace}");
+    assert_eq!(times(" comes: "), times(" goes: "), "{trace}");
+    guest.undo(&package).unwrap();
+    guest
+        .ok(&format!(
+            "cd {TRACING}; echo 0 > events/kprobes/enable; echo > kprobe_events"
+        ))
+        .unwrap();
+    guest.log_is_clean().unwrap();
+}

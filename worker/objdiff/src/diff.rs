@@ -66,6 +66,12 @@ pub fn diff_unit(
 }
 
 impl UnitDiff {
+    /// Whether an atom of post is a replacement or a cold part of one.
+    pub fn replaces(&self, id: AtomId) -> bool {
+        let body = self.post.atoms[id].parent.unwrap_or(id);
+        self.replaced.contains(&body)
+    }
+
     /// `objects` are the reference, pre and post; for `touched` see
     /// [`crate::delta::UnitInput::touched`].
     pub fn new(

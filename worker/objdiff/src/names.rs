@@ -2,7 +2,7 @@
 //!
 //! GCC numbers static locals, clones and constants by counters that any edit
 //! shifts, so that a number identifies nothing. What is left without it, does.
-//! And the one kind of name that an update makes up.
+//! And the kinds of names that an update makes up.
 
 /// A name without the compiler's counters: `count.12` → `count`,
 /// `f.isra.0.cold` → `f.isra.cold`, `__UNIQUE_ID_ddebug405.3` → `__UNIQUE_ID_ddebug#`.
@@ -44,6 +44,24 @@ pub fn cold_parent(name: &str) -> Option<&str> {
     }
     let (rest, number) = name.rsplit_once('.')?;
     rest.strip_suffix(".cold").filter(|_| is_number(number))
+}
+
+/// What a replacement's name has that the running function's does not.
+const REPLACEMENT: &str = ".rsp";
+
+/// The name of a function's replacement in the update: `f` → `f.rsp`, `f.cold` →
+/// `f.rsp.cold`. Under the old name kprobes and tracers keep finding one function,
+/// the old one, through whose entry each call still goes.
+pub fn replacement(name: &str) -> String {
+    let body = cold_parent(name).unwrap_or(name);
+    format!("{body}{REPLACEMENT}{}", &name[body.len()..])
+}
+
+/// Whose replacement a name is, if it is one.
+pub fn replaced(name: &str) -> Option<String> {
+    let body = cold_parent(name).unwrap_or(name);
+    let old = body.strip_suffix(REPLACEMENT)?;
+    Some(format!("{old}{}", &name[body.len()..]))
 }
 
 /// Read-only objects that the compiler made and whose address means nothing.
@@ -121,6 +139,19 @@ mod tests {
         assert_eq!(cold_parent("f.cold.3"), Some("f"));
         assert_eq!(cold_parent("f.isra.0"), None);
         assert_eq!(cold_parent("cold"), None);
+    }
+
+    #[test]
+    fn a_replacement_has_a_name_of_its_own_and_its_function_is_known_by_it() {
+        for (name, new) in [
+            ("f", "f.rsp"),
+            ("f.cold", "f.rsp.cold"),
+            ("f.isra.0.cold.3", "f.isra.0.rsp.cold.3"),
+        ] {
+            assert_eq!(replacement(name), new);
+            assert_eq!(replaced(new).as_deref(), Some(name));
+            assert_eq!(replaced(name), None);
+        }
     }
 
     #[test]

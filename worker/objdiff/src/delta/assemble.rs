@@ -11,6 +11,7 @@ use crate::compare::section_class;
 use crate::diff::State;
 use crate::elf::SectionKind;
 use crate::error::DiffError;
+use crate::names;
 
 use super::collect::Set;
 use super::elf::{
@@ -123,10 +124,15 @@ impl Draft {
         });
         self.places.insert(at, index);
         if !atom.is_content {
+            let is_code = atom.kind.is_code();
+            let replaces = is_code && set.units[at.0].replaces(at.1);
             for symbol in post.symbols_of(at.1) {
                 self.symbols.push(OutSymbol {
-                    name: symbol.name.clone(),
-                    is_function: atom.kind.is_code(),
+                    name: match replaces {
+                        true => names::replacement(&symbol.name),
+                        false => symbol.name.clone(),
+                    },
+                    is_function: is_code,
                     is_global: false,
                     section: index,
                     size: symbol.size,

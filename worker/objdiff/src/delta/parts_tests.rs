@@ -133,7 +133,7 @@ fn a_module_calls_what_the_part_of_vmlinux_adds() {
         [("rsp_test__fresh".to_owned(), place)]
     );
     assert_eq!(
-        read(&deltas[1]).refers("f"),
+        read(&deltas[1]).refers("f.rsp"),
         ["__fentry__", "rsp_test__fresh"]
     );
     for (delta, compiled) in deltas.iter().zip(&objects) {

@@ -145,7 +145,7 @@ fn exports_are_imported_and_the_rest_is_late() {
          int f(int a) { return take(a) + hidden(a) + same(a) + count + 1; } int s(void) { return count++; }",
     )]);
     let read = read(&delta);
-    assert_eq!(read.refers("f"), ["__fentry__", "take"]);
+    assert_eq!(read.refers("f.rsp"), ["__fentry__", "take"]);
     let mut late = read.late_in(".text");
     late.sort_unstable();
     assert_eq!(late, ["count", "hidden", "same"]);
@@ -159,7 +159,7 @@ fn replaced_functions_call_each_other_directly() {
         "noinline int g(int a) { return take(a + 1); } int f(int a) { return g(a) + 2; }",
     )]);
     let read = read(&delta);
-    assert_eq!(read.refers("f"), ["__fentry__", "g"]);
+    assert_eq!(read.refers("f.rsp"), ["__fentry__", "g.rsp"]);
     assert!(read.late_in(".text").is_empty());
 }
 
@@ -170,7 +170,7 @@ fn the_address_of_a_replaced_function_is_the_running_one() {
         "noinline int g(int a) { return take(a + 1); } int f(int a) { return sink(g) - a; }",
     )]);
     let read = read(&delta);
-    assert_eq!(read.refers("f"), ["__fentry__", "sink"]);
+    assert_eq!(read.refers("f.rsp"), ["__fentry__", "sink"]);
     assert_eq!(read.late_in(".text"), ["g"]);
 }
 
@@ -253,9 +253,9 @@ fn a_cold_part_goes_with_its_function() {
     };
     let delta = delta_of(&[(&body(1), &body(2))]);
     let read = read(&delta);
-    assert_eq!(read.function("f.cold").name, ".text.unlikely");
+    assert_eq!(read.function("f.rsp.cold").name, ".text.unlikely");
     assert_eq!(delta.plan.replaced().count(), 1);
-    assert!(read.refers("f").contains(&"f.cold"));
+    assert!(read.refers("f.rsp").contains(&"f.rsp.cold"));
 }
 
 #[test]
@@ -284,8 +284,8 @@ fn a_replaced_function_of_another_unit_is_called_directly() {
         ),
     ]);
     let read = read(&delta);
-    assert_eq!(read.refers("f"), ["__fentry__", "g"]);
-    assert_eq!(read.refers("k"), ["__fentry__", "fresh"]);
+    assert_eq!(read.refers("f.rsp"), ["__fentry__", "g.rsp"]);
+    assert_eq!(read.refers("k.rsp"), ["__fentry__", "fresh"]);
     assert!(read.late_in(".text").is_empty());
     assert_eq!(delta.plan.replaced().count(), 3);
 }
@@ -321,7 +321,7 @@ fn calls_inside_an_unsplit_section_are_found_without_relocations() {
     assert_eq!(names, ["first", "f"]);
     let read = read(&delta);
     assert_eq!(read.late_in(".sched.text"), ["callee"]);
-    assert!(read.refers("f").contains(&"first"));
+    assert!(read.refers("f.rsp").contains(&"first.rsp"));
 }
 
 #[test]

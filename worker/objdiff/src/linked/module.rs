@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use crate::elf::{Object, Section, SectionId};
 use crate::identity::{ID_LEN, Identity};
+use crate::names;
 
 use super::{Place, Result, Side};
 
@@ -93,7 +94,7 @@ fn wide(bytes: &[u8], at: usize) -> Result<u64> {
 
 impl Module {
     pub fn read(bytes: &[u8], identity: &Identity, object: &str) -> Result<Self> {
-        let side = Side::read(bytes, "the module")?;
+        let side = read_side(bytes).map_err(|e| format!("the module: {e}"))?;
         let file = &side.object;
         fields_are_empty(file)?;
         let update = file
@@ -177,6 +178,17 @@ fn records(
         .ok_or_else(|| format!("{} is cut off", section.name))?;
     let chunks = all.chunks_exact(bytes).enumerate();
     Ok(chunks.map(move |(index, record)| (start + (index * bytes) as u64, record)))
+}
+
+/// The module under the names that its functions have in post.
+fn read_side(bytes: &[u8]) -> Result<Side> {
+    let mut object = Object::parse(bytes).map_err(|error| error.to_string())?;
+    for symbol in object.symbols.iter_mut().filter(|s| s.is_function()) {
+        if let Some(old) = names::replaced(&symbol.name) {
+            symbol.name = old;
+        }
+    }
+    Side::of(object)
 }
 
 fn read_id(field: &[u8]) -> &[u8] {

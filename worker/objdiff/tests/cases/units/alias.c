@@ -3,7 +3,7 @@
  *
  * outcome: replace
  * replaced: also
- * has: f also
+ * has: f.rsp also.rsp
  */
 int f(int a)
 {

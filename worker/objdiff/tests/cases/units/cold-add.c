@@ -3,7 +3,7 @@
  *
  * outcome: replace
  * replaced: f
- * has: f f.cold
+ * has: f.rsp f.rsp.cold
  * late: oops
  */
 int f(int a, int b)

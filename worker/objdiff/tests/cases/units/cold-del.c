@@ -3,7 +3,7 @@
  *
  * outcome: replace
  * replaced: f
- * has: f
+ * has: f.rsp
  * lacks: f.cold
  */
 int f(int a, int b)

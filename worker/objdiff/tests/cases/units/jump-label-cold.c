@@ -3,7 +3,7 @@
  *
  * outcome: replace
  * replaced: f
- * has: f.cold
+ * has: f.rsp.cold
  * late: key oops
  * table: __jump_table 1
  */
