@@ -76,6 +76,8 @@ fn check(id: &str) -> Result<(), DiffError> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
     use super::*;
 
     #[test]

@@ -11,6 +11,7 @@ use resplice_worker::{
     Error,
     build::Build,
     log::Log,
+    package,
     patch::Patch,
     pipeline::{self, Built, Options, Request},
     report::Report,
@@ -95,7 +96,7 @@ impl BuildCommand {
             let built = pipeline::build(&build, &request, &options, &mut report).await?;
             let package = match &key {
                 Some(key) => {
-                    let sign = async { pipeline::sign(&target, &request, &built, &report, key) };
+                    let sign = async { package::sign(&target, &request, &built, &report, key) };
                     Some(build.stage("sign", sign).await?)
                 }
                 None => None,

@@ -5,6 +5,7 @@ use crate::{
     Error,
     build::Build,
     log::Log,
+    package,
     patch::Patch,
     pipeline::{self, Options, Request},
     report::Report,
@@ -152,7 +153,7 @@ impl Job {
         let sandbox = self.sandbox.as_ref();
         let build = Build::new(&target, sandbox, &self.log, &self.steps, &self.work)?;
         let built = pipeline::build(&build, &request, &self.options, report).await?;
-        let sign = async { pipeline::sign(&target, &request, &built, report, &self.key) };
+        let sign = async { package::sign(&target, &request, &built, report, &self.key) };
         build.stage("sign", sign).await
     }
 

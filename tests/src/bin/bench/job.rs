@@ -9,6 +9,7 @@ use resplice_tests::eval::workshop::Workshop;
 use resplice_tests::{repository, updates};
 use resplice_worker::compile;
 use resplice_worker::kmod::Kmod;
+use resplice_worker::package;
 use resplice_worker::patch::Patch;
 use resplice_worker::pipeline::{self, Options, Request};
 use resplice_worker::report::Report;
@@ -58,7 +59,7 @@ pub async fn run(target: &Target, workshop: &Workshop, text: &str) -> Result<Cos
     let build = workshop.build()?;
     let mut report = Report::default();
     let built = pipeline::build(&build, &request, &options, &mut report).await?;
-    pipeline::sign(target, &request, &built, &report, &key)?;
+    package::sign(target, &request, &built, &report, &key)?;
     drop(build);
     // What ran inside of sandboxes is told by their steps alone: bubblewrap
     // ends without waiting for it.
