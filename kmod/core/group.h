@@ -34,8 +34,9 @@ const struct rs_update *rs_group_replacing(const struct rs_group *group,
 int rs_group_arrive(struct rs_update *part);
 /*
  * Apply all parts that are here and are not yet, and undo the updates that this
- * one supersedes, in one stop: all of it or nothing. 0; -EBUSY, -EILSEQ and -EINTR as rs_swap_all(); -EINVAL: there are
- * none, or one has been undone and has to be loaded again.
+ * one supersedes, in one stop: all of it or nothing. 0; -EBUSY, -EILSEQ and -EINTR
+ * as rs_swap_all(); -EINVAL: there are none, or one has been undone and has to be
+ * loaded again.
  */
 int rs_group_apply(struct rs_group *group);
 /* Undo all parts that are applied, in one stop: all of them or none. */

@@ -44,7 +44,7 @@ int rs_symbols_init(void)
 
 	if (!probed) {
 		pr_err("resplice: cannot find kallsyms_lookup_name: kprobes are off\n");
-		return -ENOSYS;
+		return -ENOENT;
 	}
 	/*
 	 * Behind an endbr the probe lies 4 bytes into the function. Calling
@@ -53,7 +53,7 @@ int rs_symbols_init(void)
 	rs_kernel.lookup_name = (void *)probed;
 	rs_kernel.lookup_name = (void *)rs_kernel.lookup_name("kallsyms_lookup_name");
 	if (!rs_kernel.lookup_name)
-		return -ENOSYS;
+		return -ENOENT;
 
 	kernel_each_symbol = (void *)rs_kernel.lookup_name("kallsyms_on_each_symbol");
 	rs_kernel.find_module = (void *)rs_kernel.lookup_name("find_module");
@@ -67,7 +67,7 @@ int rs_symbols_init(void)
 	if (!kernel_each_symbol || !rs_kernel.find_module || !rs_kernel.idle_task ||
 	    !rs_kernel.text_start || !rs_kernel.text_end) {
 		pr_err("resplice: this kernel lacks a symbol that matching needs\n");
-		return -ENOSYS;
+		return -ENOENT;
 	}
 	return 0;
 }
@@ -145,7 +145,7 @@ static int find_in_module(struct rs_names *names, struct module *mod)
 	int err;
 
 	for (i = 1; i < ks->num_symtab; i++) {
-		const Elf_Sym *sym = &ks->symtab[i];
+		const typeof(*ks->symtab) *sym = &ks->symtab[i];
 
 		if (sym->st_shndx == SHN_UNDEF)
 			continue;

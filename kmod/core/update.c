@@ -14,7 +14,7 @@
 #include "report.h"
 #include "update.h"
 
-DEFINE_MUTEX(rs_lock);
+DEFINE_MUTEX(rs_lock);	/* see update.h */
 LIST_HEAD(rs_updates);
 
 static struct rs_update *update_of(struct module *mod)

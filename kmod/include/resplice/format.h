@@ -32,14 +32,14 @@
 #define RESPLICE_NONE		0xffffffffu
 
 /* Limits; the core refuses what exceeds them. */
-#define RESPLICE_MAX_IMAGE	(64u << 20)	/* bytes of a match image */
+#define RESPLICE_MAX_IMAGE	0x4000000u	/* bytes of a match image */
 #define RESPLICE_MAX_UNITS	4096u
 #define RESPLICE_MAX_SECTIONS	65536u
 #define RESPLICE_MAX_SYMBOLS	1048576u
 #define RESPLICE_MAX_RELOCS	4194304u
 #define RESPLICE_MAX_FUNCTIONS	4096u		/* replacements in one part */
 #define RESPLICE_MAX_DATA	4096u		/* data exchanges in one part */
-#define RESPLICE_MAX_DATA_BYTES	(1u << 20)	/* bytes of one data exchange */
+#define RESPLICE_MAX_DATA_BYTES	0x100000u	/* bytes of one data exchange */
 #define RESPLICE_MAX_HOOKS	256u		/* in one part */
 #define RESPLICE_MAX_PARTS	64u		/* kernel objects in one update */
 #define RESPLICE_MAX_SUPERSEDED	256u	/* updates that one takes the place of */
@@ -82,18 +82,20 @@ struct resplice_update {
 };
 
 #define RESPLICE_UPDATE_MATCH_ONLY	0x1u	/* match, report, change nothing */
-#define RESPLICE_UPDATE_STAYS		0x2u	/* loaded also when undone: somebody
-						 * may have copied its addresses */
+/* Loaded also when undone: somebody may have copied its addresses. */
+#define RESPLICE_UPDATE_STAYS		0x2u
 
 struct resplice_late {
 	__u64 place;			/* -> the field to fill in */
 	__s64 addend;
-	__u32 symbol;			/* index into the image's symbols; _MERGED
-					 * only for pointers in a data exchange's
-					 * .before: the running field is followed */
+	/*
+	 * Index into the image's symbols; _MERGED only for pointers in a data
+	 * exchange's .before: the running field is followed.
+	 */
+	__u32 symbol;
 	__u32 type;			/* R_X86_64_{64,PC64,PC32,PLT32,32S,32} */
-	__u32 feature;			/* skip if an alternative with this feature
-					 * was applied here; or RESPLICE_NONE */
+	/* Skip if an alternative with this feature was applied here; or RESPLICE_NONE. */
+	__u32 feature;
 	__u32 reserved;			/* 0 */
 };
 
@@ -121,8 +123,8 @@ struct resplice_data {
 struct resplice_hook {
 	__u64 function;			/* -> in this module's text */
 	__u32 kind;			/* RESPLICE_HOOK_* */
-	__u32 after;			/* FAIL hooks: run only if at least so many PRE
-					 * hooks of this part succeeded; others: 0 */
+	/* FAIL hooks: run only if so many PRE hooks of this part succeeded; others: 0. */
+	__u32 after;
 };
 
 #define RESPLICE_HOOK_PRE_APPLY		0u	/* int: may sleep, may refuse */

@@ -86,7 +86,7 @@ typedef int resplice_refusing_hook_fn(const struct resplice_object *object);
 typedef void resplice_hook_fn(const struct resplice_object *object);
 
 #define __RESPLICE_HOOK(type, kind, function)				\
-	static type *const __UNIQUE_ID(resplice_hook)			\
+	static type * const __UNIQUE_ID(resplice_hook)			\
 	__used __attribute__((no_reorder))				\
 	__section(".resplice.hook." kind) = (function)
 
