@@ -13,6 +13,7 @@
 #include "group.h"
 #include "image.h"
 #include "late.h"
+#include "livepatch.h"
 #include "match.h"
 #include "report.h"
 #include "symbols.h"
@@ -156,6 +157,9 @@ static int prepare_function(struct rs_update *u, struct rs_match *m, u32 index,
 	if (other)
 		return rs_refuse(-ENOEXEC, "format", "%s is replaced by %s as well",
 				 fn->name, other->mod->name);
+	err = rs_livepatch_check(fn->name, fn->old);
+	if (err)
+		return err;
 	if (!rs_match_is_used(m, f->symbol, fn->old))
 		return rs_refuse(-EOPNOTSUPP, "overridden",
 				 "the kernel uses another %s than this weak one", fn->name);

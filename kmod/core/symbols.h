@@ -5,7 +5,9 @@
 #include <linux/hashtable.h>
 #include <linux/types.h>
 
+struct list_head;
 struct module;
+struct mutex;
 struct task_struct;
 
 /*
@@ -21,6 +23,8 @@ struct rs_kernel {
 	unsigned long return_thunk;	/* __x86_return_thunk, or 0 */
 	unsigned long *custom_return_thunk; /* x86_return_thunk, or NULL */
 	unsigned long static_call_return; /* __static_call_return, or 0 */
+	struct mutex *livepatch_lock;	/* klp_mutex, and what it guards: */
+	struct list_head *livepatches;	/* struct klp_patch */
 };
 
 extern struct rs_kernel rs_kernel;

@@ -88,7 +88,7 @@ fn the_bytes_of_a_package_are_stable() {
     // Golden: if this changes, every package ever published changes with it.
     assert_eq!(
         sha256_hex(&package()),
-        "a6f2f5e79d54e80b522ab0de712bc4c2fe5f2683dc4dba30c002f4f09ec0c90d"
+        "7e1465359bdda4b194553b0f956ffee990f41f0068ecdd4ab59af648ab3c6fb0"
     );
 }
 
@@ -316,12 +316,12 @@ fn a_wrong_format_number_is_refused() {
         open(&signed(&json(&manifest), &members)),
         Err(Error::Format {
             found: 1,
-            expected: 2
+            expected: 3
         })
     ));
     // A later format may have any other fields.
-    let later = signed(b"{\"format\":3,\"new\":[]}", &members);
-    assert!(matches!(open(&later), Err(Error::Format { found: 3, .. })));
+    let later = signed(b"{\"format\":4,\"new\":[]}", &members);
+    assert!(matches!(open(&later), Err(Error::Format { found: 4, .. })));
 }
 
 #[test]
@@ -378,7 +378,8 @@ fn a_second_encoding_of_a_manifest_is_refused_even_if_signed() {
         Err(Error::Manifest { .. })
     ));
     let text = String::from_utf8(json(&manifest)).unwrap();
-    let unknown = text.replacen("{\"format\":2,", "{\"format\":2,\"extra\":true,", 1);
+    let unknown = text.replacen("{\"format\":3,", "{\"format\":3,\"extra\":true,", 1);
+    assert_ne!(unknown, text);
     assert!(matches!(
         open(&signed(unknown.as_bytes(), &members)),
         Err(Error::Manifest { .. })
@@ -388,7 +389,15 @@ fn a_second_encoding_of_a_manifest_is_refused_even_if_signed() {
 #[test]
 fn values_that_could_mislead_a_host_are_refused_even_if_signed() {
     let members = example::members();
-    let edits: [fn(&mut Manifest); 7] = [
+    let edits: [fn(&mut Manifest); 11] = [
+        |m| m.supersedes = vec![m.id.clone()],
+        |m| m.supersedes = vec!["resplice".to_owned()],
+        |m| {
+            m.supersedes = ["rsp_000000000002", "rsp_000000000001"]
+                .map(str::to_owned)
+                .to_vec()
+        },
+        |m| m.supersedes = (0..257).map(|n| format!("rsp_{n:012x}")).collect(),
         |m| m.id = "resplice".to_owned(),
         |m| m.id = "../x".to_owned(),
         |m| m.name = "\u{1b}[2Jharmless".to_owned(),
