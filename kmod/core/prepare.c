@@ -114,6 +114,36 @@ static int find_target(const struct rs_image *image, struct module **target)
 
 /* --------------------------------- preparing ------------------------------ */
 
+/* Nobody else may have the function, now or later in this stop. */
+static int check_claims(struct rs_update *u, struct rs_match *m, u32 index, u32 symbol)
+{
+	const struct rs_function *fn = &u->functions[index];
+	const struct rs_update *other;
+	u32 i;
+	int err;
+
+	other = rs_updates_replacing(fn->name, fn->unit);
+	if (other && !rs_group_supersedes(u->group, other->group->id))
+		return rs_refuse(-EEXIST, "stacked",
+				 "%s is already replaced by %s: undo that first, or build an update that supersedes it",
+				 fn->name, other->mod->name);
+	/* Two jumps at one place could not be undone. */
+	for (i = 0; i < index; i++)
+		if (u->functions[i].old == fn->old)
+			return rs_refuse(-ENOEXEC, "format", "%s is replaced twice", fn->name);
+	other = rs_group_replacing(u->group, fn->old);
+	if (other)
+		return rs_refuse(-ENOEXEC, "format", "%s is replaced by %s as well",
+				 fn->name, other->mod->name);
+	err = rs_livepatch_check(fn->name, fn->old);
+	if (err)
+		return err;
+	if (!rs_match_is_used(m, symbol, fn->old))
+		return rs_refuse(-EOPNOTSUPP, "overridden",
+				 "the kernel uses another %s than this weak one", fn->name);
+	return 0;
+}
+
 static int prepare_function(struct rs_update *u, struct rs_match *m, u32 index,
 			    const struct resplice_replace *r)
 {
@@ -122,8 +152,7 @@ static int prepare_function(struct rs_update *u, struct rs_match *m, u32 index,
 	struct rs_swap *swap = &u->swaps[index];
 	const struct resplice_function *f;
 	const struct resplice_section *sec;
-	const struct rs_update *other;
-	u32 i, skip;
+	u32 skip;
 	int err;
 
 	if (r->old >= image->nr_functions || !r->size ||
@@ -136,11 +165,6 @@ static int prepare_function(struct rs_update *u, struct rs_match *m, u32 index,
 	fn->unit = kstrdup(rs_string(image, image->units[sec->unit].name), GFP_KERNEL);
 	if (!fn->name || !fn->unit)
 		return -ENOMEM;
-	other = rs_updates_replacing(fn->name, fn->unit);
-	if (other && !rs_group_supersedes(u->group, other->group->id))
-		return rs_refuse(-EEXIST, "stacked",
-				 "%s is already replaced by %s: undo that first, or build an update that supersedes it",
-				 fn->name, other->mod->name);
 	skip = f->flags & RESPLICE_FUNCTION_FENTRY ? 5 : 0;
 	if (f->size < skip + RS_JUMP_BYTES)
 		return rs_refuse(-EOPNOTSUPP, "small", "%s has %u bytes: no room for a jump",
@@ -149,20 +173,9 @@ static int prepare_function(struct rs_update *u, struct rs_match *m, u32 index,
 	if (err)
 		return err;
 	fn->old = m->base[f->section] + f->offset;
-	/* Two jumps at one place could not be undone. */
-	for (i = 0; i < index; i++)
-		if (u->functions[i].old == fn->old)
-			return rs_refuse(-ENOEXEC, "format", "%s is replaced twice", fn->name);
-	other = rs_group_replacing(u->group, fn->old);
-	if (other)
-		return rs_refuse(-ENOEXEC, "format", "%s is replaced by %s as well",
-				 fn->name, other->mod->name);
-	err = rs_livepatch_check(fn->name, fn->old);
+	err = check_claims(u, m, index, f->symbol);
 	if (err)
 		return err;
-	if (!rs_match_is_used(m, f->symbol, fn->old))
-		return rs_refuse(-EOPNOTSUPP, "overridden",
-				 "the kernel uses another %s than this weak one", fn->name);
 	fn->old_size = f->size;
 	fn->new = r->function;
 	fn->new_size = r->size;
