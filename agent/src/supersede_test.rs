@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use crate::{
-    agent::SUPERSEDED,
+    agent::{Agent, SUPERSEDED},
     journal::{By, State},
     rig::{Rig, package, worker},
 };
@@ -24,6 +24,14 @@ fn newer(becomes: &str) -> Package {
     Package::open(&bytes, &[worker().public()]).unwrap()
 }
 
+/// An agent that has applied the example's.
+fn with_older(rig: &Rig) -> Agent {
+    let mut agent = rig.agent();
+    let older = package("good");
+    agent.apply(&older, By::Server, Vec::new()).unwrap();
+    agent
+}
+
 fn older() -> String {
     example::manifest().update_id
 }
@@ -31,10 +39,7 @@ fn older() -> String {
 #[test]
 fn what_a_newer_update_superseded_is_noted_and_unloaded() {
     let rig = Rig::new();
-    let mut agent = rig.agent();
-    agent
-        .apply(&package("good"), By::Server, Vec::new())
-        .unwrap();
+    let mut agent = with_older(&rig);
     let outcome = agent
         .apply(&newer("takes"), By::Server, Vec::new())
         .unwrap();
@@ -53,10 +58,7 @@ fn what_a_newer_update_superseded_is_noted_and_unloaded() {
 #[test]
 fn an_agent_that_died_before_it_noted_it_finds_it_out() {
     let rig = Rig::new();
-    let mut agent = rig.agent();
-    agent
-        .apply(&package("good"), By::Server, Vec::new())
-        .unwrap();
+    let agent = with_older(&rig);
     let older_files = rig.path("sys/updates").join(example::ID);
     std::fs::write(older_files.join("state"), "superseded\n").unwrap();
     drop(agent);
@@ -77,10 +79,7 @@ fn an_agent_that_died_before_it_noted_it_finds_it_out() {
 #[test]
 fn an_update_that_does_not_take_effect_leaves_the_older_one_alone() {
     let rig = Rig::new();
-    let mut agent = rig.agent();
-    agent
-        .apply(&package("good"), By::Server, Vec::new())
-        .unwrap();
+    let mut agent = with_older(&rig);
     let outcome = agent
         .apply(&newer("mismatch"), By::Server, Vec::new())
         .unwrap();

@@ -11,6 +11,7 @@
 #include <linux/string.h>
 
 #include "group.h"
+#include "livepatch.h"
 #include "report.h"
 #include "update.h"
 
@@ -252,12 +253,24 @@ static void plan_superseded(const struct rs_group *g, struct list_head *changes,
 			plan(u, true, changes, hooks);
 }
 
+/* A part may have waited for long since it was prepared. */
+static int check_livepatches(const struct rs_update *u)
+{
+	u32 i;
+	int err = 0;
+
+	for (i = 0; !err && i < u->nr_functions; i++)
+		err = rs_livepatch_check(u->functions[i].name, u->functions[i].old);
+	return err;
+}
+
 /* The code of an applied part is in use: its module must stay. */
 static int plan_apply(struct rs_group *g, struct list_head *changes,
 		      struct rs_hook_run *hooks)
 {
 	struct rs_update *u;
 	u32 coming = 0;
+	int err;
 
 	plan_superseded(g, changes, hooks);
 	for_each_part(u, g) {
@@ -266,6 +279,9 @@ static int plan_apply(struct rs_group *g, struct list_head *changes,
 					 u->mod->name);
 		if (u->state != RS_LOADED || u->match_only)
 			continue;
+		err = check_livepatches(u);
+		if (err)
+			return err;
 		if (!try_module_get(u->mod))
 			return rs_refuse(-EINVAL, "state", "%s is being unloaded",
 					 u->mod->name);
