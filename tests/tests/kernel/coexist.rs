@@ -2,8 +2,7 @@
 
 use crate::{FIXED, seg6_check, seg6_guest};
 use resplice_tests::guest::{Guest, machine};
-use resplice_tests::{CLOUD, modules, target, updates};
-use resplice_vm::GuestFile;
+use resplice_tests::{CLOUD, livepatch, target, updates};
 
 const TRACING: &str = "/sys/kernel/tracing";
 
@@ -89,27 +88,6 @@ fn probes_by_name_see_each_call_of_a_replaced_function() {
     guest.log_is_clean().unwrap();
 }
 
-/// A kernel livepatch of int_sqrt, which is in force once its transition is over.
-fn livepatch(guest: &Guest) {
-    let directory = "/sys/kernel/livepatch/rt_livepatch";
-    guest
-        .ok(&format!(
-            "insmod /root/rt_livepatch.ko && for i in $(seq 300); do \
-             [ $(cat {directory}/transition) = 0 ] && exit; sleep 0.1; done; exit 1"
-        ))
-        .unwrap();
-}
-
-fn livepatch_off(guest: &Guest) {
-    let directory = "/sys/kernel/livepatch/rt_livepatch";
-    guest
-        .ok(&format!(
-            "echo 0 > {directory}/enabled && for i in $(seq 300); do \
-             [ -d {directory} ] || exec rmmod rt_livepatch; sleep 0.1; done; exit 1"
-        ))
-        .unwrap();
-}
-
 #[test]
 fn a_function_under_a_kernel_livepatch_is_left_to_it() {
     let target = target(CLOUD).unwrap();
@@ -117,23 +95,21 @@ fn a_function_under_a_kernel_livepatch_is_left_to_it() {
     let package = update.open().unwrap();
     let guest = Guest::start(&machine(&target, "max"), &package).unwrap();
     guest.bring(&package).unwrap();
-    let module = modules::build(&target, "rt_livepatch").unwrap();
-    let file = GuestFile::new("/root/rt_livepatch.ko", 0o600, module);
-    guest.vm.push(&[file]).unwrap();
+    livepatch::bring(&guest, &target).unwrap();
 
-    livepatch(&guest);
+    livepatch::on(&guest).unwrap();
     let (loaded, report) = guest.load(&package).unwrap();
     assert!(!loaded);
     assert!(
         report.contains("livepatch: int_sqrt is replaced by the kernel livepatch rt_livepatch"),
         "{report}"
     );
-    livepatch_off(&guest);
+    livepatch::off(&guest).unwrap();
     // One that comes later is the newer one, and goes as it came.
     guest.apply(&package).unwrap();
-    livepatch(&guest);
+    livepatch::on(&guest).unwrap();
     guest.undo(&package).unwrap();
-    livepatch_off(&guest);
+    livepatch::off(&guest).unwrap();
     guest.apply(&package).unwrap();
     guest.undo(&package).unwrap();
     guest.log_is_clean().unwrap();
