@@ -1,0 +1,48 @@
+//! The schema. A change is a new migration, a file of its own; those that are there stay as they are.
+
+mod m0001_first;
+mod m0002_supersedes;
+
+use sea_orm::{ConnectionTrait, DbErr};
+use sea_orm_migration::{
+    MigrationName, MigrationTrait, MigratorTrait, SchemaManager, async_trait::async_trait,
+};
+
+/// All migrations, in order.
+pub struct Migrator;
+
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        let all = [m0001_first::MIGRATION, m0002_supersedes::MIGRATION];
+        all.into_iter()
+            .map(|migration| Box::new(migration) as Box<dyn MigrationTrait>)
+            .collect()
+    }
+}
+
+/// One change of the schema.
+struct Migration {
+    /// Its number and what it is about; kept in the database.
+    name: &'static str,
+    /// Each is run by itself: several ALTERs in one do not work on SQLite.
+    statements: &'static [&'static str],
+}
+
+impl MigrationName for Migration {
+    fn name(&self) -> &str {
+        self.name
+    }
+}
+
+#[async_trait]
+impl MigrationTrait for Migration {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        for statement in self.statements {
+            manager
+                .get_connection()
+                .execute_unprepared(statement)
+                .await?;
+        }
+        Ok(())
+    }
+}
