@@ -1,6 +1,10 @@
 //! Who calls. A token is `rsp-PUBLIC-SECRET`; the public part finds its row, and
-//! the sha256 of the whole is compared in constant time. The tokens of the roles
-//! are made at the first start and left in files that only their owner can read.
+//! the sha256 of the whole is compared in constant time. A few tokens are made at
+//! the first start and left in files that only their owner can read; with the
+//! admin's, others are made through the API.
+//!
+//! A *name* is a person: two tokens of one name can't release what one of them
+//! uploaded.
 
 use crate::{
     db::{self, Db, tokens},
@@ -19,16 +23,22 @@ use std::{
 use subtle::ConstantTimeEq;
 
 /// Roles that get a token at the first start.
-const FILE_ROLES: [Role; 4] = [Role::Team, Role::Engineer, Role::Worker, Role::Enrol];
+const FILE_ROLES: [Role; 5] = [
+    Role::Admin,
+    Role::Team,
+    Role::Engineer,
+    Role::Worker,
+    Role::Enrol,
+];
 
 /// Whoever makes a request.
 #[derive(Debug, Clone)]
 pub struct Caller {
     /// Public part of the token: the caller's identity.
     pub token: String,
-    /// What the caller may do.
-    pub role: Role,
-    /// The name in releases and in the audit log.
+    /// What the caller may do; at least one.
+    pub roles: Vec<Role>,
+    /// The person, or machine: the name in releases and in the audit log.
     pub name: String,
     /// The host, if it is one.
     pub host: Option<HostId>,
@@ -43,6 +53,21 @@ pub(crate) struct Minted {
     pub(crate) token: Token,
     pub(crate) id: String,
     pub(crate) sha256: String,
+}
+
+impl Minted {
+    /// Its row, to be filled up.
+    pub(crate) fn row<'a>(&'a self, role: Role, name: &'a str) -> tokens::NewRow<'a> {
+        tokens::NewRow {
+            id: &self.id,
+            sha256: &self.sha256,
+            role,
+            name,
+            host: None,
+            created_by: None,
+            expires_at: None,
+        }
+    }
 }
 
 /// Makes a token.
@@ -83,14 +108,20 @@ pub async fn authenticate(db: &Db, headers: &HeaderMap) -> Result<Caller, Failur
     if !bool::from(given.as_bytes().ct_eq(row.sha256.as_bytes())) {
         return Err(refused());
     }
+    if row.revoked_at.is_some() {
+        return Err(Failure::unauthenticated("the token was revoked"));
+    }
+    if row.expires_at.is_some_and(|end| end <= db::now()) {
+        return Err(Failure::unauthenticated("the token has expired"));
+    }
+    // When a host was seen is noted with the host.
+    if row.host_id.is_none() {
+        tokens::used(db, &row).await?;
+    }
     let operation = "read a token";
-    let role = Role::ALL
-        .into_iter()
-        .find(|role| role.as_str() == row.role)
-        .ok_or_else(|| db::unreadable(operation, format!("no role {}", row.role)))?;
     let host = row.host_id.as_deref();
     Ok(Caller {
-        role,
+        roles: vec![db::parse(operation, &row.role)?],
         host: host.map(|id| db::parse(operation, id)).transpose()?,
         token: row.id,
         name: row.name,
@@ -98,7 +129,7 @@ pub async fn authenticate(db: &Db, headers: &HeaderMap) -> Result<Caller, Failur
 }
 
 /// Makes the roles' tokens that are not there. A token whose file was removed is
-/// replaced, and with that revoked.
+/// replaced, and with that revoked; one that was revoked stays so.
 ///
 /// # Errors
 /// If a file or row can't be written.
@@ -110,7 +141,7 @@ pub(crate) async fn ensure_tokens(db: &Db, directory: &Path) -> anyhow::Result<T
         if !(path.exists() && tokens::exists(db, role, role.as_str()).await?) {
             let minted = mint()?;
             write_secret(&path, minted.token.secret())?;
-            tokens::replace(db, &minted.id, &minted.sha256, role, role.as_str(), None).await?;
+            tokens::replace(db, &minted.row(role, role.as_str())).await?;
             tracing::info!(%role, file = %path.display(), "made a token");
         }
         files.push((role, path));
@@ -118,7 +149,11 @@ pub(crate) async fn ensure_tokens(db: &Db, directory: &Path) -> anyhow::Result<T
     Ok(TokenFiles(files))
 }
 
-fn write_secret(path: &Path, secret: &str) -> anyhow::Result<()> {
+/// Writes a secret to a file of mode 0600, in place of what was there.
+///
+/// # Errors
+/// If it can't be written.
+pub fn write_secret(path: &Path, secret: &str) -> anyhow::Result<()> {
     let error = || format!("can't write the token file {}", path.display());
     let partial = path.with_extension("new");
     let _ = std::fs::remove_file(&partial);

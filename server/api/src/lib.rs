@@ -19,6 +19,7 @@ mod problem;
 mod role;
 mod status;
 mod target;
+mod token;
 mod update;
 mod worker;
 
@@ -29,9 +30,10 @@ pub use host::{
 pub use id::{HostId, JobId, ReportId, UpdateId};
 pub use job::{Job, PackageInfo, Step};
 pub use problem::{PROBLEM_JSON, Problem};
-pub use role::{Role, Token, TokenError, Whoami};
+pub use role::{Role, Token, TokenError, UnknownRole, Whoami};
 pub use status::{FinishStatus, JobStatus};
 pub use target::{Target, Targets};
+pub use token::{NewToken, NewTokenAnswer, TokenInfo, Tokens};
 pub use update::{
     Check, CheckFile, NewRelease, NewUpdate, Release, TargetStatus, Update, UpdateSummary, Updates,
 };

@@ -21,6 +21,8 @@ pub const MAX_JSON_BODY_BYTES: usize = 2 << 20;
 pub const MAX_BUILD_REPORT_BYTES: usize = 1 << 20;
 /// Longest name of an update, host or worker, in bytes.
 pub const MAX_NAME_BYTES: usize = 200;
+/// Longest name of a person or token, in bytes.
+pub const MAX_PERSON_BYTES: usize = 64;
 /// Longest notes, reason, comment or detail, in bytes.
 pub const MAX_TEXT_BYTES: usize = 64 << 10;
 /// Most targets, and most CVE ids, of one update.

@@ -1,7 +1,7 @@
 //! Who calls: roles and bearer tokens.
 
 use serde::{Deserialize, Serialize};
-use std::fmt;
+use std::{fmt, str::FromStr};
 
 /// What a token's holder may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -11,6 +11,10 @@ pub enum Role {
     Team,
     /// Releases updates.
     Engineer,
+    /// Reads what is released.
+    Vendor,
+    /// Looks after people, tokens and workers, and reads everything.
+    Admin,
     /// Builds.
     Worker,
     /// Lets hosts enrol; good for nothing else.
@@ -21,9 +25,11 @@ pub enum Role {
 
 impl Role {
     /// Every role.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 7] = [
         Self::Team,
         Self::Engineer,
+        Self::Vendor,
+        Self::Admin,
         Self::Worker,
         Self::Enrol,
         Self::Host,
@@ -35,6 +41,8 @@ impl Role {
         match self {
             Self::Team => "team",
             Self::Engineer => "engineer",
+            Self::Vendor => "vendor",
+            Self::Admin => "admin",
             Self::Worker => "worker",
             Self::Enrol => "enrol",
             Self::Host => "host",
@@ -48,11 +56,29 @@ impl fmt::Display for Role {
     }
 }
 
+/// A word that is no role.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not a role")]
+pub struct UnknownRole(String);
+
+impl FromStr for Role {
+    type Err = UnknownRole;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::ALL
+            .into_iter()
+            .find(|role| role.as_str() == text)
+            .ok_or_else(|| UnknownRole(text.to_owned()))
+    }
+}
+
 /// Answer of `GET /whoami`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Whoami {
-    /// The token's role.
+    /// The first of the roles.
     pub role: Role,
+    /// All roles: a token has one, a person may have several.
+    pub roles: Vec<Role>,
     /// The name that appears in releases and in the audit log.
     pub name: String,
 }

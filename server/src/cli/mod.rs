@@ -5,6 +5,7 @@ mod keys;
 mod output;
 mod serve;
 mod target;
+mod token;
 mod update;
 mod watch;
 
@@ -36,6 +37,9 @@ enum Command {
     /// Hosts of a server
     #[command(subcommand)]
     Host(host::Host),
+    /// Tokens of a server
+    #[command(subcommand)]
+    Token(token::Token),
 }
 
 /// How to reach a server.
@@ -69,6 +73,7 @@ pub async fn main() -> ExitCode {
         Command::Update(command) => command.run().await,
         Command::Keys(command) => command.run(),
         Command::Host(command) => command.run().await,
+        Command::Token(command) => command.run().await,
     };
     match result {
         Ok(code) => code,

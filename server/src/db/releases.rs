@@ -23,38 +23,37 @@ pub enum Outcome {
 
 #[derive(FromQueryResult)]
 struct Standing {
-    uploader_token: String,
+    uploaded_by: String,
     released_at: Option<i64>,
     open: i64,
     built: i64,
 }
 
 /// Releases an update: one statement with all its conditions, and only when that
-/// changes nothing a look at which of them was not met.
+/// changes nothing a look at which of them was not met. People are told apart by
+/// their names, whatever tokens they have.
 ///
 /// # Errors
 /// The database's.
 pub async fn release<C: ConnectionTrait>(
     db: &C,
     id: UpdateId,
-    token: &str,
-    name: &str,
+    person: &str,
     comment: &str,
 ) -> Result<Outcome, Error> {
     let changed = execute(
         db,
         "release an update",
         "UPDATE updates SET released_at = $2, released_by = $3, release_comment = $4
-         WHERE id = $1 AND released_at IS NULL AND uploader_token <> $5
+         WHERE id = $1 AND released_at IS NULL AND uploaded_by <> $3
            AND NOT EXISTS (SELECT 1 FROM jobs
                WHERE update_id = $1 AND status IN ('queued', 'running'))
            AND EXISTS (SELECT 1 FROM jobs WHERE update_id = $1 AND status = 'built')",
         vec![
             id.to_string().into(),
             now().into(),
-            name.into(),
+            person.into(),
             comment.into(),
-            token.into(),
         ],
     )
     .await?;
@@ -64,7 +63,7 @@ pub async fn release<C: ConnectionTrait>(
     let standing: Option<Standing> = row(
         db,
         "look up an update",
-        "SELECT uploader_token, released_at,
+        "SELECT uploaded_by, released_at,
              (SELECT COUNT(*) FROM jobs
                  WHERE update_id = $1 AND status IN ('queued', 'running')) AS open,
              (SELECT COUNT(*) FROM jobs WHERE update_id = $1 AND status = 'built') AS built
@@ -74,7 +73,7 @@ pub async fn release<C: ConnectionTrait>(
     .await?;
     Ok(match standing {
         None => Outcome::Missing,
-        Some(s) if s.uploader_token == token => Outcome::SamePerson,
+        Some(s) if s.uploaded_by == person => Outcome::SamePerson,
         Some(s) if s.released_at.is_some() => Outcome::Already,
         Some(s) if s.open > 0 => Outcome::Unfinished,
         Some(s) if s.built == 0 => Outcome::NothingBuilt,

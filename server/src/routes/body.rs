@@ -45,6 +45,24 @@ pub(super) fn check_word(what: &str, text: &str) -> Result<(), Failure> {
     )))
 }
 
+/// The name of a person or of a token. Case and look-alikes must not make two
+/// people of one.
+pub(super) fn check_person(what: &str, text: &str) -> Result<(), Failure> {
+    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+    let good = (1..=limits::MAX_PERSON_BYTES).contains(&text.len())
+        && text.bytes().next().is_some_and(plain)
+        && text
+            .bytes()
+            .all(|b| plain(b) || matches!(b, b'.' | b'_' | b'-' | b'@'));
+    if good {
+        return Ok(());
+    }
+    Err(Failure::invalid(format!(
+        "the {what} must be 1 to {} of a-z, 0-9, `.`, `_`, `-`, `@`, beginning with a letter or digit",
+        limits::MAX_PERSON_BYTES
+    )))
+}
+
 /// Control characters, and the marks that turn the direction of text around.
 fn is_unprintable(c: char) -> bool {
     c.is_control()

@@ -1,18 +1,14 @@
 //! What stands before every operation: who calls, may they, and the audit log.
 
 use super::{Access, Audit};
-use crate::{
-    App,
-    auth::{self, Caller},
-    db::audit,
-    error::Failure,
-};
+use crate::{App, auth, db::audit, error::Failure};
 use axum::{
     extract::{OriginalUri, Request, State},
     http::header,
     middleware::Next,
     response::Response,
 };
+use resplice_api::Role;
 
 /// The part of an operation's row that the guard enforces.
 #[derive(Debug, Clone, Copy)]
@@ -31,18 +27,14 @@ pub(super) async fn guard(
         return Ok(next.run(request).await);
     };
     let caller = auth::authenticate(&app.db, request.headers()).await?;
-    if !roles.contains(&caller.role) {
-        tracing::warn!(name = caller.name, role = %caller.role, %uri, "refused");
+    let Some(role) = roles.iter().copied().find(|r| caller.roles.contains(r)) else {
+        let has = words(&caller.roles, " and ");
+        tracing::warn!(name = caller.name, roles = has, %uri, "refused");
         return Err(Failure::forbidden(format!(
-            "a token with the role {} can't do this; it takes {}",
-            caller.role,
-            roles
-                .iter()
-                .map(|r| r.as_str())
-                .collect::<Vec<_>>()
-                .join(" or ")
+            "the role {has} can't do this; it takes {}",
+            words(roles, " or ")
         )));
-    }
+    };
     request.extensions_mut().insert(caller.clone());
     let Audit::Before(action) = rule.audit else {
         return Ok(next.run(request).await);
@@ -50,26 +42,31 @@ pub(super) async fn guard(
     let path = uri.path().to_owned();
     // A caller that hangs up must not leave a change half done: it runs to its
     // end in a task of its own.
-    tokio::spawn(audited(app, caller, action, path, request, next))
-        .await
-        .map_err(Failure::internal("carry out a request"))?
+    tokio::spawn(async move {
+        let entry = audit::Entry {
+            actor: &caller.name,
+            role: role.as_str(),
+            action,
+            object: &path,
+        };
+        audited(&app, &entry, request, next).await
+    })
+    .await
+    .map_err(Failure::internal("carry out a request"))?
+}
+
+fn words(roles: &[Role], between: &str) -> String {
+    let words: Vec<_> = roles.iter().map(|role| role.as_str()).collect();
+    words.join(between)
 }
 
 async fn audited(
-    app: App,
-    caller: Caller,
-    action: &'static str,
-    path: String,
+    app: &App,
+    entry: &audit::Entry<'_>,
     request: Request,
     next: Next,
 ) -> Result<Response, Failure> {
-    let entry = audit::Entry {
-        actor: &caller.name,
-        role: caller.role.as_str(),
-        action,
-        object: &path,
-    };
-    let id = audit::begin(&app.db, &entry).await?;
+    let id = audit::begin(&app.db, entry).await?;
     let response = next.run(request).await;
     let location = response.headers().get(header::LOCATION);
     let result = location.and_then(|value| value.to_str().ok());

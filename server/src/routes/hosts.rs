@@ -22,16 +22,11 @@ pub(super) async fn enrol(State(app): State<App>, body: Bytes) -> Result<Json<En
     let minted = auth::mint().map_err(Failure::internal("make a token"))?;
     let transaction = db::begin(&app.db).await?;
     let host_id = db::hosts::enrol(&transaction, &enrol).await?;
-    let (id, sha256) = (&minted.id, &minted.sha256);
-    db::tokens::replace(
-        &transaction,
-        id,
-        sha256,
-        Role::Host,
-        &enrol.name,
-        Some(host_id),
-    )
-    .await?;
+    let token = db::tokens::NewRow {
+        host: Some(host_id),
+        ..minted.row(Role::Host, &enrol.name)
+    };
+    db::tokens::replace(&transaction, &token).await?;
     db::commit(transaction).await?;
     let workers = db::workers::list(&app.db).await?;
     let root = publish::root(&app).await?;

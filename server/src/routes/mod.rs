@@ -11,6 +11,7 @@ mod packages;
 mod repository;
 mod targets;
 mod text;
+mod tokens;
 mod updates;
 mod workers;
 
@@ -21,7 +22,7 @@ use axum::{
     http::{HeaderName, HeaderValue, Method, StatusCode, header},
     middleware,
     response::Response,
-    routing::{MethodRouter, get, post, put},
+    routing::{MethodRouter, delete, get, post, put},
 };
 use resplice_api::{BASE_PATH, Role, limits};
 use std::time::Duration;
@@ -67,10 +68,11 @@ pub struct Operation {
     handler: MethodRouter<App>,
 }
 
-const PEOPLE: &[Role] = &[Role::Team, Role::Engineer];
+const PEOPLE: &[Role] = &[Role::Team, Role::Engineer, Role::Admin];
 /// Hosts and enrolment tokens see no patches, no logs, and no other hosts.
-const READERS: &[Role] = &[Role::Team, Role::Engineer, Role::Worker];
+const READERS: &[Role] = &[Role::Team, Role::Engineer, Role::Admin, Role::Worker];
 const BUILDERS: &[Role] = &[Role::Worker];
+const ADMIN: &[Role] = &[Role::Admin];
 
 /// Most bytes of an ordinary body.
 const JSON: usize = limits::MAX_JSON_BODY_BYTES;
@@ -118,6 +120,7 @@ pub fn operations() -> Vec<Operation> {
     all.extend(update_operations());
     all.extend(build_operations());
     all.extend(host_operations());
+    all.extend(account_operations());
     all
 }
 
@@ -158,13 +161,26 @@ fn build_operations() -> Vec<Operation> {
 /// What hosts do, and what others see of them.
 #[rustfmt::skip]
 fn host_operations() -> Vec<Operation> {
-    const TAKERS: &[Role] = &[Role::Team, Role::Engineer, Role::Worker, Role::Host];
+    const TAKERS: &[Role] = &[Role::Team, Role::Engineer, Role::Admin, Role::Worker, Role::Host];
     vec![
         write("/hosts/enrol", &[Role::Enrol], Audit::Before("host.enrol"), JSON, post(hosts::enrol)),
         read("/hosts", PEOPLE, get(hosts::list)),
         read("/hosts/{id}/plan", &[Role::Host], get(hosts::plan)),
         read("/packages/{sha256}", TAKERS, get(packages::download)),
         write("/hosts/{id}/reports", &[Role::Host], Audit::Before("host.report"), JSON, post(hosts::report)),
+    ]
+}
+
+/// Who may come in.
+#[rustfmt::skip]
+fn account_operations() -> Vec<Operation> {
+    vec![
+        write("/tokens", ADMIN, Audit::Before("token.create"), JSON, post(tokens::create)),
+        read("/tokens", ADMIN, get(tokens::list)),
+        Operation {
+            method: Method::DELETE,
+            ..write("/tokens/{token}", ADMIN, Audit::Before("token.revoke"), 0, delete(tokens::revoke))
+        },
     ]
 }
 

@@ -239,7 +239,7 @@ pub(super) async fn release(
 ) -> Result<Json<Update>, Failure> {
     let new: NewRelease = json_or_default(&body)?;
     check_text("comment", &new.comment)?;
-    let outcome = releases::release(&app.db, id, &caller.token, &caller.name, &new.comment).await?;
+    let outcome = releases::release(&app.db, id, &caller.name, &new.comment).await?;
     match outcome {
         Outcome::Released => {
             tracing::info!(update = %id, by = caller.name, "released");

@@ -5,11 +5,15 @@ use crate::{App, auth::Caller, db, error::Failure};
 use axum::{Extension, Json, body::Bytes, extract::State};
 use resplice_api::{NewWorker, Whoami, Worker, Workers};
 
-pub(super) async fn whoami(Extension(caller): Extension<Caller>) -> Json<Whoami> {
-    Json(Whoami {
-        role: caller.role,
+pub(super) async fn whoami(Extension(caller): Extension<Caller>) -> Result<Json<Whoami>, Failure> {
+    let Some(&role) = caller.roles.first() else {
+        return Err(Failure::forbidden("you have no role; ask an admin for one"));
+    };
+    Ok(Json(Whoami {
+        role,
+        roles: caller.roles,
         name: caller.name,
-    })
+    }))
 }
 
 pub(super) async fn register(State(app): State<App>, body: Bytes) -> Result<Json<Worker>, Failure> {

@@ -15,3 +15,4 @@ mod repository;
 mod restart;
 mod supersede;
 mod support;
+mod tokens;

@@ -60,7 +60,13 @@ async fn tokens_are_private_files_and_only_their_digests_are_stored() {
     let mode =
         |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o7777;
     assert_eq!(mode(service.data()), 0o700);
-    for role in [Role::Team, Role::Engineer, Role::Worker, Role::Enrol] {
+    for role in [
+        Role::Admin,
+        Role::Team,
+        Role::Engineer,
+        Role::Worker,
+        Role::Enrol,
+    ] {
         assert_eq!(mode(&service.token_file(role)), 0o600);
     }
     let secret = service.token(Role::Worker);

@@ -1,8 +1,8 @@
 //! A service to test, and a worker that builds nothing.
 
 use resplice_api::{
-    Enrol, Enrolled, Finish, FinishStatus, Lease, LeaseRequest, NewUpdate, NewWorker, Role, Target,
-    Token, Update, client::Client,
+    Enrol, Enrolled, Finish, FinishStatus, Lease, LeaseRequest, NewToken, NewUpdate, NewWorker,
+    Role, Target, Token, Update, client::Client,
 };
 use resplice_package::{Package, PublicKey, SecretKey, example, part_member};
 use resplice_server::{App, Config, catalogue::Catalogue, serve};
@@ -108,6 +108,27 @@ impl Service {
 
     pub fn token(&self, role: Role) -> Token {
         Token::from_file(&self.token_file(role)).unwrap()
+    }
+
+    /// A token of the role, made by the admin if the server made none.
+    pub async fn any_token(&self, role: Role) -> Token {
+        let path = self.token_file(role);
+        if !path.exists() {
+            let made = self.new_token(role, role.as_str()).await;
+            resplice_server::auth::write_secret(&path, made.secret()).unwrap();
+        }
+        Token::from_file(&path).unwrap()
+    }
+
+    /// A new token of this role and name, made by the admin.
+    pub async fn new_token(&self, role: Role, name: &str) -> Token {
+        let new = NewToken {
+            role,
+            name: name.to_owned(),
+            expires_at: None,
+        };
+        let made = self.client(Role::Admin).create_token(&new).await.unwrap();
+        made.token
     }
 
     pub fn client(&self, role: Role) -> Client {

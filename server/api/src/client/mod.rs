@@ -5,6 +5,7 @@
 //! [`Client::append_log`], [`Client::download_package`] and [`Client::follow_log`]
 //! go on where they were.
 
+mod account;
 mod download;
 mod error;
 mod host;

@@ -2,6 +2,7 @@
 
 mod m0001_first;
 mod m0002_supersedes;
+mod m0003_tokens;
 
 use sea_orm::{ConnectionTrait, DbErr};
 use sea_orm_migration::{
@@ -13,7 +14,11 @@ pub struct Migrator;
 
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        let all = [m0001_first::MIGRATION, m0002_supersedes::MIGRATION];
+        let all = [
+            m0001_first::MIGRATION,
+            m0002_supersedes::MIGRATION,
+            m0003_tokens::MIGRATION,
+        ];
         all.into_iter()
             .map(|migration| Box::new(migration) as Box<dyn MigrationTrait>)
             .collect()
