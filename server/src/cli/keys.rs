@@ -3,7 +3,7 @@
 
 use super::{
     output::{bold, dim, say},
-    serve::default_data,
+    place::default_data,
 };
 use crate::repository::{Ceremony, KeyRing, ROLES, Renewal, Repository, RepositoryError, RoleName};
 use clap::{Args, Subcommand};

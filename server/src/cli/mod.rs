@@ -3,6 +3,7 @@
 mod host;
 mod keys;
 mod output;
+mod place;
 mod serve;
 mod target;
 mod token;

@@ -1,6 +1,9 @@
 //! `resplice-server serve`.
 
-use super::output::{bold, dim};
+use super::{
+    output::{bold, dim},
+    place::ServerPlace,
+};
 use crate::{App, Config, auth::TokenFiles, catalogue::Imported, serve};
 use anyhow::Context;
 use clap::Args;
@@ -10,9 +13,8 @@ use tokio::net::TcpListener;
 
 #[derive(Args)]
 pub(super) struct Serve {
-    /// Directory of everything that the server keeps
-    #[arg(long, env = "RESPLICE_DATA", value_name = "DIR")]
-    data: Option<PathBuf>,
+    #[command(flatten)]
+    place: ServerPlace,
     /// Address and port to listen on; port 0 takes any free one
     #[arg(
         long,
@@ -36,7 +38,8 @@ impl Serve {
     pub(super) async fn run(self) -> anyhow::Result<ExitCode> {
         start_logs(self.json_logs);
         let config = Config {
-            data: self.data.unwrap_or_else(default_data),
+            database: self.place.database()?,
+            data: self.place.data(),
             listen: self.listen,
             lease: Duration::from_secs(self.lease_seconds),
             max_attempts: Config::MAX_ATTEMPTS,
@@ -82,17 +85,4 @@ fn start_logs(json: bool) {
     } else {
         logs.init();
     }
-}
-
-/// `$XDG_DATA_HOME/resplice`, else `~/.local/share/resplice`.
-pub(super) fn default_data() -> PathBuf {
-    let variable = |name| {
-        std::env::var_os(name)
-            .filter(|value| !value.is_empty())
-            .map(PathBuf::from)
-    };
-    variable("XDG_DATA_HOME")
-        .or_else(|| variable("HOME").map(|home| home.join(".local/share")))
-        .unwrap_or_else(|| PathBuf::from("/var/lib"))
-        .join("resplice")
 }

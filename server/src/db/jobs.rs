@@ -2,7 +2,8 @@
 //! names its attempt and changes nothing if another one holds the job.
 
 use super::{
-    Db, Error, audit, begin, commit, execute, json, now, parse, row, rows, time, to_json, unsigned,
+    Db, Error, audit, begin, commit, dialect, execute, json, now, parse, row, rows, time, to_json,
+    unsigned,
 };
 use resplice_api::{Finish, Job, JobId, JobStatus, PackageInfo, Step, UpdateId};
 use sea_orm::{ConnectionTrait, FromQueryResult, Value};
@@ -147,11 +148,13 @@ pub async fn claim(db: &Db, claim: &Claim<'_>) -> Result<Option<Job>, Error> {
         wanted = format!(" AND target IN ({})", places.join(", "));
         values.extend(claim.targets.iter().map(|target| target.as_str().into()));
     }
+    let free = dialect::of(db.get_database_backend()).locked_and_free();
     let sql = format!(
         "UPDATE jobs SET status = 'running', attempt = attempt + 1, worker = $1, started_at = $2,
              lease_expires_at = $3, steps = '[]'
          WHERE status = 'queued' AND id =
-             (SELECT id FROM jobs WHERE status = 'queued'{wanted} ORDER BY created_at, id LIMIT 1)
+             (SELECT id FROM jobs WHERE status = 'queued'{wanted}
+              ORDER BY created_at, id LIMIT 1{free})
          RETURNING {COLUMNS}"
     );
     let transaction = begin(db).await?;

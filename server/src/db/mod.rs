@@ -1,17 +1,24 @@
 //! The database, and the SQL by noun.
 //!
-//! All of it is SQL that SQLite and PostgreSQL both understand (`$1`
-//! placeholders, `RETURNING`, `ON CONFLICT`). Times are microseconds since 1970,
-//! ids their hyphenated text, lists and steps JSON text.
+//! It is SQL that SQLite and PostgreSQL both understand (`$1` placeholders,
+//! `RETURNING`, `ON CONFLICT`, `CAST(1 AS BIGINT)` for a number of our own); where
+//! they differ, the `Dialect` says it. Times are microseconds since 1970, ids their
+//! hyphenated text, lists and steps JSON text. Text has no NUL: PostgreSQL can't
+//! keep one.
 //!
 //! On SQLite a transaction that reads before it writes fails as busy as soon as
 //! there is a second writer: a transaction here begins IMMEDIATE, and whatever
-//! can be one statement is one.
+//! can be one statement is one. On PostgreSQL it is READ COMMITTED, the default: a
+//! statement sees what was committed before it began, and a row that a decision
+//! depends on is locked first.
 
 pub mod audit;
+mod dialect;
 pub mod hosts;
 pub mod jobs;
 mod migration;
+mod open;
+mod place;
 pub mod plans;
 pub mod releases;
 pub mod reports;
@@ -20,15 +27,14 @@ pub mod tokens;
 pub mod updates;
 pub mod workers;
 
-use anyhow::Context;
+pub use open::open;
+pub use place::{Place, PlaceError};
+
 use jiff::Timestamp;
 use sea_orm::{
-    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbErr,
-    FromQueryResult, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait, Value,
-    sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous},
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, FromQueryResult,
+    SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait, Value,
 };
-use sea_orm_migration::MigratorTrait;
-use std::{path::Path, time::Duration};
 
 /// The database.
 pub type Db = DatabaseConnection;
@@ -43,38 +49,7 @@ pub struct Error {
     pub source: DbErr,
 }
 
-/// Opens the database file, creates it if it is not there, and brings its schema
-/// up to date.
-///
-/// # Errors
-/// If it can't be opened or migrated.
-pub async fn open(path: &Path) -> anyhow::Result<Db> {
-    let mut options = ConnectOptions::new("sqlite://resplice");
-    let file = path.to_owned();
-    options
-        .max_connections(8)
-        .acquire_timeout(Duration::from_secs(20))
-        .sqlx_logging(false)
-        .map_sqlx_sqlite_opts(move |options| {
-            options
-                .filename(&file)
-                .create_if_missing(true)
-                .journal_mode(SqliteJournalMode::Wal)
-                // A job that was answered as finished stays so after a power cut.
-                .synchronous(SqliteSynchronous::Full)
-                .foreign_keys(true)
-                .busy_timeout(Duration::from_secs(15))
-        });
-    let db = Database::connect(options)
-        .await
-        .with_context(|| format!("can't open the database {}", path.display()))?;
-    migration::Migrator::up(&db, None)
-        .await
-        .with_context(|| format!("can't bring the database {} up to date", path.display()))?;
-    Ok(db)
-}
-
-/// Begins a transaction that holds the write lock from its start.
+/// Begins a transaction; on SQLite it holds the write lock from its start.
 pub(crate) async fn begin(db: &Db) -> Result<DatabaseTransaction, Error> {
     db.begin_with_options(TransactionOptions {
         sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),

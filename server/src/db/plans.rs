@@ -92,7 +92,7 @@ struct Found {
 /// # Errors
 /// The database's.
 pub async fn has_package<C: ConnectionTrait>(db: &C, sha256: &str) -> Result<bool, Error> {
-    let sql = "SELECT 1 AS found FROM jobs WHERE package_sha256 = $1 AND status = 'built' LIMIT 1";
+    let sql = "SELECT CAST(1 AS BIGINT) AS found FROM jobs WHERE package_sha256 = $1 AND status = 'built' LIMIT 1";
     let found: Option<Found> = row(db, "look up a package", sql, vec![sha256.into()]).await?;
     Ok(found.is_some())
 }
@@ -109,7 +109,7 @@ pub async fn host_may_have<C: ConnectionTrait>(
     let found: Option<Found> = row(
         db,
         "look up a package",
-        "SELECT 1 AS found FROM jobs j
+        "SELECT CAST(1 AS BIGINT) AS found FROM jobs j
              JOIN updates u ON u.id = j.update_id
              JOIN hosts h ON h.target = j.target
          WHERE j.package_sha256 = $1 AND j.status = 'built' AND u.released_at IS NOT NULL

@@ -71,6 +71,9 @@ fn is_unprintable(c: char) -> bool {
 
 /// Longer text.
 pub(super) fn check_text(what: &str, text: &str) -> Result<(), Failure> {
+    if text.contains('\0') {
+        return Err(Failure::invalid(format!("the {what} has a NUL character")));
+    }
     if text.len() <= limits::MAX_TEXT_BYTES {
         return Ok(());
     }

@@ -1,13 +1,12 @@
 //! The server's own program, killed in the middle of its work.
 
-use crate::support::{Service, finish};
+use crate::support::{Kept, Service, finish};
 use resplice_api::{
     FinishStatus, JobStatus, LeaseRequest, Role, Token,
     client::{Client, Error},
 };
 use std::{
     io::{BufRead, BufReader},
-    path::Path,
     process::{Child, Command, Stdio},
     time::Duration,
 };
@@ -16,8 +15,9 @@ use std::{
 struct Server(Child);
 
 impl Server {
-    fn start(data: &Path, listen: &str) -> (Self, String) {
+    fn start(kept: &Kept, listen: &str) -> (Self, String) {
         let mut child = Command::new(env!("CARGO_BIN_EXE_resplice-server"))
+            .envs(kept.environment())
             .args([
                 "serve",
                 "--listen",
@@ -26,7 +26,7 @@ impl Server {
                 "600",
                 "--data",
             ])
-            .arg(data)
+            .arg(kept.data())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
@@ -60,11 +60,11 @@ impl Drop for Server {
 async fn a_log_survives_a_server_that_is_killed_while_it_is_written() {
     let service = Service::start().await;
     let job = service.upload().await.jobs[0].id;
-    let directory = service.stop().await;
-    let data = directory.path().join("data");
+    let kept = service.stop().await;
+    let data = kept.data();
     let token = Token::from_file(&data.join("tokens/worker.token")).unwrap();
 
-    let (mut server, url) = Server::start(&data, "127.0.0.1:0");
+    let (mut server, url) = Server::start(&kept, "127.0.0.1:0");
     let listen = url.trim_start_matches("http://").to_owned();
     let client = Client::new(&url, Some(token)).unwrap();
     let request = LeaseRequest {
@@ -86,7 +86,7 @@ async fn a_log_survives_a_server_that_is_killed_while_it_is_written() {
         server.kill();
         offset = writer.await.unwrap();
         stops.push(offset);
-        (server, _) = Server::start(&data, &listen);
+        (server, _) = Server::start(&kept, &listen);
     }
     assert!(
         stops
@@ -131,16 +131,13 @@ async fn write(client: &Client, job: resplice_api::JobId, log: &[u8], from: u64)
     offset
 }
 
-#[test]
-fn the_default_role_files_are_named_at_the_start() {
-    let directory = tempfile::tempdir().unwrap();
-    let (server, url) = Server::start(&directory.path().join("data"), "127.0.0.1:0");
+#[tokio::test]
+async fn the_default_role_files_are_named_at_the_start() {
+    let kept = Kept::new().await;
+    let (server, url) = Server::start(&kept, "127.0.0.1:0");
     assert!(url.starts_with("http://127.0.0.1:"), "{url}");
     for role in [Role::Team, Role::Engineer, Role::Worker, Role::Enrol] {
-        let file = directory
-            .path()
-            .join("data/tokens")
-            .join(format!("{role}.token"));
+        let file = kept.data().join("tokens").join(format!("{role}.token"));
         Token::from_file(&file).unwrap();
     }
     server.kill();

@@ -5,6 +5,7 @@
 
 mod access;
 mod bad_input;
+mod cluster;
 mod crash;
 mod fencing;
 mod lifecycle;
@@ -14,5 +15,5 @@ mod releases;
 mod repository;
 mod restart;
 mod supersede;
-mod support;
+pub(crate) mod support;
 mod tokens;

@@ -1,11 +1,12 @@
 //! A service to test, and a worker that builds nothing.
 
+use super::cluster::Database;
 use resplice_api::{
     Enrol, Enrolled, Finish, FinishStatus, Lease, LeaseRequest, NewToken, NewUpdate, NewWorker,
     Role, Target, Token, Update, client::Client,
 };
 use resplice_package::{Package, PublicKey, SecretKey, example, part_member};
-use resplice_server::{App, Config, catalogue::Catalogue, serve};
+use resplice_server::{App, Config, catalogue::Catalogue, db::Place, serve};
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
@@ -40,11 +41,48 @@ impl Catalogue for Fixed {
     }
 }
 
-/// A running service. Its directory goes with it.
+/// What a service keeps; gone when this is dropped.
+pub struct Kept {
+    pub dir: tempfile::TempDir,
+    database: Option<Database>,
+}
+
+impl Kept {
+    /// An empty directory, and in the crate `postgres` an empty database of
+    /// PostgreSQL.
+    pub async fn new() -> Self {
+        let postgres = env!("CARGO_CRATE_NAME") == "postgres";
+        Self {
+            dir: tempfile::tempdir().unwrap(),
+            database: if postgres {
+                Some(Database::create().await)
+            } else {
+                None
+            },
+        }
+    }
+
+    pub fn data(&self) -> PathBuf {
+        self.dir.path().join("data")
+    }
+
+    /// The variable that names the database to the server's own program.
+    pub fn environment(&self) -> Option<(&'static str, String)> {
+        let database = self.database.as_ref()?;
+        Some(("RESPLICE_DATABASE", database.url()))
+    }
+
+    fn place(&self) -> Option<Place> {
+        let database = self.database.as_ref()?;
+        Some(Place::postgres(&database.url()).unwrap())
+    }
+}
+
+/// A running service. What it keeps goes with it.
 pub struct Service {
     pub url: String,
     pub app: App,
-    dir: Arc<tempfile::TempDir>,
+    kept: Arc<Kept>,
     lease: Duration,
     stop: oneshot::Sender<()>,
     task: JoinHandle<anyhow::Result<()>>,
@@ -56,12 +94,13 @@ impl Service {
     }
 
     pub async fn with_lease(lease: Duration) -> Self {
-        Self::run(Arc::new(tempfile::tempdir().unwrap()), lease).await
+        Self::run(Arc::new(Kept::new().await), lease).await
     }
 
-    async fn run(dir: Arc<tempfile::TempDir>, lease: Duration) -> Self {
+    async fn run(kept: Arc<Kept>, lease: Duration) -> Self {
         let config = Config {
-            data: dir.path().join("data"),
+            data: kept.data(),
+            database: kept.place(),
             listen: "127.0.0.1:0".parse().unwrap(),
             lease,
             max_attempts: Config::MAX_ATTEMPTS,
@@ -78,7 +117,7 @@ impl Service {
         Self {
             url,
             app,
-            dir,
+            kept,
             lease,
             stop,
             task,
@@ -91,11 +130,11 @@ impl Service {
         Self::run(self.stop().await, lease).await
     }
 
-    /// Stops the service and leaves its directory.
-    pub async fn stop(self) -> Arc<tempfile::TempDir> {
+    /// Stops the service and leaves what it kept.
+    pub async fn stop(self) -> Arc<Kept> {
         self.stop.send(()).unwrap();
         self.task.await.unwrap().unwrap();
-        self.dir
+        self.kept
     }
 
     pub fn data(&self) -> &Path {

@@ -1,0 +1,38 @@
+//! Where SQLite and PostgreSQL differ.
+//!
+//! SQLite has one writer at a time: a transaction here has the write lock from
+//! its start, so it sees what no other one is changing. PostgreSQL has many, and
+//! a row that a decision depends on has to be locked.
+
+use sea_orm::DbBackend;
+
+/// What one of the databases calls it.
+pub(crate) trait Dialect: Sync {
+    /// Behind a SELECT: its rows stay as they are until the end of the transaction,
+    /// and rows that somebody else has locked are left out. What one claim is about
+    /// to take, another one steps over instead of waiting for it.
+    fn locked_and_free(&self) -> &'static str;
+}
+
+struct Sqlite;
+struct Postgres;
+
+impl Dialect for Sqlite {
+    fn locked_and_free(&self) -> &'static str {
+        ""
+    }
+}
+
+impl Dialect for Postgres {
+    fn locked_and_free(&self) -> &'static str {
+        " FOR UPDATE SKIP LOCKED"
+    }
+}
+
+/// The dialect of a database.
+pub(crate) fn of(backend: DbBackend) -> &'static dyn Dialect {
+    match backend {
+        DbBackend::Postgres => &Postgres,
+        _ => &Sqlite,
+    }
+}

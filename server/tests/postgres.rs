@@ -1,0 +1,9 @@
+//! All tests of the service once more, with its database on PostgreSQL.
+#![forbid(unsafe_code)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+#[path = "service/main.rs"]
+mod service;
+
+// The paths in there begin at the crate's root.
+use service::support;
