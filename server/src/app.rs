@@ -1,12 +1,13 @@
 //! What every handler can reach.
 
 use crate::{
-    auth::TokenFiles,
+    auth::{SignIns, TokenFiles},
     catalogue::Catalogue,
     config::Config,
     db::{self, Db},
     error::Failure,
     logs::Logs,
+    password::Passwords,
     repository::{Ceremony, Repository},
     store::{Store, StoreError},
 };
@@ -26,6 +27,10 @@ pub struct Parts {
     pub db: Db,
     /// Content-addressed files.
     pub store: Store,
+    /// Works out password hashes.
+    pub passwords: Passwords,
+    /// How often people may try to sign in.
+    pub sign_ins: SignIns,
     /// Build logs.
     pub logs: Logs,
     /// The TUF repository.
@@ -58,12 +63,17 @@ impl App {
         let store = Store::open(&config.data)?;
         let logs = Logs::open(&config.data)?;
         let repository = open_repository(&config.data)?;
-        let tokens = crate::auth::ensure_tokens(&db, &config.tokens()).await?;
+        let passwords = Passwords::default();
+        let mut tokens = crate::auth::ensure_tokens(&db, &config.tokens()).await?;
+        tokens.admin_password =
+            crate::auth::ensure_admin(&db, &passwords, &config.tokens()).await?;
         let app = Self(Arc::new(Parts {
             config,
             db,
             store,
             logs,
+            passwords,
+            sign_ins: SignIns::default(),
             repository: Arc::new(repository),
             catalogue,
             shutdown: CancellationToken::new(),

@@ -7,18 +7,24 @@
 //! uploaded.
 
 use crate::{
-    db::{self, Db, tokens},
+    App,
+    db::{self, Db, sessions, tokens, users},
     error::Failure,
+    password::{self, Passwords},
+    rate::{Buckets, Rate},
+    session,
     store::sha256_hex,
 };
 use anyhow::Context;
-use axum::http::{HeaderMap, header};
-use resplice_api::{HostId, Role, Token};
+use axum::http::{HeaderMap, Method, header};
+use resplice_api::{HostId, Password, Role, Token};
 use std::{
     fs::OpenOptions,
     io::Write,
+    net::IpAddr,
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
+    time::Duration,
 };
 use subtle::ConstantTimeEq;
 
@@ -42,11 +48,49 @@ pub struct Caller {
     pub name: String,
     /// The host, if it is one.
     pub host: Option<HostId>,
+    /// Public part of the session, if a person has signed in.
+    pub session: Option<String>,
+    /// Whether the person has to change the password first.
+    pub must_change_password: bool,
+}
+
+/// Where a request comes from.
+#[derive(Debug, Clone, Copy)]
+pub struct Address(pub IpAddr);
+
+/// How often people may try to sign in.
+#[derive(Debug)]
+pub struct SignIns {
+    /// By account, whether it is there or not.
+    pub by_account: Buckets<String>,
+    /// By network.
+    pub by_address: Buckets<IpAddr>,
+}
+
+impl Default for SignIns {
+    fn default() -> Self {
+        let rate = |burst, seconds| Rate {
+            burst,
+            every: Duration::from_secs(seconds),
+        };
+        Self {
+            by_account: Buckets::new(rate(10, 30)),
+            by_address: Buckets::new(rate(60, 5)),
+        }
+    }
 }
 
 /// Where the roles' tokens lie.
 #[derive(Debug, Clone)]
-pub struct TokenFiles(pub Vec<(Role, PathBuf)>);
+pub struct TokenFiles {
+    /// The file of each role.
+    pub files: Vec<(Role, PathBuf)>,
+    /// The first admin's password, if it was made just now, and its file.
+    pub admin_password: Option<(Password, PathBuf)>,
+}
+
+/// Name of the account that the first start makes.
+pub const FIRST_ADMIN: &str = "admin";
 
 /// A token that was just made.
 pub(crate) struct Minted {
@@ -84,30 +128,73 @@ pub(crate) fn mint() -> anyhow::Result<Minted> {
     })
 }
 
-/// Finds out who calls.
+/// Finds out who calls, by token or by session.
 ///
 /// # Errors
-/// 401 without a token or with one that is not known.
-pub async fn authenticate(db: &Db, headers: &HeaderMap) -> Result<Caller, Failure> {
-    let refused = || {
-        Failure::unauthenticated(
-            "the request needs a header `Authorization: Bearer TOKEN` with a token of this server",
-        )
-    };
-    let token = headers
-        .get(header::AUTHORIZATION)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.strip_prefix("Bearer "))
-        .and_then(|text| Token::new(text).ok())
-        .ok_or_else(refused)?;
-    let id = token.secret().split('-').nth(1).unwrap_or_default();
-    let Some(row) = tokens::find(db, id).await? else {
-        return Err(refused());
-    };
-    let given = sha256_hex(token.secret().as_bytes());
-    if !bool::from(given.as_bytes().ct_eq(row.sha256.as_bytes())) {
-        return Err(refused());
+/// 401 without either or with one that is not known; 403 for a change with a
+/// session that another site may have sent.
+pub async fn authenticate(
+    app: &App,
+    method: &Method,
+    headers: &HeaderMap,
+) -> Result<Caller, Failure> {
+    if let Some(value) = headers.get(header::AUTHORIZATION) {
+        let token = value
+            .to_str()
+            .ok()
+            .and_then(|value| value.strip_prefix("Bearer "));
+        return by_token(&app.db, token.unwrap_or_default()).await;
     }
+    match session::from_cookie(headers) {
+        Some(secret) => by_session(&app.db, secret, method, headers).await,
+        None => Err(refused()),
+    }
+}
+
+fn refused() -> Failure {
+    Failure::unauthenticated(
+        "the request needs a header `Authorization: Bearer TOKEN` with a token of this server, or a session",
+    )
+}
+
+/// The public part of a token or of a session's secret.
+fn public_part(secret: &str) -> &str {
+    secret.split('-').nth(1).unwrap_or_default()
+}
+
+fn is_secret(given: &str, sha256: &str) -> bool {
+    let given = sha256_hex(given.as_bytes());
+    bool::from(given.as_bytes().ct_eq(sha256.as_bytes()))
+}
+
+async fn by_session(
+    db: &Db,
+    secret: &str,
+    method: &Method,
+    headers: &HeaderMap,
+) -> Result<Caller, Failure> {
+    let ended = || Failure::unauthenticated("the session has ended; sign in again");
+    let row = sessions::find(db, public_part(secret)).await?;
+    let row = row
+        .filter(|row| is_secret(secret, &row.sha256))
+        .ok_or_else(ended)?;
+    session::check_origin(method, headers)?;
+    sessions::used(db, &row).await?;
+    Ok(Caller {
+        roles: db::json("read an account", &row.roles)?,
+        token: row.id.clone(),
+        name: row.user_name,
+        host: None,
+        session: Some(row.id),
+        must_change_password: row.must_change != 0,
+    })
+}
+
+async fn by_token(db: &Db, secret: &str) -> Result<Caller, Failure> {
+    let row = tokens::find(db, public_part(secret)).await?;
+    let row = row
+        .filter(|row| is_secret(secret, &row.sha256))
+        .ok_or_else(refused)?;
     if row.revoked_at.is_some() {
         return Err(Failure::unauthenticated("the token was revoked"));
     }
@@ -125,7 +212,48 @@ pub async fn authenticate(db: &Db, headers: &HeaderMap) -> Result<Caller, Failur
         host: host.map(|id| db::parse(operation, id)).transpose()?,
         token: row.id,
         name: row.name,
+        session: None,
+        must_change_password: false,
     })
+}
+
+fn first_password(directory: &Path) -> PathBuf {
+    directory.join(format!("{FIRST_ADMIN}.password"))
+}
+
+/// Makes the first admin, if there is no account, with a password that has to be
+/// changed at the first sign-in and lies in a file until then.
+///
+/// # Errors
+/// If the file or row can't be written.
+pub(crate) async fn ensure_admin(
+    db: &Db,
+    passwords: &Passwords,
+    directory: &Path,
+) -> anyhow::Result<Option<(Password, PathBuf)>> {
+    if !users::list(db, 1, "").await?.is_empty() {
+        return Ok(None);
+    }
+    let file = first_password(directory);
+    let password = password::one_time()?;
+    let hash = passwords.hash(&password).await?;
+    // Another server of the same database may have been first.
+    if !users::create(db, FIRST_ADMIN, &[Role::Admin], &hash, None).await? {
+        return Ok(None);
+    }
+    write_secret(&file, password.secret())?;
+    tracing::info!(file = %file.display(), "made the account {FIRST_ADMIN}");
+    Ok(Some((password, file)))
+}
+
+/// Removes the file of the first admin's password, which is good for nothing now.
+pub(crate) fn forget_first_password(directory: &Path) {
+    let file = first_password(directory);
+    if let Err(error) = std::fs::remove_file(&file)
+        && error.kind() != std::io::ErrorKind::NotFound
+    {
+        tracing::warn!(file = %file.display(), %error, "can't remove the first password");
+    }
 }
 
 /// Makes the roles' tokens that are not there. A token whose file was removed is
@@ -146,7 +274,10 @@ pub(crate) async fn ensure_tokens(db: &Db, directory: &Path) -> anyhow::Result<T
         }
         files.push((role, path));
     }
-    Ok(TokenFiles(files))
+    Ok(TokenFiles {
+        files,
+        admin_password: None,
+    })
 }
 
 /// Writes a secret to a file of mode 0600, in place of what was there.

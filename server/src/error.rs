@@ -5,6 +5,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use resplice_api::{PROBLEM_JSON, Problem};
+use std::time::Duration;
 
 /// Why a request fails.
 #[derive(Debug, thiserror::Error)]
@@ -12,6 +13,14 @@ pub enum Failure {
     /// The caller's fault; said to the caller in full.
     #[error("{}", .0.detail)]
     Problem(Box<Problem>),
+    /// Too often; said to the caller with how long to wait.
+    #[error("{}", .problem.detail)]
+    TooMany {
+        /// What is said.
+        problem: Box<Problem>,
+        /// How long to wait.
+        pause: Duration,
+    },
     /// The server's fault; the log has the cause, the caller hears what failed.
     #[error("can't {operation}: {cause}")]
     Internal {
@@ -39,6 +48,14 @@ impl Failure {
     #[must_use]
     pub fn forbidden(detail: impl Into<String>) -> Self {
         Self::problem(StatusCode::FORBIDDEN, "forbidden", "Not allowed", detail)
+    }
+
+    /// 403: the password has to be changed first.
+    #[must_use]
+    pub fn password_change_required() -> Self {
+        let detail = "change the password first: PUT /account/password";
+        let (status, title) = (StatusCode::FORBIDDEN, "Password change required");
+        Self::problem(status, "password-change-required", title, detail)
     }
 
     /// 404: there is no such `what`.
@@ -78,6 +95,17 @@ impl Failure {
     pub fn too_large(detail: impl Into<String>) -> Self {
         let status = StatusCode::PAYLOAD_TOO_LARGE;
         Self::problem(status, "too-large", "Too large", detail)
+    }
+
+    /// 429: too often.
+    #[must_use]
+    pub fn too_many(pause: Duration, detail: impl Into<String>) -> Self {
+        let status = StatusCode::TOO_MANY_REQUESTS.as_u16();
+        let problem = Problem::new(status, "too-many", "Too many requests", detail.into());
+        Self::TooMany {
+            problem: Box::new(problem),
+            pause,
+        }
     }
 
     /// 422: understood, and wrong.
@@ -121,6 +149,11 @@ impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         match self {
             Self::Problem(problem) => problem_response(&problem),
+            Self::TooMany { problem, pause } => {
+                let seconds = pause.as_secs_f64().ceil().max(1.0) as u64;
+                let retry = [(header::RETRY_AFTER, seconds.to_string())];
+                (retry, problem_response(&problem)).into_response()
+            }
             Self::Internal { operation, cause } => {
                 tracing::error!(operation, %cause, "request failed");
                 let detail = format!("the server can't {operation}; its log says why");

@@ -8,7 +8,9 @@
 //! | [`store`] | content-addressed files: patches, checks, packages |
 //! | [`logs`] | build logs: bytes appended at an offset |
 //! | [`patch`] | reads a unified diff and refuses what is none |
-//! | [`auth`] | tokens and roles |
+//! | [`auth`] | who calls: tokens, sessions, and what the first start leaves |
+//! | [`password`], [`session`] | hashes of passwords; the cookie of a session |
+//! | [`rate`] | how often somebody may do something |
 //! | [`catalogue`] | the kernels that can be built for |
 //! | [`queue`] | leases that run out |
 //! | [`publish`] | keeps the repository in line with what is released |
@@ -34,12 +36,15 @@ pub mod config;
 pub mod db;
 pub mod error;
 pub mod logs;
+pub mod password;
 pub mod patch;
 pub mod publish;
 pub mod queue;
+pub mod rate;
 pub mod repository;
 pub mod routes;
 pub mod serve;
+pub mod session;
 pub mod store;
 pub mod web;
 

@@ -2,7 +2,7 @@
 
 use crate::{App, publish, queue, routes};
 use anyhow::Context;
-use std::{future::Future, time::Duration};
+use std::{future::Future, net::SocketAddr, time::Duration};
 use tokio::net::TcpListener;
 
 /// How long requests may still take once the server is to stop.
@@ -29,7 +29,11 @@ pub async fn serve(
         stopping.cancel();
     };
     let router = routes::router(app.clone());
-    let server = axum::serve(listener, router).with_graceful_shutdown(signal);
+    let server = axum::serve(
+        listener,
+        router.into_make_service_with_connect_info::<SocketAddr>(),
+    )
+    .with_graceful_shutdown(signal);
     let late = async {
         shutdown.cancelled().await;
         tokio::time::sleep(GRACE).await;

@@ -9,6 +9,7 @@
 //! With the feature `client`, [`client::Client`] is a typed client for all of it.
 #![forbid(unsafe_code)]
 
+mod account;
 #[cfg(feature = "client")]
 pub mod client;
 mod host;
@@ -23,6 +24,9 @@ mod token;
 mod update;
 mod worker;
 
+pub use account::{
+    ChangePassword, ChangeUser, NewUser, OneTimePassword, Password, SignIn, User, Users,
+};
 pub use host::{
     Enrol, Enrolled, Host, HostReport, Hosts, NewReport, Plan, PlannedUpdate, ReportEvent,
     package_target,
@@ -47,6 +51,8 @@ pub const BASE_PATH: &str = "/api/v1";
 /// What every path of the TUF repository begins with; it is not part of the API
 /// and asks for no token.
 pub const REPOSITORY_PATH: &str = "/repo";
+/// Header that a change made with a session's cookie must have, whatever its value.
+pub const SESSION_HEADER: &str = "x-resplice-session";
 /// Header of a log response: `true` when no more bytes will come.
 pub const LOG_COMPLETE_HEADER: &str = "x-log-complete";
 /// Header of a log response: the attempt that the bytes are of.

@@ -23,6 +23,10 @@ pub const MAX_BUILD_REPORT_BYTES: usize = 1 << 20;
 pub const MAX_NAME_BYTES: usize = 200;
 /// Longest name of a person or token, in bytes.
 pub const MAX_PERSON_BYTES: usize = 64;
+/// Shortest password that somebody may choose, in bytes.
+pub const MIN_PASSWORD_BYTES: usize = 12;
+/// Longest password, in bytes.
+pub const MAX_PASSWORD_BYTES: usize = 256;
 /// Longest notes, reason, comment or detail, in bytes.
 pub const MAX_TEXT_BYTES: usize = 64 << 10;
 /// Most targets, and most CVE ids, of one update.

@@ -81,6 +81,9 @@ pub struct Whoami {
     pub roles: Vec<Role>,
     /// The name that appears in releases and in the audit log.
     pub name: String,
+    /// Whether nothing else is allowed until the password was changed.
+    #[serde(default)]
+    pub must_change_password: bool,
 }
 
 /// A bearer token. It is a secret: it has no `Display`, and `Debug` hides it.

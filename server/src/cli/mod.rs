@@ -8,6 +8,7 @@ mod serve;
 mod target;
 mod token;
 mod update;
+mod user;
 mod watch;
 
 use clap::{Args, Parser, Subcommand};
@@ -41,6 +42,9 @@ enum Command {
     /// Tokens of a server
     #[command(subcommand)]
     Token(token::Token),
+    /// People's accounts on a server
+    #[command(subcommand)]
+    User(user::User),
 }
 
 /// How to reach a server.
@@ -75,6 +79,7 @@ pub async fn main() -> ExitCode {
         Command::Keys(command) => command.run(),
         Command::Host(command) => command.run().await,
         Command::Token(command) => command.run().await,
+        Command::User(command) => command.run().await,
     };
     match result {
         Ok(code) => code,

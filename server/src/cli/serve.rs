@@ -4,7 +4,12 @@ use super::{
     output::{bold, dim},
     place::ServerPlace,
 };
-use crate::{App, Config, auth::TokenFiles, catalogue::Imported, serve};
+use crate::{
+    App, Config,
+    auth::{FIRST_ADMIN, TokenFiles},
+    catalogue::Imported,
+    serve,
+};
 use anyhow::Context;
 use clap::Args;
 use resplice_target::Cache;
@@ -62,10 +67,22 @@ impl Serve {
 /// Says where it listens and where the tokens lie, if anyone wants to know: a
 /// closed standard output must not stop a server.
 fn banner(address: SocketAddr, tokens: &TokenFiles) {
-    use std::io::Write;
+    use std::io::{IsTerminal, Write};
     let mut text = format!("listening on {}\n", bold(format!("http://{address}")));
-    for (role, file) in &tokens.0 {
+    for (role, file) in &tokens.files {
         text.push_str(&dim(format!("  {role:<9} {}", file.display())));
+        text.push('\n');
+    }
+    if let Some((password, file)) = &tokens.admin_password {
+        text.push_str(&format!(
+            "  first sign-in: {FIRST_ADMIN} with the password "
+        ));
+        // What is no terminal may be a log.
+        if std::io::stdout().is_terminal() {
+            text.push_str(&format!("{}, also ", bold(password.secret())));
+        }
+        text.push_str("in ");
+        text.push_str(&dim(format!("{}", file.display())));
         text.push('\n');
     }
     let mut out = std::io::stdout();

@@ -22,9 +22,11 @@ mod place;
 pub mod plans;
 pub mod releases;
 pub mod reports;
+pub mod sessions;
 pub mod supersedes;
 pub mod tokens;
 pub mod updates;
+pub mod users;
 pub mod workers;
 
 pub use open::open;

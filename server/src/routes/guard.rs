@@ -3,12 +3,13 @@
 use super::{Access, Audit};
 use crate::{App, auth, db::audit, error::Failure};
 use axum::{
-    extract::{OriginalUri, Request, State},
+    extract::{ConnectInfo, OriginalUri, Request, State},
     http::header,
     middleware::Next,
     response::Response,
 };
 use resplice_api::Role;
+use std::net::{IpAddr, SocketAddr};
 
 /// The part of an operation's row that the guard enforces.
 #[derive(Debug, Clone, Copy)]
@@ -23,10 +24,17 @@ pub(super) async fn guard(
     mut request: Request,
     next: Next,
 ) -> Result<Response, Failure> {
-    let Access::Roles(roles) = rule.access else {
-        return Ok(next.run(request).await);
+    let address = address(&request);
+    request.extensions_mut().insert(address);
+    let roles: &[Role] = match rule.access {
+        Access::Anyone => return Ok(next.run(request).await),
+        Access::Known => &Role::ALL,
+        Access::Roles(roles) => roles,
     };
-    let caller = auth::authenticate(&app.db, request.headers()).await?;
+    let caller = auth::authenticate(&app, request.method(), request.headers()).await?;
+    if caller.must_change_password && rule.access != Access::Known {
+        return Err(Failure::password_change_required());
+    }
     let Some(role) = roles.iter().copied().find(|r| caller.roles.contains(r)) else {
         let has = words(&caller.roles, " and ");
         tracing::warn!(name = caller.name, roles = has, %uri, "refused");
@@ -53,6 +61,13 @@ pub(super) async fn guard(
     })
     .await
     .map_err(Failure::internal("carry out a request"))?
+}
+
+/// Where a request comes from.
+fn address(request: &Request) -> auth::Address {
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
+    // Without one, all share what one may do.
+    auth::Address(peer.map_or(IpAddr::from([0, 0, 0, 0]), |peer| peer.0.ip()))
 }
 
 fn words(roles: &[Role], between: &str) -> String {

@@ -9,10 +9,12 @@ mod hosts;
 mod jobs;
 mod packages;
 mod repository;
+mod sessions;
 mod targets;
 mod text;
 mod tokens;
 mod updates;
+mod users;
 mod workers;
 
 use crate::{App, web};
@@ -22,7 +24,7 @@ use axum::{
     http::{HeaderName, HeaderValue, Method, StatusCode, header},
     middleware,
     response::Response,
-    routing::{MethodRouter, delete, get, post, put},
+    routing::{MethodRouter, delete, get, patch, post, put},
 };
 use resplice_api::{BASE_PATH, Role, limits};
 use std::time::Duration;
@@ -36,7 +38,9 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(120);
 pub enum Access {
     /// Anyone, without a token.
     Anyone,
-    /// Tokens of these roles.
+    /// Whoever has a token or a session, even one whose password has to be changed.
+    Known,
+    /// Tokens and people with one of these roles.
     Roles(&'static [Role]),
 }
 
@@ -74,6 +78,8 @@ const READERS: &[Role] = &[Role::Team, Role::Engineer, Role::Admin, Role::Worker
 const BUILDERS: &[Role] = &[Role::Worker];
 const ADMIN: &[Role] = &[Role::Admin];
 
+/// Most bytes of what is said of an account.
+const ACCOUNT: usize = 16 << 10;
 /// Most bytes of an ordinary body.
 const JSON: usize = limits::MAX_JSON_BODY_BYTES;
 
@@ -115,7 +121,10 @@ pub fn operations() -> Vec<Operation> {
             access: Access::Anyone,
             ..read("/healthz", &[], get(health))
         },
-        read("/whoami", &Role::ALL, get(workers::whoami)),
+        Operation {
+            access: Access::Known,
+            ..read("/whoami", &[], get(workers::whoami))
+        },
     ];
     all.extend(update_operations());
     all.extend(build_operations());
@@ -175,6 +184,28 @@ fn host_operations() -> Vec<Operation> {
 #[rustfmt::skip]
 fn account_operations() -> Vec<Operation> {
     vec![
+        Operation {
+            access: Access::Anyone,
+            ..write("/sessions", &[], Audit::Within, ACCOUNT, post(sessions::sign_in))
+        },
+        Operation {
+            method: Method::DELETE,
+            access: Access::Known,
+            ..write("/sessions/current", &[], Audit::Before("session.end"), 0, delete(sessions::sign_out))
+        },
+        Operation {
+            method: Method::PUT,
+            access: Access::Known,
+            ..write("/account/password", &[], Audit::Before("password.change"), ACCOUNT, put(sessions::change_password))
+        },
+        write("/users", ADMIN, Audit::Before("user.create"), ACCOUNT, post(users::create)),
+        read("/users", ADMIN, get(users::list)),
+        read("/users/{name}", ADMIN, get(users::find)),
+        Operation {
+            method: Method::PATCH,
+            ..write("/users/{name}", ADMIN, Audit::Before("user.change"), ACCOUNT, patch(users::change))
+        },
+        write("/users/{name}/password", ADMIN, Audit::Before("password.reset"), 0, post(users::reset_password)),
         write("/tokens", ADMIN, Audit::Before("token.create"), JSON, post(tokens::create)),
         read("/tokens", ADMIN, get(tokens::list)),
         Operation {

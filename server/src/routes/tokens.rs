@@ -28,6 +28,14 @@ pub(super) async fn create(
     if new.expires_at.is_some_and(|end| end <= Timestamp::now()) {
         return Err(Failure::invalid("the token would have expired already"));
     }
+    if let Some(user) = db::users::find(&app.db, &new.name).await?
+        && user.read()?.disabled_at.is_some()
+    {
+        return Err(Failure::conflict(
+            "user-disabled",
+            format!("the account {} is closed; open it first", new.name),
+        ));
+    }
     let minted = auth::mint().map_err(Failure::internal("make a token"))?;
     let row = db::tokens::NewRow {
         created_by: Some(&caller.name),

@@ -13,6 +13,7 @@ pub(super) async fn whoami(Extension(caller): Extension<Caller>) -> Result<Json<
         role,
         roles: caller.roles,
         name: caller.name,
+        must_change_password: caller.must_change_password,
     }))
 }
 

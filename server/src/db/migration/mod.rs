@@ -3,6 +3,7 @@
 mod m0001_first;
 mod m0002_supersedes;
 mod m0003_tokens;
+mod m0004_accounts;
 
 use sea_orm::{ConnectionTrait, DbErr};
 use sea_orm_migration::{
@@ -18,6 +19,7 @@ impl MigratorTrait for Migrator {
             m0001_first::MIGRATION,
             m0002_supersedes::MIGRATION,
             m0003_tokens::MIGRATION,
+            m0004_accounts::MIGRATION,
         ];
         all.into_iter()
             .map(|migration| Box::new(migration) as Box<dyn MigrationTrait>)
