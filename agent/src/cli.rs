@@ -1,6 +1,7 @@
 //! The command line.
 
 use clap::{Args, Parser, Subcommand};
+use resplice_api::Channel;
 use std::path::PathBuf;
 
 /// Applies signed live updates to the running kernel.
@@ -88,6 +89,10 @@ pub struct Enroll {
     /// Kernel target [default: debian:RELEASE]
     #[arg(long, value_name = "ID")]
     pub target: Option<String>,
+    /// The widest channel that this host takes updates from: edge, candidate or
+    /// stable [default: stable]
+    #[arg(long, requires = "server")]
+    pub channel: Option<Channel>,
     /// Trust only these workers' keys (hex); without --server, for packages by hand
     #[arg(long, value_name = "HEX")]
     pub worker_key: Vec<String>,

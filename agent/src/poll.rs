@@ -34,6 +34,9 @@ pub fn apply_planned(
         Err(Doubt::Contradicts(sentence)) => {
             return agent.refuse(&planned.update_id.to_string(), "repository", sentence, by);
         }
+        Err(Doubt::Withheld(sentence)) => {
+            return Ok(not_had(planned, "withheld", &anyhow::Error::msg(sentence)));
+        }
     };
     let mut timeline = Vec::new();
     let bytes = timed(&mut timeline, "download", || {
@@ -65,7 +68,7 @@ pub fn fetch_to_check(
         Ok(target) => target,
         Err(doubt) => {
             return Ok(Err(Refusal {
-                code: "repository",
+                code: doubt.code(),
                 sentence: doubt.to_string(),
             }));
         }
@@ -148,6 +151,10 @@ pub fn carry_out(agent: &mut Agent, server: &Server, plan: &Plan, by: By) -> Res
             continue;
         }
         if decision(agent, &agent.journal.records(), planned)? != Decision::Apply {
+            continue;
+        }
+        // Its time may come; until then that is nothing to tell of.
+        if let Err(Doubt::Withheld(_)) = vouched.target(planned) {
             continue;
         }
         match apply_planned(agent, server, &vouched, planned, by) {

@@ -15,7 +15,7 @@
 //! Directories have mode 0700, files 0600.
 
 use anyhow::{Context, Result, bail, ensure};
-use resplice_api::{HostId, Token};
+use resplice_api::{Channel, HostId, Token};
 use resplice_package::PublicKey;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::{
@@ -45,6 +45,9 @@ pub struct Enrolment {
     pub target: String,
     /// Workers whose packages are accepted.
     pub worker_keys: Vec<PublicKey>,
+    /// The widest channel that updates are taken from, whatever the server says.
+    #[serde(default)]
+    pub channel: Channel,
 }
 
 /// The state directory.

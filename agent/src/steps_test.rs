@@ -235,6 +235,7 @@ fn a_package_other_than_the_planned_one_is_refused() {
             name: "package".to_owned(),
             length: bytes.len() as u64,
             hashes: [("sha256".to_owned(), sha256.to_owned())].into(),
+            custom: None,
         };
         let target = &target;
         let expected = crate::agent::Expected { update, target };

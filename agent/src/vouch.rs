@@ -4,7 +4,8 @@
 
 use crate::{agent::Agent, state::StateDir};
 use anyhow::{Context, Result};
-use resplice_api::{PlannedUpdate, REPOSITORY_PATH, package_target};
+use resplice_api::{Channel, PlannedUpdate, REPOSITORY_PATH, UpdateId, package_target};
+use resplice_rollout::Terms;
 use resplice_tuf::{Client, Error, Fetch, Store, Target, Trusted, client, http::Http};
 
 /// The repository, verified and up to date.
@@ -12,6 +13,8 @@ pub struct Vouched {
     trusted: Trusted,
     /// This host's kernel target.
     target: String,
+    /// The widest channel that it takes updates from.
+    channel: Channel,
 }
 
 /// Why an update is not taken.
@@ -21,13 +24,26 @@ pub enum Doubt {
     Unknown(Error),
     /// It says something else than the server's plan.
     Contradicts(String),
+    /// It is not for this host, or not yet.
+    Withheld(String),
+}
+
+impl Doubt {
+    /// The named code of a refusal.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Unknown(_) | Self::Contradicts(_) => "repository",
+            Self::Withheld(_) => "withheld",
+        }
+    }
 }
 
 impl std::fmt::Display for Doubt {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Unknown(error) => error.fmt(f),
-            Self::Contradicts(sentence) => f.write_str(sentence),
+            Self::Contradicts(sentence) | Self::Withheld(sentence) => f.write_str(sentence),
         }
     }
 }
@@ -67,6 +83,7 @@ impl Vouched {
         Ok(Self {
             trusted,
             target: agent.enrolment.target.clone(),
+            channel: agent.enrolment.channel,
         })
     }
 
@@ -82,12 +99,26 @@ impl Vouched {
         };
         let same = target.sha256().as_deref() == Some(planned.package_sha256.as_str())
             && target.length == planned.bytes;
-        if same {
-            return Ok(target);
+        if !same {
+            return Err(Doubt::Contradicts(format!(
+                "the server's plan offers another package for {} than its repository vouches for",
+                planned.update_id
+            )));
         }
-        Err(Doubt::Contradicts(format!(
-            "the server's plan offers another package for {} than its repository vouches for",
-            planned.update_id
+        self.admit(planned.update_id, target.custom.as_ref())?;
+        Ok(target)
+    }
+
+    /// Whether this host may take an update, by the terms that are signed with it.
+    fn admit(&self, update: UpdateId, custom: Option<&serde_json::Value>) -> Result<(), Doubt> {
+        let terms = Terms::read(custom)
+            .map_err(|error| Doubt::Withheld(format!("the update {update}: {error}")))?;
+        if self.channel.gets(terms.channel) {
+            return Ok(());
+        }
+        Err(Doubt::Withheld(format!(
+            "the update {update} has got to {} only; this host takes what has got to {}",
+            terms.channel, self.channel
         )))
     }
 }

@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::state::Enrolment;
-use resplice_api::{HostId, UpdateId};
+use resplice_api::HostId;
 use resplice_package::SecretKey;
 use resplice_tuf::{
     FetchError,
@@ -34,10 +34,8 @@ impl Repository {
         ];
         repository.put("1.root", "root", 1, &members);
         let list = targets.iter().map(|(name, length, sha256)| {
-            let hashes = object([("sha256", text(sha256))]);
-            let length = Json::Int(i64::try_from(*length).unwrap());
-            let entry = object([("length", length), ("hashes", hashes)]);
-            ((*name).to_owned(), entry)
+            let terms = object([("channel", text("stable"))]);
+            ((*name).to_owned(), entry(*length, sha256, terms))
         });
         let list = Json::Object(list.collect());
         let meta = |file| {
@@ -54,6 +52,13 @@ impl Repository {
         );
         repository.put("timestamp", "timestamp", version, &meta("snapshot.json"));
         repository
+    }
+
+    /// Lists one target instead, on other terms.
+    fn with_terms(&mut self, version: i64, name: &str, sha256: &str, terms: Json) {
+        let list = object([(name, entry(7, sha256, terms))]);
+        let file = format!("{version}.targets");
+        self.put(&file, "targets", version, &[("targets", list)]);
     }
 
     fn put(&mut self, file: &str, role: &str, version: i64, more: &[(&str, Json)]) {
@@ -83,6 +88,14 @@ impl Fetch for &Repository {
     }
 }
 
+fn entry(length: u64, sha256: &str, terms: Json) -> Json {
+    object([
+        ("length", Json::Int(i64::try_from(length).unwrap())),
+        ("hashes", object([("sha256", text(sha256))])),
+        ("custom", terms),
+    ])
+}
+
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
@@ -101,6 +114,7 @@ fn host(dir: &tempfile::TempDir, repository: &Repository) -> Agent {
         name: "host".to_owned(),
         target: TARGET.to_owned(),
         worker_keys: Vec::new(),
+        channel: Channel::Stable,
     };
     state.store_enrolment(&enrolment).unwrap();
     begin(&state, &repository.0["1.root.json"]).unwrap();
@@ -171,4 +185,28 @@ fn a_host_without_a_root_believes_nothing() {
     let at = unsigned.len() / 2;
     unsigned[at] ^= 1;
     assert!(begin(&agent.state, &unsigned).is_err());
+}
+
+#[test]
+fn a_server_can_not_give_an_update_to_hosts_of_a_channel_that_it_is_not_signed_for() {
+    let (update, sha256) = (UpdateId::new(), "ab".repeat(32));
+    let name = package_target(update, TARGET);
+    let dir = tempfile::tempdir().unwrap();
+    for (version, terms) in [
+        object([("channel", text("candidate"))]),
+        object([("channel", text("edge"))]),
+        // What this host does not understand, it does not take.
+        object([("channel", text("stable")), ("only_on", text("mondays"))]),
+        object([]),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let mut repository = Repository::new(1 + version as i64, &[]);
+        repository.with_terms(1 + version as i64, &name, &sha256, terms.clone());
+        let agent = host(&dir, &repository);
+        let vouched = Vouched::refresh_by(&agent, &repository).unwrap();
+        let doubt = vouched.target(&planned(update, &sha256, 7)).unwrap_err();
+        assert!(matches!(doubt, Doubt::Withheld(_)), "{terms:?}: {doubt}");
+    }
 }

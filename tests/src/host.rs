@@ -46,7 +46,7 @@ impl Host {
         self.guest.vm.push(&[file])?;
         self.guest.ok(&format!(
             "resplice enroll --server http://{GUEST_SERVER_ADDRESS} \
-             --token-file /root/enrol.token --name host-1"
+             --token-file /root/enrol.token --name host-1 --channel edge"
         ))?;
         Ok(())
     }

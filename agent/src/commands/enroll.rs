@@ -18,8 +18,9 @@ pub fn run(context: &Context<'_>, arguments: &Enroll) -> Result<ExitCode> {
     let state = &context.state;
     state.create()?;
     let _lock = state.lock()?;
+    let old = state.read_json::<Enrolment>("host.json")?;
     if !arguments.force
-        && let Some(old) = state.read_json::<Enrolment>("host.json")?
+        && let Some(old) = &old
     {
         let place = old.server.as_deref().unwrap_or("no server");
         bail!(
@@ -36,6 +37,10 @@ pub fn run(context: &Context<'_>, arguments: &Enroll) -> Result<ExitCode> {
         name: arguments.name.clone().unwrap_or_else(|| host.name.clone()),
         target: arguments.target.clone().unwrap_or_else(|| host.target()),
         worker_keys: pinned,
+        channel: arguments
+            .channel
+            .or(old.map(|old| old.channel))
+            .unwrap_or_default(),
     };
     if let (Some(server), Some(token_file)) = (&arguments.server, &arguments.token_file) {
         let client = Client::new(server, Some(Token::from_file(token_file)?)).map_err(words)?;
@@ -44,6 +49,7 @@ pub fn run(context: &Context<'_>, arguments: &Enroll) -> Result<ExitCode> {
             public_key: key.public().to_string(),
             release: host.release.clone(),
             target: enrolment.target.clone(),
+            channel: Some(enrolment.channel),
         };
         let answer = runtime()?.block_on(client.enrol(&enrol)).map_err(words)?;
         if enrolment.worker_keys.is_empty() {
@@ -75,6 +81,7 @@ fn give(context: &Context<'_>, enrolment: &Enrolment) -> Result<()> {
         "name": enrolment.name,
         "server": enrolment.server,
         "target": enrolment.target,
+        "channel": enrolment.channel,
         "worker_keys": enrolment.worker_keys,
     });
     context.give(&value, || {
@@ -85,8 +92,8 @@ fn give(context: &Context<'_>, enrolment: &Enrolment) -> Result<()> {
         let count = enrolment.worker_keys.len();
         let s = if count == 1 { "" } else { "s" };
         format!(
-            "enrolled {} {place}\n  target   {}\n  trusts   {count} worker key{s}",
-            enrolment.name, enrolment.target
+            "enrolled {} {place}\n  target   {}\n  channel  {}\n  trusts   {count} worker key{s}",
+            enrolment.name, enrolment.target, enrolment.channel
         )
     })
 }

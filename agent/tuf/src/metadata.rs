@@ -238,6 +238,9 @@ pub struct TargetMeta {
     pub length: u64,
     /// Its digests in hex, by algorithm.
     pub hashes: BTreeMap<String, String>,
+    /// What the application says about it.
+    #[serde(default)]
+    pub custom: Option<serde_json::Value>,
 }
 
 /// Delegations of a targets file.

@@ -13,6 +13,8 @@ pub struct Target {
     pub length: u64,
     /// Its digests in hex, by algorithm.
     pub hashes: BTreeMap<String, String>,
+    /// What the application says about it.
+    pub custom: Option<serde_json::Value>,
 }
 
 impl Target {
@@ -21,6 +23,7 @@ impl Target {
             name: name.to_owned(),
             length: meta.length,
             hashes: meta.hashes.clone(),
+            custom: meta.custom.clone(),
         }
     }
 

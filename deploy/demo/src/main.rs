@@ -68,7 +68,8 @@ fn play(host: &Host) -> Result<()> {
     say::line(&format!("{}, up {} s", host.kernel()?, host.uptime()?));
     host.check(guest::VULNERABLE)?;
     host.agent(
-        "enroll --server http://10.0.2.100:80 --token-file /root/enrol.token --name host-1",
+        "enroll --server http://10.0.2.100:80 --token-file /root/enrol.token --name host-1 \
+         --channel edge",
     )?;
     host.agent("apply")?;
     host.check(guest::FIXED)?;

@@ -1,6 +1,6 @@
 //! Hosts: enrolment, what they should run, and what they say they did.
 
-use crate::{HostId, ReportId, Step, Token, UpdateId};
+use crate::{Channel, HostId, ReportId, Step, Token, UpdateId};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +16,10 @@ pub struct Enrol {
     pub release: String,
     /// Id of its target, for example `debian:6.1.0-50-cloud-amd64`.
     pub target: String,
+    /// The channel that it follows; stable, or what it followed before, if it is
+    /// left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub channel: Option<Channel>,
 }
 
 /// Answer to an enrolment.
@@ -48,6 +52,9 @@ pub fn package_target(update: UpdateId, target: &str) -> String {
 /// the same as long as its content does.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
+    /// The channel that the host follows.
+    #[serde(default)]
+    pub channel: Channel,
     /// Released updates for the host's target, in the order of their release.
     pub updates: Vec<PlannedUpdate>,
     /// Updates that it should undo.
@@ -154,6 +161,8 @@ pub struct Host {
     pub target: String,
     /// What `uname -r` said when it enrolled.
     pub release: String,
+    /// The channel that it follows.
+    pub channel: Channel,
     /// Its own ed25519 public key, 64 hex digits.
     pub public_key: String,
     /// When it enrolled.

@@ -10,6 +10,7 @@
 #![forbid(unsafe_code)]
 
 mod account;
+mod channel;
 #[cfg(feature = "client")]
 pub mod client;
 mod host;
@@ -18,6 +19,7 @@ mod job;
 pub mod limits;
 mod problem;
 mod role;
+mod rollout;
 mod status;
 mod target;
 mod token;
@@ -27,6 +29,7 @@ mod worker;
 pub use account::{
     ChangePassword, ChangeUser, NewUser, OneTimePassword, Password, SignIn, User, Users,
 };
+pub use channel::{Channel, UnknownChannel};
 pub use host::{
     Enrol, Enrolled, Host, HostReport, Hosts, NewReport, Plan, PlannedUpdate, ReportEvent,
     package_target,
@@ -35,6 +38,7 @@ pub use id::{HostId, JobId, ReportId, UpdateId};
 pub use job::{Job, PackageInfo, Step};
 pub use problem::{PROBLEM_JSON, Problem};
 pub use role::{Role, Token, TokenError, UnknownRole, Whoami};
+pub use rollout::{NewPromotion, Promotion, SetChannel};
 pub use status::{FinishStatus, JobStatus};
 pub use target::{Target, Targets};
 pub use token::{NewToken, NewTokenAnswer, TokenInfo, Tokens};

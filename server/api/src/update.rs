@@ -1,6 +1,6 @@
 //! Updates: a patch, the kernels it is for, and what became of it.
 
-use crate::{HostReport, Job, JobId, JobStatus, UpdateId};
+use crate::{Channel, HostReport, Job, JobId, JobStatus, Promotion, UpdateId};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -80,6 +80,10 @@ pub struct Update {
     pub created_at: Timestamp,
     /// Who released it, if someone did.
     pub released: Option<Release>,
+    /// The channel that it has got to; none before its release.
+    pub channel: Option<Channel>,
+    /// How it got there, oldest first; the first one is its release.
+    pub promotions: Vec<Promotion>,
     /// Updates whose place it takes, those that these superseded included.
     pub supersedes: Vec<UpdateId>,
     /// Updates that take its place, released or not.
@@ -108,6 +112,20 @@ pub struct NewRelease {
     /// Why it is good, for the audit log.
     #[serde(default)]
     pub comment: String,
+    /// The channel that it enters; edge if it is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub channel: Option<Channel>,
+}
+
+impl NewRelease {
+    /// A release with this comment and nothing else.
+    #[must_use]
+    pub fn because(comment: &str) -> Self {
+        Self {
+            comment: comment.to_owned(),
+            ..Self::default()
+        }
+    }
 }
 
 /// An update as it stands in a list.
@@ -125,6 +143,8 @@ pub struct UpdateSummary {
     pub uploaded_by: String,
     /// Whether it was released.
     pub released: bool,
+    /// The channel that it has got to; none before its release.
+    pub channel: Option<Channel>,
     /// How it stands for each target.
     pub targets: Vec<TargetStatus>,
 }

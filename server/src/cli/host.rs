@@ -5,6 +5,7 @@ use super::{
     output::{dim, json, say},
 };
 use clap::Subcommand;
+use resplice_api::{Channel, HostId};
 use std::process::ExitCode;
 
 #[derive(Subcommand)]
@@ -17,14 +18,31 @@ pub(super) enum Host {
         #[arg(long)]
         json: bool,
     },
+    /// Have a host follow a channel; it never takes more than it was enrolled for
+    Channel {
+        /// The host
+        id: HostId,
+        /// edge, candidate or stable
+        channel: Channel,
+        #[command(flatten)]
+        connection: Connection,
+    },
 }
 
 impl Host {
     pub(super) async fn run(self) -> anyhow::Result<ExitCode> {
-        let Self::List {
-            connection,
-            json: as_json,
-        } = self;
+        let (connection, as_json) = match self {
+            Self::List { connection, json } => (connection, json),
+            Self::Channel {
+                id,
+                channel,
+                connection,
+            } => {
+                let host = connection.client()?.set_channel(id, channel).await?;
+                say!("{} follows {}", host.name, host.channel);
+                return Ok(ExitCode::SUCCESS);
+            }
+        };
         let hosts = connection.client()?.hosts().await?;
         if as_json {
             json(&hosts)?;
@@ -35,10 +53,11 @@ impl Host {
         }
         for host in hosts {
             say!(
-                "{}  {:<24} {:<34} {} applied  {}",
+                "{}  {:<24} {:<34} {:<9} {} applied  {}",
                 host.id,
                 host.name,
                 host.target,
+                host.channel,
                 host.applied.len(),
                 dim(format!("seen {:.0}", host.last_seen_at)),
             );

@@ -109,7 +109,8 @@ impl Keys {
                 );
                 for (name, meta) in &targets.targets {
                     let digest = meta.hashes.get("sha256").map_or("", String::as_str);
-                    say!("  {name}  {}", dim(digest));
+                    let terms = meta.custom.as_ref().map(ToString::to_string);
+                    say!("  {name}  {}  {}", terms.unwrap_or_default(), dim(digest));
                 }
             }
             Self::Show { place } => show(&place)?,

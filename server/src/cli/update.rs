@@ -9,7 +9,7 @@ use anyhow::{Context, bail};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use clap::{Args, Subcommand};
 use resplice_api::{
-    Check, CheckFile, JobId, JobStatus, NewUpdate, UpdateId,
+    Channel, Check, CheckFile, JobId, JobStatus, NewRelease, NewUpdate, UpdateId,
     client::{Client, update_page},
     limits,
 };
@@ -65,6 +65,25 @@ pub(super) enum Update {
         id: UpdateId,
         #[command(flatten)]
         connection: Connection,
+        /// Why it is good
+        #[arg(long, default_value = "")]
+        comment: String,
+        /// The channel that it enters: edge, candidate or stable
+        #[arg(long, default_value_t = Channel::Edge)]
+        channel: Channel,
+        /// JSON for machines
+        #[arg(long)]
+        json: bool,
+    },
+    /// Send a released update on to another channel; not for whoever uploaded it
+    Promote {
+        /// The update
+        id: UpdateId,
+        #[command(flatten)]
+        connection: Connection,
+        /// The channel: candidate or stable
+        #[arg(long)]
+        to: Channel,
         /// Why it is good
         #[arg(long, default_value = "")]
         comment: String,
@@ -143,20 +162,47 @@ impl Update {
                 id,
                 connection,
                 comment,
+                channel,
                 json: as_json,
             } => {
                 let client = connection.client()?;
-                let update = client.release(id, &comment).await?;
-                if as_json {
-                    json(&update)?;
-                } else {
-                    say!("released {}", bold(&update.name));
-                    say!("{}", update_page(client.server(), id));
-                }
-                Ok(ExitCode::SUCCESS)
+                let body = NewRelease {
+                    comment,
+                    channel: Some(channel),
+                };
+                let update = client.release_with(id, &body).await?;
+                moved(&client, &update, "released", as_json)
+            }
+            Self::Promote {
+                id,
+                connection,
+                to,
+                comment,
+                json: as_json,
+            } => {
+                let client = connection.client()?;
+                let update = client.promote(id, to, &comment).await?;
+                moved(&client, &update, "promoted", as_json)
             }
         }
     }
+}
+
+/// Says that an update has got to another channel.
+fn moved(
+    client: &Client,
+    update: &resplice_api::Update,
+    word: &str,
+    as_json: bool,
+) -> anyhow::Result<ExitCode> {
+    if as_json {
+        json(update)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let channel = update.channel.map_or("no channel", Channel::as_str);
+    say!("{word} {} to {channel}", bold(&update.name));
+    say!("{}", update_page(client.server(), update.id));
+    Ok(ExitCode::SUCCESS)
 }
 
 impl Upload {
@@ -268,7 +314,7 @@ async fn list(client: &Client, as_json: bool, limit: u64) -> anyhow::Result<Exit
         say!("there are no updates");
     }
     for update in page.updates {
-        let released = if update.released { "released" } else { "" };
+        let released = update.channel.map_or("", Channel::as_str);
         say!(
             "{}  {}  {} {}",
             update.id,

@@ -1,14 +1,15 @@
 //! Hosts.
 
 use super::{Error, execute, now, parse, row, rows, time};
-use resplice_api::{Enrol, Host, HostId, UpdateId};
+use resplice_api::{Channel, Enrol, Host, HostId, UpdateId};
 use sea_orm::{ConnectionTrait, FromQueryResult};
 use std::collections::HashMap;
 
 /// Polls closer together than this do not write when the host was seen.
 const SEEN_RESOLUTION_MICROS: i64 = 30_000_000;
 
-const COLUMNS: &str = "id, name, target, kernel_release, public_key, enrolled_at, last_seen_at";
+const COLUMNS: &str =
+    "id, name, target, kernel_release, channel, public_key, enrolled_at, last_seen_at";
 
 #[derive(FromQueryResult)]
 struct HostRow {
@@ -16,6 +17,7 @@ struct HostRow {
     name: String,
     target: String,
     kernel_release: String,
+    channel: String,
     public_key: String,
     enrolled_at: i64,
     last_seen_at: i64,
@@ -29,6 +31,7 @@ impl HostRow {
             name: self.name,
             target: self.target,
             release: self.kernel_release,
+            channel: parse(operation, &self.channel)?,
             public_key: self.public_key,
             enrolled_at: time(operation, self.enrolled_at)?,
             last_seen_at: time(operation, self.last_seen_at)?,
@@ -50,11 +53,11 @@ pub async fn enrol<C: ConnectionTrait>(db: &C, enrol: &Enrol) -> Result<HostId, 
     let id: Option<Id> = row(
         db,
         operation,
-        "INSERT INTO hosts (id, name, target, kernel_release, public_key, enrolled_at, last_seen_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $6)
+        "INSERT INTO hosts (id, name, target, kernel_release, public_key, enrolled_at, last_seen_at, channel)
+         VALUES ($1, $2, $3, $4, $5, $6, $6, COALESCE($7, 'stable'))
          ON CONFLICT (public_key) DO UPDATE SET name = excluded.name, target = excluded.target,
              kernel_release = excluded.kernel_release, enrolled_at = excluded.enrolled_at,
-             last_seen_at = excluded.last_seen_at
+             last_seen_at = excluded.last_seen_at, channel = COALESCE($7, hosts.channel)
          RETURNING id",
         vec![
             HostId::new().to_string().into(),
@@ -63,6 +66,7 @@ pub async fn enrol<C: ConnectionTrait>(db: &C, enrol: &Enrol) -> Result<HostId, 
             enrol.release.as_str().into(),
             enrol.public_key.as_str().into(),
             now().into(),
+            enrol.channel.map(|c| c.as_str().to_owned()).into(),
         ],
     )
     .await?;
@@ -79,6 +83,20 @@ pub async fn find<C: ConnectionTrait>(db: &C, id: HostId) -> Result<Option<Host>
     let values = vec![id.to_string().into()];
     let found: Option<HostRow> = row(db, "look up a host", &sql, values).await?;
     found.map(HostRow::read).transpose()
+}
+
+/// Has a host follow a channel; false if there is no such host.
+///
+/// # Errors
+/// The database's.
+pub async fn set_channel<C: ConnectionTrait>(
+    db: &C,
+    id: HostId,
+    channel: Channel,
+) -> Result<bool, Error> {
+    let values = vec![id.to_string().into(), channel.as_str().into()];
+    let sql = "UPDATE hosts SET channel = $2 WHERE id = $1";
+    Ok(execute(db, "set a host's channel", sql, values).await? == 1)
 }
 
 /// Notes that a host was heard of.

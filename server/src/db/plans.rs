@@ -1,84 +1,50 @@
 //! What hosts should run, and which packages they may have.
 
-use super::{Error, parse, row, rows, supersedes::HAS_SUCCESSOR, time, unsigned};
+use super::{Error, offers, offers::Offer, row};
 use crate::repository::Package;
-use resplice_api::{HostId, Plan, PlannedUpdate};
+use resplice_api::{Host, HostId, Plan, PlannedUpdate};
+use resplice_rollout::Terms;
 use sea_orm::{ConnectionTrait, FromQueryResult};
 
-#[derive(FromQueryResult)]
-struct PlannedRow {
-    update_id: String,
-    name: String,
-    package_sha256: String,
-    package_bytes: i64,
-    target: String,
-    released_at: i64,
-}
-
-/// The plan for hosts of a target: what is released and not superseded.
+/// The plan for a host: what has got to its channel and is not superseded there.
 ///
 /// # Errors
 /// The database's.
-pub async fn for_target<C: ConnectionTrait>(db: &C, target: &str) -> Result<Plan, Error> {
-    let operation = "make a plan";
-    let sql = format!(
-        "SELECT u.id AS update_id, u.name, j.package_sha256, j.package_bytes, j.target, u.released_at
-         FROM updates u JOIN jobs j ON j.update_id = u.id
-         WHERE u.released_at IS NOT NULL AND j.status = 'built' AND j.target = $1
-           AND NOT {HAS_SUCCESSOR}
-         ORDER BY u.released_at, u.id"
-    );
-    let found: Vec<PlannedRow> = rows(db, operation, &sql, vec![target.into()]).await?;
-    let updates = found
-        .into_iter()
-        .map(|row| {
-            Ok(PlannedUpdate {
-                update_id: parse(operation, &row.update_id)?,
-                name: row.name,
-                package_sha256: row.package_sha256,
-                bytes: unsigned(row.package_bytes),
-                target: row.target,
-                released_at: time(operation, row.released_at)?,
-            })
-        })
-        .collect::<Result<_, Error>>()?;
+pub async fn for_host<C: ConnectionTrait>(db: &C, host: &Host) -> Result<Plan, Error> {
+    let offers = offers::list(db, Some(&host.target)).await?;
+    let visible = |offer: &Offer| host.channel.gets(offer.channel);
+    let planned = |offer: &Offer| PlannedUpdate {
+        update_id: offer.update,
+        name: offer.name.clone(),
+        package_sha256: offer.sha256.clone(),
+        bytes: offer.bytes,
+        target: offer.target.clone(),
+        released_at: offer.released_at,
+    };
+    let updates = offers.newest(visible).into_iter().map(planned).collect();
     Ok(Plan {
+        channel: host.channel,
         updates,
         undo: Vec::new(),
     })
 }
 
-#[derive(FromQueryResult)]
-struct ReleasedRow {
-    update_id: String,
-    target: String,
-    package_sha256: String,
-    package_bytes: i64,
-}
-
-/// All packages of released updates that none has superseded, as the repository
+/// All packages of released updates that hosts may still want, as the repository
 /// lists them.
 ///
 /// # Errors
 /// The database's.
 pub async fn released<C: ConnectionTrait>(db: &C) -> Result<Vec<Package>, Error> {
-    let operation = "list the released packages";
-    let sql = format!(
-        "SELECT j.update_id, j.target, j.package_sha256, j.package_bytes
-         FROM updates u JOIN jobs j ON j.update_id = u.id
-         WHERE u.released_at IS NOT NULL AND j.status = 'built' AND NOT {HAS_SUCCESSOR}
-         ORDER BY u.released_at, u.id, j.target"
-    );
-    let found: Vec<ReleasedRow> = rows(db, operation, &sql, Vec::new()).await?;
-    let package = |row: ReleasedRow| {
-        let update = parse(operation, &row.update_id)?;
-        Ok(Package {
-            name: resplice_api::package_target(update, &row.target),
-            sha256: row.package_sha256,
-            bytes: unsigned(row.package_bytes),
-        })
+    let offers = offers::list(db, None).await?;
+    let package = |offer: &Offer| Package {
+        name: resplice_api::package_target(offer.update, &offer.target),
+        sha256: offer.sha256.clone(),
+        bytes: offer.bytes,
+        terms: Terms {
+            channel: offer.channel,
+        },
     };
-    found.into_iter().map(package).collect()
+    Ok(offers.wanted().into_iter().map(package).collect())
 }
 
 #[derive(FromQueryResult)]

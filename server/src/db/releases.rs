@@ -1,8 +1,8 @@
 //! Releases: the second person's word.
 
-use super::{Error, execute, now, row};
-use resplice_api::UpdateId;
-use sea_orm::{ConnectionTrait, FromQueryResult};
+use super::{Db, Error, begin, commit, execute, now, promotions, row};
+use resplice_api::{Channel, UpdateId};
+use sea_orm::FromQueryResult;
 
 /// Why an update was not released.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,22 +29,23 @@ struct Standing {
     built: i64,
 }
 
-/// Releases an update: one statement with all its conditions, and only when that
-/// changes nothing a look at which of them was not met. People are told apart by
-/// their names, whatever tokens they have.
+/// Releases an update into a channel: one statement with all its conditions, and
+/// only when that changes nothing a look at which of them was not met. People are
+/// told apart by their names, whatever tokens they have.
 ///
 /// # Errors
 /// The database's.
-pub async fn release<C: ConnectionTrait>(
-    db: &C,
+pub async fn release(
+    db: &Db,
     id: UpdateId,
-    person: &str,
-    comment: &str,
+    channel: Channel,
+    word: promotions::Word<'_>,
 ) -> Result<Outcome, Error> {
+    let transaction = begin(db).await?;
     let changed = execute(
-        db,
+        &transaction,
         "release an update",
-        "UPDATE updates SET released_at = $2, released_by = $3, release_comment = $4
+        "UPDATE updates SET released_at = $2, released_by = $3, release_comment = $4, channel = $5
          WHERE id = $1 AND released_at IS NULL AND uploaded_by <> $3
            AND NOT EXISTS (SELECT 1 FROM jobs
                WHERE update_id = $1 AND status IN ('queued', 'running'))
@@ -52,16 +53,19 @@ pub async fn release<C: ConnectionTrait>(
         vec![
             id.to_string().into(),
             now().into(),
-            person.into(),
-            comment.into(),
+            word.person.into(),
+            word.comment.into(),
+            channel.as_str().into(),
         ],
     )
     .await?;
     if changed == 1 {
+        promotions::add(&transaction, id, channel, word.person, word.comment).await?;
+        commit(transaction).await?;
         return Ok(Outcome::Released);
     }
     let standing: Option<Standing> = row(
-        db,
+        &transaction,
         "look up an update",
         "SELECT uploaded_by, released_at,
              (SELECT COUNT(*) FROM jobs
@@ -73,7 +77,7 @@ pub async fn release<C: ConnectionTrait>(
     .await?;
     Ok(match standing {
         None => Outcome::Missing,
-        Some(s) if s.uploaded_by == person => Outcome::SamePerson,
+        Some(s) if s.uploaded_by == word.person => Outcome::SamePerson,
         Some(s) if s.released_at.is_some() => Outcome::Already,
         Some(s) if s.open > 0 => Outcome::Unfinished,
         Some(s) if s.built == 0 => Outcome::NothingBuilt,

@@ -4,14 +4,6 @@ use super::{Error, execute, parse, rows};
 use resplice_api::UpdateId;
 use sea_orm::{ConnectionTrait, FromQueryResult};
 
-/// A released update with a package for the target of `j` that takes the place of
-/// `u`: a condition of queries over updates `u` and jobs `j`.
-pub(super) const HAS_SUCCESSOR: &str = "EXISTS (SELECT 1 FROM supersedes s
-         JOIN updates newer ON newer.id = s.update_id
-         JOIN jobs k ON k.update_id = newer.id
-     WHERE s.older_id = u.id AND newer.released_at IS NOT NULL
-       AND k.status = 'built' AND k.target = j.target)";
-
 #[derive(FromQueryResult)]
 struct IdRow {
     id: String,

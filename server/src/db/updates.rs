@@ -1,14 +1,15 @@
 //! Updates.
 
 use super::{
-    Db, Error, begin, commit, execute, jobs, json, now, parse, reports, row, rows, supersedes,
-    time, to_json, unsigned,
+    Db, Error, begin, commit, execute, jobs, json, now, parse, promotions, reports, row, rows,
+    supersedes, time, to_json, unsigned,
 };
 use resplice_api::{JobId, NewUpdate, Release, TargetStatus, Update, UpdateId, UpdateSummary};
 use sea_orm::{ConnectionTrait, FromQueryResult};
 
 const COLUMNS: &str = "id, name, cves, notes, files, patch_sha256, patch_bytes, check_sha256,
-    uploaded_by, created_at, released_at, released_by, release_comment";
+    uploaded_by, created_at, released_at, released_by, release_comment,
+    channel";
 
 /// An update's row.
 #[derive(FromQueryResult)]
@@ -26,6 +27,7 @@ pub(crate) struct UpdateRow {
     released_at: Option<i64>,
     released_by: Option<String>,
     release_comment: Option<String>,
+    channel: Option<String>,
 }
 
 impl UpdateRow {
@@ -52,6 +54,8 @@ impl UpdateRow {
             uploaded_by: self.uploaded_by,
             created_at: time(operation, self.created_at)?,
             released,
+            channel: self.channel.map(|c| parse(operation, &c)).transpose()?,
+            promotions: Vec::new(),
             supersedes: Vec::new(),
             superseded_by: Vec::new(),
             jobs: Vec::new(),
@@ -129,6 +133,7 @@ pub async fn find<C: ConnectionTrait>(db: &C, id: UpdateId) -> Result<Option<Upd
     let mut update = found.read()?;
     update.supersedes = supersedes::older(db, id).await?;
     update.superseded_by = supersedes::newer(db, id).await?;
+    update.promotions = promotions::of_update(db, id).await?;
     update.jobs = jobs::of_update(db, id).await?;
     update.reports = reports::of_update(db, id).await?;
     Ok(Some(update))
@@ -189,6 +194,7 @@ fn summary(update: Update, targets: &[TargetRow]) -> Result<UpdateSummary, Error
         created_at: update.created_at,
         uploaded_by: update.uploaded_by,
         released: update.released.is_some(),
+        channel: update.channel,
         targets,
     })
 }

@@ -5,6 +5,7 @@ use super::{
     files::{Files, number},
 };
 use jiff::{SignedDuration, Timestamp};
+use resplice_rollout::Terms;
 use resplice_tuf::{
     json::Json,
     metadata::{Role, Targets},
@@ -12,8 +13,8 @@ use resplice_tuf::{
 };
 use std::collections::BTreeMap;
 
-/// Lengths and sha256 of targets, by name.
-pub(super) type Entries = BTreeMap<String, (u64, String)>;
+/// Lengths, sha256 and terms of targets, by name.
+pub(super) type Entries = BTreeMap<String, (u64, String, Option<serde_json::Value>)>;
 
 /// A released package.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,35 +25,58 @@ pub struct Package {
     pub sha256: String,
     /// Its length in bytes.
     pub bytes: u64,
+    /// On which terms hosts may take it.
+    pub terms: Terms,
 }
 
 pub(super) fn wanted(packages: &[Package]) -> Entries {
-    let entry = |p: &Package| (p.name.clone(), (p.bytes, p.sha256.clone()));
+    let entry = |p: &Package| {
+        let terms = serde_json::to_value(&p.terms).ok();
+        (p.name.clone(), (p.bytes, p.sha256.clone(), terms))
+    };
     packages.iter().map(entry).collect()
 }
 
 pub(super) fn entries(targets: &Targets) -> Entries {
     let entries = targets.targets.iter().map(|(name, meta)| {
         let sha256 = meta.hashes.get("sha256").cloned().unwrap_or_default();
-        (name.clone(), (meta.length, sha256))
+        (name.clone(), (meta.length, sha256, meta.custom.clone()))
     });
     entries.collect()
 }
 
-pub(super) fn targets(version: u64, now: Timestamp, packages: &[Package]) -> Json {
+pub(super) fn targets(
+    version: u64,
+    now: Timestamp,
+    packages: &[Package],
+) -> Result<Json, RepositoryError> {
     let entry = |package: &Package| {
-        let hashes = object([("sha256", text(&package.sha256))]);
-        let value = object([("length", number(package.bytes)), ("hashes", hashes)]);
-        (package.name.clone(), value)
+        let value = object([
+            ("length", number(package.bytes)),
+            ("hashes", object([("sha256", text(&package.sha256))])),
+            ("custom", json(&package.terms)?),
+        ]);
+        Ok((package.name.clone(), value))
     };
-    let list = packages.iter().map(entry).collect();
-    head(
+    let list = packages
+        .iter()
+        .map(entry)
+        .collect::<Result<_, RepositoryError>>()?;
+    Ok(head(
         "targets",
         version,
         now,
         TARGETS_LIFE,
         [("targets", Json::Object(list))],
-    )
+    ))
+}
+
+/// A value as it is signed.
+fn json(value: &impl serde::Serialize) -> Result<Json, RepositoryError> {
+    let bytes = serde_json::to_vec(value);
+    bytes
+        .and_then(|bytes| Json::read(&bytes))
+        .map_err(|error| RepositoryError::Damaged(format!("the terms of a package: {error}")))
 }
 
 pub(super) fn snapshot(version: u64, now: Timestamp, targets: Json) -> Json {

@@ -241,7 +241,7 @@ impl Repository {
     ) -> Result<Option<u64>, RepositoryError> {
         let version = self.files.next("targets")?;
         let signers = &root.roles.targets;
-        let signed = build::targets(version, now, wanted);
+        let signed = build::targets(version, now, wanted)?;
         if ring.can_sign(signers) {
             self.write("targets", version, &signed, ring, signers)?;
             self.files.remove_waiting()?;

@@ -1,5 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 use super::*;
+use resplice_api::Channel;
+use resplice_rollout::Terms;
 use resplice_tuf::{Client, Error, Fetch, FetchError, Store, client};
 use std::{fs, os::unix::fs::PermissionsExt};
 
@@ -58,6 +60,9 @@ impl Rig {
             name: (*name).to_owned(),
             sha256: "ab".repeat(32),
             bytes: 7,
+            terms: Terms {
+                channel: Channel::Edge,
+            },
         };
         self.repository
             .sync(&names.iter().map(package).collect::<Vec<_>>(), self.now)

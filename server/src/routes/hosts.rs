@@ -55,7 +55,7 @@ pub(super) async fn plan(
 ) -> Result<Response, Failure> {
     let host = own(&app, &caller, id).await?;
     db::hosts::seen(&app.db, &host).await?;
-    let plan = db::plans::for_target(&app.db, &host.target).await?;
+    let plan = db::plans::for_host(&app.db, &host).await?;
     let body = serde_json::to_vec(&plan).map_err(Failure::internal("write a plan"))?;
     let etag = format!("\"{}\"", sha256_hex(&body));
     let known = headers.get(header::IF_NONE_MATCH);

@@ -9,6 +9,7 @@ mod hosts;
 mod jobs;
 mod packages;
 mod repository;
+mod rollout;
 mod sessions;
 mod targets;
 mod text;
@@ -130,6 +131,7 @@ pub fn operations() -> Vec<Operation> {
     all.extend(build_operations());
     all.extend(host_operations());
     all.extend(account_operations());
+    all.extend(rollout_operations());
     all
 }
 
@@ -212,6 +214,16 @@ fn account_operations() -> Vec<Operation> {
             method: Method::DELETE,
             ..write("/tokens/{token}", ADMIN, Audit::Before("token.revoke"), 0, delete(tokens::revoke))
         },
+    ]
+}
+
+/// How updates reach hosts.
+#[rustfmt::skip]
+fn rollout_operations() -> Vec<Operation> {
+    const ENGINEER: &[Role] = &[Role::Engineer];
+    vec![
+        write("/updates/{id}/promote", ENGINEER, Audit::Before("update.promote"), JSON, post(rollout::promote)),
+        write("/hosts/{id}/channel", ENGINEER, Audit::Before("host.channel"), JSON, post(rollout::set_channel)),
     ]
 }
 

@@ -5,7 +5,10 @@ use crate::{
     App,
     auth::Caller,
     catalogue, db,
-    db::releases::{self, Outcome},
+    db::{
+        promotions,
+        releases::{self, Outcome},
+    },
     error::Failure,
     patch, publish,
 };
@@ -17,7 +20,9 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use base64::{Engine, prelude::BASE64_STANDARD};
-use resplice_api::{BASE_PATH, Check, NewRelease, NewUpdate, Update, UpdateId, Updates, limits};
+use resplice_api::{
+    BASE_PATH, Channel, Check, NewRelease, NewUpdate, Update, UpdateId, Updates, limits,
+};
 use serde::Deserialize;
 
 pub(super) async fn upload(
@@ -239,10 +244,11 @@ pub(super) async fn release(
 ) -> Result<Json<Update>, Failure> {
     let new: NewRelease = json_or_default(&body)?;
     check_text("comment", &new.comment)?;
-    let outcome = releases::release(&app.db, id, &caller.name, &new.comment).await?;
+    let channel = new.channel.unwrap_or(Channel::Edge);
+    let outcome = releases::release(&app.db, id, channel, word(&caller, &new.comment)).await?;
     match outcome {
         Outcome::Released => {
-            tracing::info!(update = %id, by = caller.name, "released");
+            tracing::info!(update = %id, %channel, by = caller.name, "released");
             // The release stands; what can't be signed now is signed later.
             publish::now(&app).await;
             Ok(Json(load(&app, id).await?))
@@ -266,8 +272,16 @@ pub(super) async fn release(
     }
 }
 
+/// What somebody says of an update.
+pub(super) fn word<'a>(caller: &'a Caller, comment: &'a str) -> promotions::Word<'a> {
+    promotions::Word {
+        person: &caller.name,
+        comment,
+    }
+}
+
 /// An update with the sizes of its logs.
-async fn load(app: &App, id: UpdateId) -> Result<Update, Failure> {
+pub(super) async fn load(app: &App, id: UpdateId) -> Result<Update, Failure> {
     let found = db::updates::find(&app.db, id).await?;
     let mut update = found.ok_or_else(|| Failure::not_found("update", id))?;
     for job in &mut update.jobs {

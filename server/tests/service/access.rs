@@ -130,6 +130,7 @@ async fn a_host_that_enrols_again_is_the_same_host_with_a_new_token() {
         public_key: key.to_string(),
         release: "6.1.0-50-cloud-amd64".to_owned(),
         target: TARGET.to_owned(),
+        channel: None,
     };
     let client = service.client(Role::Enrol);
     let first = client.enrol(&enrol).await.unwrap();

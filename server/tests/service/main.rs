@@ -15,6 +15,7 @@ mod packages;
 mod releases;
 mod repository;
 mod restart;
+mod rollout;
 mod supersede;
 pub(crate) mod support;
 mod tokens;

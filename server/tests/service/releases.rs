@@ -1,6 +1,9 @@
 use crate::support::{Service, finish, problem};
-use resplice_api::{FinishStatus, Role, UpdateId};
-use resplice_server::db::releases::{Outcome, release};
+use resplice_api::{Channel, FinishStatus, Role, UpdateId};
+use resplice_server::db::{
+    promotions::Word,
+    releases::{Outcome, release},
+};
 
 #[tokio::test]
 async fn whoever_uploaded_an_update_can_not_release_it() {
@@ -12,7 +15,11 @@ async fn whoever_uploaded_an_update_can_not_release_it() {
         403
     );
     // … by the person, in the statement itself …
-    let outcome = release(&service.app.db, update.id, "team", "").await;
+    let word = Word {
+        person: "team",
+        comment: "",
+    };
+    let outcome = release(&service.app.db, update.id, Channel::Edge, word).await;
     assert_eq!(outcome.unwrap(), Outcome::SamePerson);
     // … and whatever other token that person has.
     let second = service.new_token(Role::Engineer, "team").await;

@@ -2,8 +2,8 @@
 
 use super::cluster::Database;
 use resplice_api::{
-    Enrol, Enrolled, Finish, FinishStatus, Lease, LeaseRequest, NewToken, NewUpdate, NewWorker,
-    Role, Target, Token, Update, client::Client,
+    Channel, Enrol, Enrolled, Finish, FinishStatus, Lease, LeaseRequest, NewToken, NewUpdate,
+    NewWorker, Role, Target, Token, Update, client::Client,
 };
 use resplice_package::{Package, PublicKey, SecretKey, example, part_member};
 use resplice_server::{App, Config, catalogue::Catalogue, db::Place, serve};
@@ -200,6 +200,8 @@ impl Service {
             public_key: key.to_string(),
             release: "6.1.0-50-cloud-amd64".to_owned(),
             target: target.to_owned(),
+            // What the tests release enters edge.
+            channel: Some(Channel::Edge),
         };
         let enrolled = self.client(Role::Enrol).enrol(&enrol).await.unwrap();
         let client = Client::new(&self.url, Some(enrolled.token.clone())).unwrap();

@@ -10,6 +10,7 @@ mod download;
 mod error;
 mod host;
 mod log;
+mod rollout;
 mod team;
 mod worker;
 

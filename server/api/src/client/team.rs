@@ -71,15 +71,20 @@ impl Client {
         read(operation, response, limits::MAX_PATCH_BYTES).await
     }
 
-    /// `POST /updates/{id}/release`: lets hosts have it.
+    /// `POST /updates/{id}/release`: lets hosts on edge have it.
     ///
     /// # Errors
     /// See [`Error`]; 403 for whoever uploaded it, 409 while nothing is built.
     pub async fn release(&self, id: UpdateId, comment: &str) -> Result<Update, Error> {
-        let body = NewRelease {
-            comment: comment.to_owned(),
-        };
-        let request = self.post(&format!("/updates/{id}/release")).json(&body);
+        self.release_with(id, &NewRelease::because(comment)).await
+    }
+
+    /// `POST /updates/{id}/release`, with all that can be said there.
+    ///
+    /// # Errors
+    /// As [`Self::release`].
+    pub async fn release_with(&self, id: UpdateId, body: &NewRelease) -> Result<Update, Error> {
+        let request = self.post(&format!("/updates/{id}/release")).json(body);
         send_json("release the update", request).await
     }
 

@@ -4,6 +4,7 @@ mod m0001_first;
 mod m0002_supersedes;
 mod m0003_tokens;
 mod m0004_accounts;
+mod m0007_channels;
 
 use sea_orm::{ConnectionTrait, DbErr};
 use sea_orm_migration::{
@@ -20,6 +21,7 @@ impl MigratorTrait for Migrator {
             m0002_supersedes::MIGRATION,
             m0003_tokens::MIGRATION,
             m0004_accounts::MIGRATION,
+            m0007_channels::MIGRATION,
         ];
         all.into_iter()
             .map(|migration| Box::new(migration) as Box<dyn MigrationTrait>)

@@ -1,0 +1,54 @@
+//! What is signed beside a package's length and digest: the `custom` member of its
+//! TUF target (specification, section 4.5).
+
+use resplice_api::Channel;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// The terms on which hosts may take a package. A server without the targets keys
+/// can keep a package from hosts, and can't give it to more of them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Terms {
+    /// The channel that the update has got to.
+    pub channel: Channel,
+}
+
+/// Terms that can't be understood; the package is not taken then.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the repository's terms for it can't be understood: {0}")]
+pub struct TermsError(String);
+
+impl Terms {
+    /// Reads a target's `custom` member.
+    ///
+    /// # Errors
+    /// [`TermsError`] if there is none, or it has members that are not known: what
+    /// they ask for would not be heeded.
+    pub fn read(custom: Option<&Value>) -> Result<Self, TermsError> {
+        let custom = custom.ok_or_else(|| TermsError("there are none".to_owned()))?;
+        Self::deserialize(custom).map_err(|error| TermsError(error.to_string()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn terms_are_read_whole_or_not_at_all() {
+        let terms = Terms::read(Some(&json!({"channel": "edge"}))).unwrap();
+        assert_eq!(terms.channel, Channel::Edge);
+        for bad in [
+            json!(null),
+            json!({}),
+            json!({"channel": "beta"}),
+            json!({"channel": "edge", "only_on": "mondays"}),
+        ] {
+            assert!(Terms::read(Some(&bad)).is_err(), "{bad}");
+        }
+        assert!(Terms::read(None).is_err());
+    }
+}

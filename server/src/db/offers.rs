@@ -1,0 +1,123 @@
+//! Released packages, as far as they are ever offered to a host.
+
+use super::{Error, parse, rows, time, unsigned};
+use jiff::Timestamp;
+use resplice_api::{Channel, UpdateId};
+use sea_orm::{ConnectionTrait, FromQueryResult, Value};
+use std::collections::HashSet;
+
+/// A released update's package for one target.
+#[derive(Debug, Clone)]
+pub struct Offer {
+    /// The update.
+    pub update: UpdateId,
+    /// One line for people.
+    pub name: String,
+    /// The package's blob.
+    pub sha256: String,
+    /// Its length in bytes.
+    pub bytes: u64,
+    /// The target that it is for.
+    pub target: String,
+    /// When the update was released.
+    pub released_at: Timestamp,
+    /// The channel that the update has got to.
+    pub channel: Channel,
+}
+
+/// Offers in the order of their release, and which updates take whose place.
+#[derive(Debug)]
+pub struct Offers {
+    /// All of them.
+    pub all: Vec<Offer>,
+    /// Pairs of a newer update and an older one.
+    supersedes: HashSet<(UpdateId, UpdateId)>,
+}
+
+impl Offers {
+    /// Those that a condition lets through and that none of these supersedes.
+    pub fn newest(&self, visible: impl Fn(&Offer) -> bool) -> Vec<&Offer> {
+        let seen: Vec<&Offer> = self.all.iter().filter(|offer| visible(offer)).collect();
+        let is_newest = |older: &&&Offer| !seen.iter().any(|newer| self.replaces(newer, older));
+        seen.iter().filter(is_newest).copied().collect()
+    }
+
+    /// Those that some host may still want: all but those whose successor has got
+    /// as far.
+    pub fn wanted(&self) -> Vec<&Offer> {
+        let gone = |older: &Offer| {
+            let mut all = self.all.iter();
+            all.any(|newer| self.replaces(newer, older) && newer.channel >= older.channel)
+        };
+        self.all.iter().filter(|offer| !gone(offer)).collect()
+    }
+
+    fn replaces(&self, newer: &Offer, older: &Offer) -> bool {
+        newer.target == older.target && self.supersedes.contains(&(newer.update, older.update))
+    }
+}
+
+#[derive(FromQueryResult)]
+struct OfferRow {
+    update_id: String,
+    name: String,
+    package_sha256: String,
+    package_bytes: i64,
+    target: String,
+    released_at: i64,
+    channel: String,
+}
+
+#[derive(FromQueryResult)]
+struct PairRow {
+    update_id: String,
+    older_id: String,
+}
+
+/// The offers for a target, or for all of them.
+///
+/// # Errors
+/// The database's.
+pub async fn list<C: ConnectionTrait>(db: &C, target: Option<&str>) -> Result<Offers, Error> {
+    let operation = "list the released packages";
+    let (condition, values): (_, Vec<Value>) = match target {
+        Some(target) => ("AND j.target = $1", vec![target.into()]),
+        None => ("", Vec::new()),
+    };
+    let sql = format!(
+        "SELECT u.id AS update_id, u.name, j.package_sha256, j.package_bytes, j.target,
+             u.released_at, u.channel
+         FROM updates u JOIN jobs j ON j.update_id = u.id
+         WHERE u.released_at IS NOT NULL AND j.status = 'built' {condition}
+         ORDER BY u.released_at, u.id, j.target"
+    );
+    let found: Vec<OfferRow> = rows(db, operation, &sql, values).await?;
+    let offer = |row: OfferRow| {
+        Ok(Offer {
+            update: parse(operation, &row.update_id)?,
+            name: row.name,
+            sha256: row.package_sha256,
+            bytes: unsigned(row.package_bytes),
+            target: row.target,
+            released_at: time(operation, row.released_at)?,
+            channel: parse(operation, &row.channel)?,
+        })
+    };
+    let all = found.into_iter().map(offer).collect::<Result<_, Error>>()?;
+    let pairs: Vec<PairRow> = rows(
+        db,
+        operation,
+        "SELECT s.update_id, s.older_id FROM supersedes s
+         JOIN updates u ON u.id = s.update_id WHERE u.released_at IS NOT NULL",
+        Vec::new(),
+    )
+    .await?;
+    let pair = |row: PairRow| {
+        Ok((
+            parse(operation, &row.update_id)?,
+            parse(operation, &row.older_id)?,
+        ))
+    };
+    let supersedes = pairs.into_iter().map(pair).collect::<Result<_, Error>>()?;
+    Ok(Offers { all, supersedes })
+}
