@@ -6,8 +6,9 @@ use std::path::PathBuf;
 
 /// Applies signed live updates to the running kernel.
 ///
-/// Exit codes: 0 done, 1 an error, 2 wrong usage, 3 an update was refused,
-/// 4 an update is busy: tasks are in the functions that it replaces.
+/// Exit codes: 0 done, 1 an error, 2 wrong usage, 3 an update was refused or
+/// `verify` found something, 4 an update is busy: tasks are in the functions that
+/// it replaces. `doctor --check` has those of a monitoring plug-in.
 #[derive(Debug, Parser)]
 #[command(name = "resplice", version, max_term_width = 90)]
 pub struct Cli {
@@ -65,8 +66,70 @@ pub enum Command {
         #[arg(long, short = 'n', default_value_t = 100)]
         limit: usize,
     },
+    /// Like uname; -r names the effective kernel: the release and what is applied
+    ///
+    /// The effective release is RELEASE while no update is in effect, otherwise
+    /// RELEASE+rspN.DIGEST: N updates are in effect, DIGEST is the first 8 hex
+    /// digits of the sha256 of their ids as `status` shows them, sorted, each
+    /// followed by a line feed. It is the kernel's word, not the journal's, and
+    /// needs neither root nor an enrolment.
+    Uname(Uname),
+    /// Hold what runs against the journal, the packages on disk and their signatures
+    ///
+    /// Exit code 3 if anything differs. Changes nothing.
+    Verify,
+    /// Apply nothing until `resume`, not even at boot; undo still works
+    Pause {
+        /// End by itself: a time (RFC 3339) or a duration such as 4h
+        #[arg(long, value_name = "TIME", value_parser = crate::pause::time)]
+        until: Option<jiff::Timestamp>,
+    },
+    /// End a pause
+    Resume,
+    /// Look for what keeps this host from getting updates
+    Doctor {
+        /// One line and the exit codes of a monitoring plug-in: 0 OK, 1 WARNING,
+        /// 2 CRITICAL, 3 UNKNOWN
+        #[arg(long)]
+        check: bool,
+    },
     /// Poll the server, apply and undo what it says, report
     Daemon(Daemon),
+    /// Print the completions for a shell
+    #[command(hide = true)]
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Write the manual's pages, one a command, into a directory
+    #[command(hide = true)]
+    Man {
+        /// The directory
+        dir: PathBuf,
+    },
+}
+
+/// Arguments of `uname`; -s without any.
+#[derive(Debug, Args)]
+pub struct Uname {
+    /// All of it, in this order
+    #[arg(long, short)]
+    pub all: bool,
+    /// The kernel's name
+    #[arg(long, short = 's')]
+    pub kernel_name: bool,
+    /// The host's name
+    #[arg(long, short = 'n')]
+    pub nodename: bool,
+    /// The effective release
+    #[arg(long, short = 'r')]
+    pub kernel_release: bool,
+    /// The build of the kernel that was booted
+    #[arg(long, short = 'v')]
+    pub kernel_version: bool,
+    /// The machine's architecture
+    #[arg(long, short)]
+    pub machine: bool,
 }
 
 /// Arguments of `enroll`.
@@ -146,6 +209,9 @@ pub struct Daemon {
     /// Seconds between polls, give or take a tenth
     #[arg(long, value_name = "S", default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..=86400))]
     pub interval: u64,
+    /// Write metrics for the textfile collector of Prometheus after each poll
+    #[arg(long, value_name = "FILE")]
+    pub textfile: Option<PathBuf>,
     /// Poll this often, then end
     #[arg(long, value_name = "N", hide = true)]
     pub polls: Option<u64>,

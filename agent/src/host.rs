@@ -39,6 +39,18 @@ impl Host {
         })
     }
 
+    /// `uname -s` and `uname -v`.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn build() -> Result<[String; 2]> {
+        let kernel = Path::new("/proc/sys/kernel");
+        Ok([
+            line(&kernel.join("ostype"))?,
+            line(&kernel.join("version"))?,
+        ])
+    }
+
     /// The target id of the running kernel. Debian's kernels are what targets
     /// are imported from; others are named at enrolment.
     #[must_use]

@@ -7,6 +7,8 @@
 //! - [`vouch`]: what the server's TUF repository vouches for.
 //! - [`server`], [`poll`], [`policy`]: the plan, carrying it out, and what the
 //!   agent does by itself.
+//! - [`doctor`], [`metrics`], [`effective`]: how this host stands; [`pause`]:
+//!   applying nothing for a while.
 //! - [`state`]: the state directory; [`host`]: the machine; [`text`]: output.
 //!
 //! Nothing is loaded that a trusted worker has not signed, that the plan does not
@@ -17,11 +19,15 @@
 mod agent;
 mod cli;
 mod commands;
+mod doctor;
+mod effective;
 mod host;
 mod journal;
 mod kernel;
+mod metrics;
 #[cfg(test)]
 mod parts_test;
+mod pause;
 mod policy;
 mod poll;
 #[cfg(test)]
@@ -29,6 +35,8 @@ mod rig;
 mod server;
 #[cfg(test)]
 mod server_test;
+#[cfg(test)]
+mod stand_test;
 mod state;
 #[cfg(test)]
 mod steps_test;

@@ -4,8 +4,10 @@ use crate::{
     agent::{Agent, Expected, Outcome, Refusal, timed},
     journal::{By, Record, State},
     kernel::LiveUpdate,
+    pause::{self, Pause},
     policy::{Decision, Situation, decide},
     server::Server,
+    state::StateDir,
     text,
     vouch::{Doubt, Vouched},
 };
@@ -14,7 +16,59 @@ use jiff::Timestamp;
 use resplice_api::{Plan, PlannedUpdate};
 use resplice_package::Package;
 use resplice_tuf::Target;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+
+const POLL_FILE: &str = "poll.json";
+
+/// When the daemon last asked the server, and how that ended.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Polled {
+    /// When.
+    pub at: Timestamp,
+    /// When it last succeeded.
+    pub last_good: Option<Timestamp>,
+    /// Failures in a row since.
+    pub failures: u32,
+    /// Why the last one failed.
+    pub error: Option<String>,
+    /// Seconds between polls.
+    pub interval: u64,
+}
+
+impl Polled {
+    /// The last poll; none if there was none yet.
+    ///
+    /// # Errors
+    /// If the file is damaged.
+    pub fn last(state: &StateDir) -> Result<Option<Self>> {
+        state.read_json(POLL_FILE)
+    }
+
+    /// Notes that a poll has ended.
+    ///
+    /// # Errors
+    /// If it can't be written.
+    pub fn note(state: &StateDir, interval: u64, error: Option<String>) -> Result<Self> {
+        // A damaged note is replaced.
+        let before = Self::last(state).unwrap_or_default();
+        let at = Timestamp::now();
+        let (failures, last_good) = before.map_or((0, None), |b| (b.failures, b.last_good));
+        let polled = Self {
+            at,
+            last_good: if error.is_none() { Some(at) } else { last_good },
+            failures: if error.is_none() {
+                0
+            } else {
+                failures.saturating_add(1)
+            },
+            error,
+            interval,
+        };
+        state.write_json(POLL_FILE, &polled)?;
+        Ok(polled)
+    }
+}
 
 /// Downloads and verifies a planned update, then hands it to the kernel.
 ///
@@ -115,7 +169,7 @@ pub fn decision(
         Some(info) => agent.kernel.update(&info.id)?,
         None => None,
     };
-    Ok(decide(Situation {
+    let decided = decide(Situation {
         record,
         live: live.as_ref().is_some_and(LiveUpdate::is_applied),
         has_more_to_patch: match info {
@@ -125,7 +179,12 @@ pub fn decision(
         package: &planned.package_sha256,
         boot: agent.journal.boot(),
         now: Timestamp::now(),
-    }))
+    });
+    let paused = Pause::in_force(&agent.state, Timestamp::now())?.is_some();
+    Ok(match decided {
+        Decision::Apply if paused => Decision::Leave(pause::REASON),
+        decided => decided,
+    })
 }
 
 /// Carries a plan out, if the repository is in order: undoes first, then applies what [`decision`] says. An

@@ -7,6 +7,8 @@
 //! journal.jsonl    see [`crate::journal`]
 //! sent             number of the last journal entry that the server knows
 //! plan.json        the server's last plan with its ETag
+//! poll.json        when the server was last asked, and how that ended
+//! pause.json       there while nothing is to be applied
 //! repository/      the server's TUF repository, as far as it is known and trusted
 //! packages/        packages, by sha256
 //! load/            module files while they are being loaded
@@ -230,6 +232,26 @@ impl StateDir {
         serde_json::from_slice(&bytes)
             .map(Some)
             .with_context(|| format!("{} is damaged; enrol again", path.display()))
+    }
+
+    /// Removes a file; it is none if that is done already.
+    ///
+    /// # Errors
+    /// If it can't be removed.
+    pub fn remove(&self, name: &str) -> Result<()> {
+        let path = self.path.join(name);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                Err(error).with_context(|| format!("can't remove {}", path.display()))
+            }
+            _ => Ok(File::open(&self.path)?.sync_all()?),
+        }
+    }
+
+    /// The directory itself.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Writes a JSON file in one step.

@@ -95,6 +95,7 @@ pub struct Cell {
     text: String,
     tone: Tone,
     right: bool,
+    whole: bool,
 }
 
 impl Cell {
@@ -105,6 +106,7 @@ impl Cell {
             text: plain(text).replace('\n', " "),
             tone: Tone::Normal,
             right: false,
+            whole: false,
         }
     }
 
@@ -113,6 +115,15 @@ impl Cell {
     pub fn toned(text: &str, tone: Tone) -> Self {
         Self {
             tone,
+            ..Self::new(text)
+        }
+    }
+
+    /// Text that is not cut; for the last column.
+    #[must_use]
+    pub fn long(text: &str) -> Self {
+        Self {
+            whole: true,
             ..Self::new(text)
         }
     }
@@ -133,11 +144,12 @@ const MAX_CELL_CHARS: usize = 60;
 /// Lays rows out under a header, columns two spaces apart.
 #[must_use]
 pub fn table(header: &[&str], rows: &[Vec<Cell>]) -> String {
-    let cut = |text: &str| -> String {
-        if text.chars().count() <= MAX_CELL_CHARS {
-            return text.to_owned();
+    let cut = |cell: &Cell| -> String {
+        if cell.whole || cell.text.chars().count() <= MAX_CELL_CHARS {
+            return cell.text.clone();
         }
-        text.chars()
+        cell.text
+            .chars()
             .take(MAX_CELL_CHARS - 1)
             .chain("…".chars())
             .collect()
@@ -146,7 +158,7 @@ pub fn table(header: &[&str], rows: &[Vec<Cell>]) -> String {
         let cells = rows
             .iter()
             .filter_map(|row| row.get(column))
-            .map(|cell| cut(&cell.text).chars().count());
+            .map(|cell| cut(cell).chars().count());
         cells
             .chain(header.get(column).map(|h| h.chars().count()))
             .max()
@@ -164,13 +176,14 @@ pub fn table(header: &[&str], rows: &[Vec<Cell>]) -> String {
                 .first()
                 .and_then(|row| row.get(column))
                 .is_some_and(|cell| cell.right),
+            whole: false,
         })
         .collect();
     for row in std::iter::once(&head).chain(rows) {
         let mut line = String::new();
         let mut gap = 0;
         for (cell, width) in row.iter().zip(&widths) {
-            let text = cut(&cell.text);
+            let text = cut(cell);
             let fill = width - text.chars().count();
             let before = if cell.right { fill } else { 0 };
             line.push_str(&" ".repeat(gap + before));

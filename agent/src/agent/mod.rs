@@ -7,6 +7,7 @@
 mod apply;
 mod cache;
 mod check;
+mod compare;
 mod parts;
 mod reconcile;
 mod supersede;
@@ -15,6 +16,7 @@ mod verify;
 
 pub use cache::read_package;
 pub use check::CheckResult;
+pub use compare::{Finding, Held};
 pub(crate) use parts::ABSENT;
 pub(crate) use supersede::SUPERSEDED;
 pub use verify::{Expected, Refusal};

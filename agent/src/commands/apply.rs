@@ -5,6 +5,7 @@ use crate::{
     agent::{Agent, Outcome, key, read_package, timed},
     cli::Apply,
     journal::{By, State},
+    pause::Pause,
     poll,
     server::Server,
     vouch::Vouched,
@@ -20,6 +21,7 @@ pub fn run(context: &Context<'_>, arguments: &Apply) -> Result<ExitCode> {
         "--force needs --update or --package"
     );
     let (mut agent, _lock) = Agent::open_locked(&context.state)?;
+    Pause::forbids(&agent.state)?;
     let outcomes = if let Some(path) = &arguments.package {
         vec![from_file(&mut agent, path, arguments.force)?]
     } else {

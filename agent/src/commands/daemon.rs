@@ -5,7 +5,8 @@ use crate::{
     agent::{Agent, Outcome},
     cli::Daemon,
     journal::By,
-    poll,
+    metrics,
+    poll::{self, Polled},
     server::Server,
     text,
 };
@@ -24,19 +25,9 @@ pub fn run(context: &Context<'_>, arguments: &Daemon) -> Result<ExitCode> {
         .server
         .context("this host is not enrolled at a server")?;
     context.say(&format!("polling {server} every {} s", arguments.interval));
-    let mut failures = 0;
     let mut polls = 0;
     loop {
-        match round(context) {
-            Ok(outcomes) => {
-                failures = 0;
-                tell(context, &outcomes)?;
-            }
-            Err(error) => {
-                failures += 1;
-                text::error(&format!("poll failed: {error:#}"));
-            }
-        }
+        let failures = poll(context, arguments)?;
         polls += 1;
         if arguments.polls.is_some_and(|limit| polls >= limit) {
             return Ok(ExitCode::SUCCESS);
@@ -45,7 +36,25 @@ pub fn run(context: &Context<'_>, arguments: &Daemon) -> Result<ExitCode> {
     }
 }
 
-/// One poll. The lock is only held for its duration, so that an operator's
+/// One poll, noted and told; how many have failed in a row.
+fn poll(context: &Context<'_>, arguments: &Daemon) -> Result<u32> {
+    let ended = round(context);
+    let error = ended.as_ref().err().map(|error| format!("{error:#}"));
+    let polled = Polled::note(&context.state, arguments.interval, error)?;
+    match ended {
+        Ok(outcomes) => tell(context, &outcomes)?,
+        Err(error) => text::error(&format!("poll failed: {error:#}")),
+    }
+    if let Some(path) = &arguments.textfile {
+        let written = Agent::view(&context.state).and_then(|agent| metrics::write(&agent, path));
+        if let Err(error) = written {
+            text::error(&format!("{error:#}"));
+        }
+    }
+    Ok(polled.failures)
+}
+
+/// The round itself. The lock is only held for its duration, so that an operator's
 /// commands get their turn.
 fn round(context: &Context<'_>) -> Result<Vec<Outcome>> {
     let (mut agent, _lock) = Agent::open_locked(&context.state)?;

@@ -3,12 +3,17 @@
 mod apply;
 mod check;
 mod daemon;
+mod doctor;
 mod enroll;
 mod history;
 mod list;
+mod pages;
+mod pause;
 mod show;
 mod status;
+mod uname;
 mod undo;
+mod verify;
 
 use crate::{
     agent::{Agent, Outcome},
@@ -47,6 +52,13 @@ pub fn run(cli: &Cli) -> Result<ExitCode> {
         Command::Show { id } => show::run(&context, id),
         Command::History { limit } => history::run(&context, *limit),
         Command::Daemon(arguments) => daemon::run(&context, arguments),
+        Command::Uname(arguments) => uname::run(&context, arguments),
+        Command::Verify => verify::run(&context),
+        Command::Pause { until } => pause::begin(&context, *until),
+        Command::Resume => pause::end(&context),
+        Command::Doctor { check } => doctor::run(&context, *check),
+        Command::Completions { shell } => pages::completions(*shell),
+        Command::Man { dir } => pages::man(dir),
     }
 }
 

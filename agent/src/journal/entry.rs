@@ -30,6 +30,20 @@ pub enum State {
 }
 
 impl State {
+    /// All of them.
+    pub const ALL: [Self; 10] = [
+        Self::Downloaded,
+        Self::Verified,
+        Self::Applying,
+        Self::Applied,
+        Self::Undoing,
+        Self::Undone,
+        Self::Refused,
+        Self::Failed,
+        Self::Busy,
+        Self::Quarantined,
+    ];
+
     /// The word for people.
     #[must_use]
     pub fn word(self) -> &'static str {

@@ -3,7 +3,11 @@
 use super::{Kernel, lines, read};
 use anyhow::{Context, Result};
 use serde::Serialize;
-use std::{collections::BTreeMap, fs, io::ErrorKind};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    io::ErrorKind,
+};
 
 /// An update as the kernel sees it.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -96,23 +100,9 @@ impl Kernel {
     /// # Errors
     /// If sysfs can't be read.
     pub fn updates(&self) -> Result<Vec<LiveUpdate>> {
-        let dir = self.sysfs.join("updates");
-        let entries = match fs::read_dir(&dir) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => {
-                return Err(error).with_context(|| format!("can't list {}", dir.display()));
-            }
-        };
         let mut updates: BTreeMap<String, LiveUpdate> = BTreeMap::new();
-        for entry in entries {
-            let name = entry?.file_name();
-            let Some(part) = name
-                .to_str()
-                .map(|name| self.part(name))
-                .transpose()?
-                .flatten()
-            else {
+        for name in self.part_names()? {
+            let Some(part) = self.part(&name)? else {
                 continue;
             };
             let update = updates
@@ -128,6 +118,37 @@ impl Kernel {
             update.parts.sort_by_key(|part| part.number);
         }
         Ok(updates)
+    }
+
+    /// Ids of the updates that are in effect, from what everybody may read.
+    ///
+    /// # Errors
+    /// If sysfs can't be read.
+    pub fn applied(&self) -> Result<BTreeSet<String>> {
+        let mut applied = BTreeSet::new();
+        for name in self.part_names()? {
+            let dir = self.update_dir(&name)?;
+            if read(&dir.join("state"))?.as_deref() == Some(APPLIED) {
+                applied.extend(read(&dir.join("id"))?);
+            }
+        }
+        Ok(applied)
+    }
+
+    fn part_names(&self) -> Result<Vec<String>> {
+        let dir = self.sysfs.join("updates");
+        let failed = || format!("can't list {}", dir.display());
+        let entries = match fs::read_dir(&dir) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(error).with_context(failed),
+        };
+        let names = entries.map(|entry| Ok(entry.with_context(failed)?.file_name()));
+        let names: Result<Vec<_>> = names.collect();
+        Ok(names?
+            .iter()
+            .filter_map(|name| Some(name.to_str()?.to_owned()))
+            .collect())
     }
 
     /// One update; none if no part of it is loaded.

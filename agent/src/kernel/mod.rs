@@ -130,6 +130,21 @@ impl Kernel {
         Ok(state.as_deref() == Some("live"))
     }
 
+    /// The build id note of a loaded module, as it was in its file; none if it has
+    /// none.
+    ///
+    /// # Errors
+    /// If sysfs can't be read.
+    pub fn build_id(&self, module: &str) -> Result<Option<Vec<u8>>> {
+        ensure!(is_name(module), "{module:?} is no module's name");
+        let path = self.modules.join(module).join("notes/.note.gnu.build-id");
+        match fs::read(&path) {
+            Ok(note) => Ok(Some(note)),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error).with_context(|| format!("can't read {}", path.display())),
+        }
+    }
+
     /// Asks the core to apply those parts of an update that are loaded, though
     /// others are missing: all of them in one stop, or none.
     ///

@@ -5,7 +5,7 @@
 //! - [`metadata`]: the four roles' files; [`verify`]: signatures and thresholds;
 //!   [`key`]: ed25519, ECDSA and RSA keys.
 //! - [`delegation`]: the search through delegated roles.
-//! - [`store`]: what the client remembers between two runs.
+//! - [`store`]: what the client remembers between two runs; [`kept`]: looking at it.
 //! - [`fetch`]: where files come from; `http`: from a server.
 //! - [`json`]: JSON without ambiguities, and the canonical form that is signed.
 //!
@@ -34,6 +34,7 @@ pub mod fetch;
 #[cfg(feature = "http")]
 pub mod http;
 pub mod json;
+pub mod kept;
 pub mod key;
 pub mod metadata;
 mod quote;

@@ -103,6 +103,32 @@ fn a_host_checks_applies_reports_and_undoes() {
     assert_eq!(row["pause_ns"].as_u64(), report.pause_ns, "{status}");
     assert_eq!(status["release"], fleet.target.release(), "{status}");
 
+    // The kernel's lists of parts and functions are those of the signed package.
+    let (code, verified) = host.json("verify").unwrap();
+    assert_eq!(
+        (code, &verified["ok"]),
+        (0, &Value::Bool(true)),
+        "{verified}"
+    );
+    assert_eq!(
+        verified["updates"].as_array().unwrap().len(),
+        1,
+        "{verified}"
+    );
+    let effective = host.agent("uname -r").unwrap().text();
+    let release = host.guest.ok("uname -r").unwrap();
+    assert!(
+        effective.starts_with(&format!("{release}+rsp1.")),
+        "{effective}"
+    );
+    let doctor = host.agent("doctor --check").unwrap();
+    assert!(
+        doctor.text().starts_with("RESPLICE "),
+        "{}",
+        doctor.all_text()
+    );
+    assert_ne!(doctor.code, 2, "{}", doctor.all_text());
+
     let (code, undone) = host.json("undo --all").unwrap();
     assert_eq!(code, 0, "{undone}");
     assert_eq!(fleet.check(), VULNERABLE);
