@@ -7,6 +7,7 @@ use std::fmt;
 
 /// A password. It is a secret: it has no `Display`, and `Debug` hides it.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(transparent)]
 pub struct Password(String);
 
@@ -32,6 +33,7 @@ impl fmt::Debug for Password {
 
 /// Body of `POST /sessions`. The answer is a [`crate::Whoami`], and a cookie for a browser.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SignIn {
     /// The account's name.
@@ -42,6 +44,7 @@ pub struct SignIn {
 
 /// Body of `PUT /account/password`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ChangePassword {
     /// The password so far.
@@ -52,6 +55,7 @@ pub struct ChangePassword {
 
 /// Body of `POST /users`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct NewUser {
     /// The account's name, which stands in releases and in the audit log; it
@@ -63,6 +67,7 @@ pub struct NewUser {
 
 /// Answer of `POST /users` and `POST /users/{name}/password`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct OneTimePassword {
     /// The account.
     pub user: User,
@@ -72,6 +77,7 @@ pub struct OneTimePassword {
 
 /// Body of `PATCH /users/{name}`: what is left out stays as it is.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ChangeUser {
     /// What the person may do from now on.
@@ -85,6 +91,7 @@ pub struct ChangeUser {
 
 /// An account.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct User {
     /// Its name.
     pub name: String,
@@ -104,6 +111,7 @@ pub struct User {
 
 /// Answer of `GET /users?limit=N&after=NAME`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Users {
     /// One page, by name.
     pub users: Vec<User>,

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// Body of `POST /hosts/enrol`, sent with the enrolment token.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Enrol {
     /// The host's name.
@@ -24,6 +25,7 @@ pub struct Enrol {
 
 /// Answer to an enrolment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Enrolled {
     /// The host's id.
     pub host_id: HostId,
@@ -51,6 +53,7 @@ pub fn package_target(update: UpdateId, target: &str) -> String {
 /// Answer of `GET /hosts/{id}/plan`: what the host should run. Its ETag stays
 /// the same as long as its content does.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Plan {
     /// The channel that the host follows.
     #[serde(default)]
@@ -63,6 +66,7 @@ pub struct Plan {
 
 /// An update that a host should run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PlannedUpdate {
     /// The update.
     pub update_id: UpdateId,
@@ -80,6 +84,7 @@ pub struct PlannedUpdate {
 
 /// What a host did with an update.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ReportEvent {
     /// It runs now.
@@ -110,6 +115,7 @@ impl ReportEvent {
 
 /// Body of `POST /hosts/{id}/reports`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct NewReport {
     /// The update.
@@ -129,6 +135,7 @@ pub struct NewReport {
 
 /// A report as the server keeps it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct HostReport {
     /// Its id.
     pub id: ReportId,
@@ -152,6 +159,7 @@ pub struct HostReport {
 
 /// An enrolled host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Host {
     /// Its id.
     pub id: HostId,
@@ -175,6 +183,7 @@ pub struct Host {
 
 /// Answer of `GET /hosts`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Hosts {
     /// All of them, by name.
     pub hosts: Vec<Host>,

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// The build of an update for one target.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Job {
     /// Its id.
     pub id: JobId,
@@ -41,6 +42,7 @@ pub struct Job {
 
 /// One step of a build, or of what a host did.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Step {
     /// For example `pre`, `diff`, `verify`; `download`, `apply`.
@@ -56,6 +58,7 @@ pub struct Step {
 
 /// A stored package.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PackageInfo {
     /// Its sha256 in hex: `GET /packages/{sha256}`.
     pub sha256: String,

@@ -5,6 +5,7 @@ use std::{fmt, str::FromStr};
 
 /// What a token's holder may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     /// Uploads patches.
@@ -74,6 +75,7 @@ impl FromStr for Role {
 
 /// Answer of `GET /whoami`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Whoami {
     /// The first of the roles.
     pub role: Role,
@@ -88,6 +90,7 @@ pub struct Whoami {
 
 /// A bearer token. It is a secret: it has no `Display`, and `Debug` hides it.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(transparent)]
 pub struct Token(String);
 

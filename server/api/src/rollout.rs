@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// Body of `POST /updates/{id}/promote`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct NewPromotion {
     /// The channel that it goes on to.
@@ -17,6 +18,7 @@ pub struct NewPromotion {
 
 /// That an update entered a channel.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Promotion {
     /// The channel.
     pub channel: Channel,
@@ -30,6 +32,7 @@ pub struct Promotion {
 
 /// Body of `POST /hosts/{id}/channel`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SetChannel {
     /// The channel that the host follows from now on.

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// A kernel that the server can build for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Target {
     /// For example `debian:6.1.0-50-cloud-amd64`.
     pub id: String,
@@ -21,6 +22,7 @@ pub struct Target {
 
 /// Answer of `GET /targets`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Targets {
     /// All of them, by id.
     pub targets: Vec<Target>,

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// Body of `POST /tokens`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct NewToken {
     /// What its holder may do; any but `host`, whose tokens come with enrolment.
@@ -21,6 +22,7 @@ pub struct NewToken {
 
 /// Answer of `POST /tokens`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct NewTokenAnswer {
     /// What the server keeps of it.
     pub info: TokenInfo,
@@ -30,6 +32,7 @@ pub struct NewTokenAnswer {
 
 /// What is known of a token.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct TokenInfo {
     /// Its public part.
     pub id: String,
@@ -51,6 +54,7 @@ pub struct TokenInfo {
 
 /// Answer of `GET /tokens?limit=N&after=ID`: all but those of hosts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Tokens {
     /// One page, by id.
     pub tokens: Vec<TokenInfo>,

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// Body of `POST /updates`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct NewUpdate {
     /// One line for people.
@@ -33,6 +34,7 @@ pub struct NewUpdate {
 /// A script that the verification VM runs before and after: exit code 0 means
 /// fixed, 1 means vulnerable, anything else that it could not tell.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Check {
     /// A shell script; without one, the file named `check` is run.
@@ -45,6 +47,7 @@ pub struct Check {
 
 /// A file of a [`Check`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct CheckFile {
     /// A plain file name: letters, digits, `.`, `_`, `-`, not beginning with a dot.
@@ -57,6 +60,7 @@ pub struct CheckFile {
 
 /// An update with all that is known about it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Update {
     /// Its id.
     pub id: UpdateId,
@@ -96,6 +100,7 @@ pub struct Update {
 
 /// That an update was released.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Release {
     /// Name of the token that released it.
     pub by: String,
@@ -107,6 +112,7 @@ pub struct Release {
 
 /// Body of `POST /updates/{id}/release`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct NewRelease {
     /// Why it is good, for the audit log.
@@ -130,6 +136,7 @@ impl NewRelease {
 
 /// An update as it stands in a list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct UpdateSummary {
     /// Its id.
     pub id: UpdateId,
@@ -151,6 +158,7 @@ pub struct UpdateSummary {
 
 /// How an update stands for one target.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct TargetStatus {
     /// The target's id.
     pub target: String,
@@ -162,6 +170,7 @@ pub struct TargetStatus {
 
 /// Answer of `GET /updates?limit=N&before=ID`: newest first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Updates {
     /// One page.
     pub updates: Vec<UpdateSummary>,

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 /// Body of `POST /workers`: registers the key that a worker signs packages with.
 /// The same name may come again with the same key; another key is a conflict.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct NewWorker {
     /// The worker's name.
@@ -17,6 +18,7 @@ pub struct NewWorker {
 
 /// A registered worker.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Worker {
     /// Its name.
     pub name: String,
@@ -28,6 +30,7 @@ pub struct Worker {
 
 /// Answer of `GET /workers`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Workers {
     /// All of them, by name.
     pub workers: Vec<Worker>,
@@ -35,6 +38,7 @@ pub struct Workers {
 
 /// Body of `POST /leases`: asks for a job. Answered with 200 and a [`Lease`], or 204.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct LeaseRequest {
     /// The worker's name.
@@ -46,6 +50,7 @@ pub struct LeaseRequest {
 
 /// A job that a worker has until the lease runs out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Lease {
     /// The job.
     pub job: JobId,
@@ -65,6 +70,7 @@ pub struct Lease {
 
 /// What a worker needs to know of an update.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct LeasedUpdate {
     /// Its id.
     pub id: UpdateId,
@@ -82,6 +88,7 @@ pub struct LeasedUpdate {
 
 /// Body of `POST /jobs/{id}/attempts/{n}/heartbeat`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Heartbeat {
     /// The steps done so far; nothing leaves those known as they are.
@@ -91,6 +98,7 @@ pub struct Heartbeat {
 
 /// Answer to a heartbeat.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct HeartbeatAnswer {
     /// Seconds until the lease runs out.
     pub lease_seconds: u64,
@@ -98,6 +106,7 @@ pub struct HeartbeatAnswer {
 
 /// Body of `POST /jobs/{id}/attempts/{n}/finish`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Finish {
     /// How the attempt ended. `built` needs a package stored before.

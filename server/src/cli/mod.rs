@@ -42,6 +42,8 @@ enum Command {
     /// Tokens of a server
     #[command(subcommand)]
     Token(token::Token),
+    /// Print the document of the API (OpenAPI 3.1)
+    Openapi,
     /// People's accounts on a server
     #[command(subcommand)]
     User(user::User),
@@ -80,6 +82,10 @@ pub async fn main() -> ExitCode {
         Command::Host(command) => command.run().await,
         Command::Token(command) => command.run().await,
         Command::User(command) => command.run().await,
+        Command::Openapi => {
+            output::say!("{}", crate::routes::document().trim_end());
+            Ok(ExitCode::SUCCESS)
+        }
     };
     match result {
         Ok(code) => code,

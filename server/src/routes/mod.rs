@@ -7,6 +7,7 @@ mod body;
 mod guard;
 mod hosts;
 mod jobs;
+mod openapi;
 mod packages;
 mod repository;
 mod rollout;
@@ -17,6 +18,8 @@ mod tokens;
 mod updates;
 mod users;
 mod workers;
+
+pub use openapi::document;
 
 use crate::{App, web};
 use axum::{
@@ -121,6 +124,10 @@ pub fn operations() -> Vec<Operation> {
         Operation {
             access: Access::Anyone,
             ..read("/healthz", &[], get(health))
+        },
+        Operation {
+            access: Access::Anyone,
+            ..read("/openapi.json", &[], get(openapi::serve))
         },
         Operation {
             access: Access::Known,

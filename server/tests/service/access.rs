@@ -1,11 +1,14 @@
-//! Every operation, every role. The table of operations is the router's own, so
-//! a new one is tested here as soon as it exists.
+//! Every operation of the API's document, every role. The document is made from
+//! the router's own table of operations, so a new one is tested here as soon as
+//! it exists, and fails until it is described.
 
 use crate::support::{Service, TARGET, problem};
 use reqwest::StatusCode;
 use resplice_api::{HostId, JobId, Role};
-use resplice_server::routes::{Access, Audit, Operation, operations};
+use resplice_server::routes::{Access, Audit, Operation, document, operations};
 use sea_orm::{ConnectionTrait, Statement};
+use serde_json::Value;
+use std::collections::BTreeSet;
 
 fn address(service: &Service, operation: &Operation, host: HostId) -> String {
     let id = if operation.path.starts_with("/hosts/") {
@@ -32,6 +35,47 @@ async fn call(operation: &Operation, address: &str, token: Option<&str>) -> reqw
     request.body("{}").send().await.unwrap()
 }
 
+#[test]
+fn the_document_is_the_table_and_the_snapshot() {
+    let text = document();
+    assert!(
+        text == include_str!("../../api/openapi.json"),
+        "the API has changed: run `resplice-server openapi > server/api/openapi.json` and look at the difference"
+    );
+    let document: Value = serde_json::from_str(&text).unwrap();
+    let mut described = BTreeSet::new();
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        for method in methods.as_object().unwrap().keys() {
+            described.insert(format!("{} {path}", method.to_uppercase()));
+        }
+    }
+    let table: BTreeSet<String> = operations()
+        .iter()
+        .map(|operation| format!("{} {}", operation.method, operation.path))
+        .collect();
+    assert_eq!(
+        described, table,
+        "describe the operation in routes/openapi.rs"
+    );
+    let mut references = Vec::new();
+    find_references(&document, &mut references);
+    for reference in references {
+        let pointer = reference.strip_prefix('#').unwrap();
+        assert!(document.pointer(pointer).is_some(), "{reference}");
+    }
+}
+
+fn find_references(value: &Value, found: &mut Vec<String>) {
+    match value {
+        Value::Object(map) => {
+            found.extend(map.get("$ref").and_then(Value::as_str).map(str::to_owned));
+            map.values().for_each(|value| find_references(value, found));
+        }
+        Value::Array(list) => list.iter().for_each(|value| find_references(value, found)),
+        _ => {}
+    }
+}
+
 #[tokio::test]
 async fn every_operation_is_for_its_roles_only() {
     let service = Service::start().await;
@@ -43,7 +87,7 @@ async fn every_operation_is_for_its_roles_only() {
             Access::Roles(allowed) => allowed,
             Access::Known => &Role::ALL,
             Access::Anyone => {
-                let open = ["/healthz", "/sessions"];
+                let open = ["/healthz", "/openapi.json", "/sessions"];
                 assert!(open.contains(&operation.path), "{what} is open");
                 continue;
             }
@@ -83,8 +127,22 @@ async fn every_change_is_audited_and_no_refused_call_is() {
         let what = format!("{} {}", operation.method, operation.path);
         let reads = operation.method == reqwest::Method::GET;
         assert_eq!(reads, operation.audit == Audit::Reads, "{what}");
-        if !matches!(operation.audit, Audit::Before(_)) {
-            continue;
+        match operation.audit {
+            Audit::Reads => continue,
+            Audit::Before(_) => {}
+            Audit::Within => {
+                within(&service, &operation).await;
+                let before = std::mem::replace(&mut expected, count(&service).await);
+                assert!(expected > before, "{what}");
+                continue;
+            }
+            // What a leased job does is audited with its lease and its end.
+            Audit::Continues => {
+                let known = ["heartbeat", "log"];
+                let last = operation.path.rsplit('/').next().unwrap();
+                assert!(known.contains(&last), "{what} changes something unaudited");
+                continue;
+            }
         }
         let role = match operation.access {
             Access::Roles(&[role, ..]) => role,
@@ -101,6 +159,25 @@ async fn every_change_is_audited_and_no_refused_call_is() {
         call(&operation, &address, Some(token.secret())).await;
         expected += 1;
         assert_eq!(count(&service).await, expected, "{what}");
+    }
+}
+
+/// Calls an operation that writes its own entry, so that it has one to write.
+async fn within(service: &Service, operation: &Operation) {
+    match operation.path {
+        "/leases" => {
+            service.upload().await;
+            let worker = service.worker("w-audit").await;
+            worker.lease(&[]).await.unwrap();
+        }
+        "/sessions" => {
+            let address = format!("{}/api/v1/sessions", service.url);
+            let body = serde_json::json!({"name": "nobody", "password": "wrong"});
+            let request = reqwest::Client::new().post(address).json(&body);
+            let request = request.header(resplice_api::SESSION_HEADER, "1");
+            assert_eq!(request.send().await.unwrap().status(), 401);
+        }
+        other => panic!("{other} has no row here: say how it is made to write its entry"),
     }
 }
 
