@@ -157,9 +157,7 @@ export class ApiError extends Error {
 	constructor(
 		readonly status: number,
 		readonly title: string,
-		readonly detail: string,
-		/** Line of the patch that the server did not take, from 1. */
-		readonly line: number | null = null
+		readonly detail: string
 	) {
 		super(detail || title);
 	}
@@ -170,13 +168,8 @@ const BASE = '/api/v1';
 async function toError(response: Response): Promise<ApiError> {
 	const text = await response.text();
 	try {
-		const problem = JSON.parse(text) as { title?: string; detail?: string; line?: number };
-		return new ApiError(
-			response.status,
-			problem.title ?? response.statusText,
-			problem.detail ?? '',
-			problem.line ?? null
-		);
+		const problem = JSON.parse(text) as { title?: string; detail?: string };
+		return new ApiError(response.status, problem.title ?? response.statusText, problem.detail ?? '');
 	} catch {
 		return new ApiError(response.status, response.statusText, text.slice(0, 500));
 	}

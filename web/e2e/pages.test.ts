@@ -1,0 +1,71 @@
+import { source } from 'axe-core';
+import type { Browser } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { PICTURES, Person, SIZES, openBrowser, picture, type Scheme, type Size } from './stage/browser';
+import { setScene, type Scene } from './stage/scene';
+import { Server } from './stage/server';
+
+let server: Server;
+let browser: Browser;
+let scene: Scene;
+
+beforeAll(async () => {
+	[server, browser] = await Promise.all([Server.start(), openBrowser()]);
+	scene = await setScene(server);
+	console.log(`pictures of the pages: ${PICTURES}`);
+});
+afterAll(async () => {
+	await browser?.close();
+	await server?.stop();
+});
+
+/** Every main page: where it is, and what is there once it is whole. */
+const PAGES: [name: string, path: () => string, ready: string][] = [
+	['updates', () => '/', 'proc, binfmt_misc: mark'],
+	['upload', () => '/upload', '6.1.0-50-cloud-amd64'],
+	['update-built', () => `/updates/${scene.built}`, 'loadavg_proc_show'],
+	['update-running', () => `/updates/${scene.running}`, 'CC ref'],
+	['update-failed', () => `/updates/${scene.failed}`, 'does not apply'],
+	['update-released', () => `/updates/${scene.released}`, 'Read it twice'],
+	['hosts', () => '/hosts', 'web-02.example'],
+	['nowhere', () => '/nowhere', 'nothing here']
+];
+
+async function violations(person: Person): Promise<string[]> {
+	await person.page.evaluate(source);
+	return person.page.evaluate(async () => {
+		const { axe } = window as unknown as { axe: typeof import('axe-core') };
+		const { violations } = await axe.run();
+		return violations
+			.filter(({ impact }) => impact === 'serious' || impact === 'critical')
+			.flatMap(({ id, nodes }) => nodes.map(({ html, failureSummary }) => `${id}: ${html}: ${failureSummary}`));
+	});
+}
+
+const LOOKS = (Object.keys(SIZES) as Size[]).flatMap((size) =>
+	(['light', 'dark'] as Scheme[]).map((scheme) => ({ size, scheme }))
+);
+
+describe.each(LOOKS)('on a $size, $scheme', ({ size, scheme }) => {
+	it('pages are whole, fit, and have no serious fault that axe knows', async () => {
+		const person = await Person.at(browser, server, size, scheme);
+		const { page } = person;
+		await page.goto('/');
+		await page.getByLabel('Token').waitFor();
+		const faults: Record<string, string[]> = { 'sign-in': await violations(person) };
+		await picture(page, `sign-in-${size}-${scheme}`);
+		await person.signIn('team');
+		for (const [name, path, ready] of PAGES) {
+			await page.goto(path());
+			await page.getByText(ready).first().waitFor();
+			faults[name] = await violations(person);
+			const wide = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
+			if (wide > 0) faults[name].push(`it is ${wide} pixels wider than the screen`);
+			await picture(page, `${name}-${size}-${scheme}`);
+		}
+		const found = Object.entries(faults).filter(([, list]) => list.length > 0);
+		expect(Object.fromEntries(found)).toEqual({});
+		person.expectComplaint(/Not found: \/nowhere/);
+		await person.leave();
+	});
+});

@@ -1,0 +1,31 @@
+/** A host that plays its part over the real HTTP API. */
+import { generateKeyPairSync } from 'node:crypto';
+import type { Server } from './server';
+
+export class Host {
+	private constructor(
+		private readonly server: Server,
+		readonly id: string,
+		private readonly token: string
+	) {}
+
+	static async enrol(server: Server, name: string, release: string): Promise<Host> {
+		const der = generateKeyPairSync('ed25519').publicKey.export({ type: 'spki', format: 'der' });
+		const answer = await server.call('enrol', 'POST', '/hosts/enrol', {
+			name, release, target: `debian:${release}`, public_key: der.subarray(12).toString('hex')
+		});
+		const enrolled = (await answer.json()) as { host_id: string; token: string };
+		return new Host(server, enrolled.host_id, enrolled.token);
+	}
+
+	async report(update: string, event: string, detail = '', pause_ns?: number): Promise<void> {
+		const now = new Date().toISOString();
+		await this.server.call({ token: this.token }, 'POST', `/hosts/${this.id}/reports`, {
+			update_id: update, event, detail, pause_ns,
+			timeline: [
+				{ name: 'fetch', started_at: now, millis: 84, exit_code: 0 },
+				{ name: 'load', started_at: now, millis: 31, exit_code: event === 'applied' ? 0 : 1 }
+			]
+		});
+	}
+}
