@@ -93,6 +93,17 @@ pub enum Command {
         #[arg(long)]
         check: bool,
     },
+    /// Put back what was in effect before the restart, without the network
+    ///
+    /// Also notes the boot: one that has no end noted was a crash, and what was
+    /// applied less than 10 minutes before is quarantined. Only what had settled
+    /// earlier, having been in effect for longer or until a boot ended well, gets a
+    /// second try.
+    Boot {
+        /// Note that this boot ends as it should; for the service manager
+        #[arg(long)]
+        end: bool,
+    },
     /// Poll the server, apply and undo what it says, report
     Daemon(Daemon),
     /// Print the completions for a shell

@@ -7,8 +7,10 @@
 //! - [`vouch`]: what the server's TUF repository vouches for.
 //! - [`server`], [`poll`], [`policy`]: the plan, carrying it out, and what the
 //!   agent does by itself.
+//! - [`boot`]: what a restart, or a crash, means for the updates.
 //! - [`doctor`], [`metrics`], [`effective`]: how this host stands; [`pause`]:
 //!   applying nothing for a while.
+//! - [`fault`]: where tests kill it.
 //! - [`state`]: the state directory; [`host`]: the machine; [`text`]: output.
 //!
 //! Nothing is loaded that a trusted worker has not signed, that the plan does not
@@ -17,13 +19,17 @@
 #![forbid(unsafe_code)]
 
 mod agent;
+mod boot;
 mod cli;
 mod commands;
 mod doctor;
 mod effective;
+mod fault;
 mod host;
 mod journal;
 mod kernel;
+#[cfg(test)]
+mod kill_test;
 mod metrics;
 #[cfg(test)]
 mod parts_test;

@@ -57,7 +57,9 @@ pub fn decide(situation: Situation<'_>) -> Decision {
         .as_deref()
         .is_none_or(|p| p == situation.package);
     match last.state {
-        State::Quarantined => Decision::Leave("the host went down while it was being applied"),
+        State::Quarantined => {
+            Decision::Leave("the host went down while or soon after it was applied")
+        }
         State::Undone if last.code.as_deref() == Some(SUPERSEDED) => {
             Decision::Leave("superseded by a newer update")
         }
@@ -116,6 +118,12 @@ mod tests {
             package: None,
             applied_package: None,
             info: None,
+            wanted: false,
+            settled: false,
+            ever_settled: false,
+            unsettled_boots: 0,
+            settled_in: None,
+            counted: None,
             setbacks: 1,
         }
     }

@@ -72,7 +72,9 @@ rm -r DIR/sys/updates/"$1"
 "#;
 
 pub struct Rig {
-    pub dir: tempfile::TempDir,
+    /// Removed again; another process's if there is none.
+    _dir: Option<tempfile::TempDir>,
+    root: PathBuf,
     pub state: StateDir,
 }
 
@@ -88,11 +90,29 @@ impl Rig {
             fs::write(&path, text.replace("DIR", &dir.path().to_string_lossy())).unwrap();
             fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).unwrap();
         }
-        Self { dir, state }
+        let root = dir.path().to_owned();
+        Self {
+            _dir: Some(dir),
+            root,
+            state,
+        }
+    }
+
+    /// The rig that another process has made.
+    pub fn existing(root: &Path) -> Self {
+        Self {
+            _dir: None,
+            root: root.to_owned(),
+            state: StateDir::new(&root.join("state")),
+        }
+    }
+
+    pub fn root(&self) -> &Path {
+        &self.root
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
-        self.dir.path().join(name)
+        self.root.join(name)
     }
 
     /// The agent as it comes up in the boot `boot`, before it reconciles.

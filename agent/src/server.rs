@@ -206,7 +206,10 @@ fn report(entry: &Entry) -> Option<NewReport> {
         (State::Refused, _) => ReportEvent::Refused,
         (State::Failed | State::Quarantined, _) => ReportEvent::Failed,
         (State::Busy, _) => ReportEvent::Busy,
-        (State::Downloaded | State::Verified | State::Applying | State::Undoing, _) => return None,
+        (
+            State::Settled | State::Downloaded | State::Verified | State::Applying | State::Undoing,
+            _,
+        ) => return None,
     };
     let step = |step: &crate::journal::Step| Step {
         name: step.name.clone(),
@@ -217,7 +220,13 @@ fn report(entry: &Entry) -> Option<NewReport> {
     Some(NewReport {
         update_id,
         event,
-        detail: entry.detail.clone().unwrap_or_default(),
+        detail: match (&entry.detail, &entry.code) {
+            // The server has no word of its own for that.
+            (Some(detail), Some(code)) if entry.state == State::Quarantined => {
+                format!("{code}: {detail}")
+            }
+            (detail, _) => detail.clone().unwrap_or_default(),
+        },
         pause_ns: entry.pause_ns,
         timeline: entry.timeline.iter().map(step).collect(),
     })
@@ -236,6 +245,16 @@ mod tests {
         assert_eq!(report(&entry).unwrap().event, ReportEvent::Applied);
         entry.code = Some("busy".to_owned());
         assert_eq!(report(&entry).unwrap().event, ReportEvent::Busy);
+    }
+
+    #[test]
+    fn a_quarantined_update_is_reported_with_its_code() {
+        let mut entry = Entry::new(UPDATE, State::Quarantined, By::Agent);
+        entry.code = Some("crashed".to_owned());
+        entry.detail = Some("the host went down".to_owned());
+        let report = report(&entry).unwrap();
+        assert_eq!(report.event, ReportEvent::Failed);
+        assert_eq!(report.detail, "crashed: the host went down");
     }
 
     #[test]

@@ -8,6 +8,7 @@
 //! sent             number of the last journal entry that the server knows
 //! plan.json        the server's last plan with its ETag
 //! poll.json        when the server was last asked, and how that ended
+//! boot.json        the newest boot, and whether it ended as it should
 //! pause.json       there while nothing is to be applied
 //! repository/      the server's TUF repository, as far as it is known and trusted
 //! packages/        packages, by sha256
@@ -16,13 +17,14 @@
 //! ```
 //! Directories have mode 0700, files 0600.
 
+use crate::fault;
 use anyhow::{Context, Result, bail, ensure};
 use resplice_api::{Channel, HostId, Token};
 use resplice_package::PublicKey;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::{
     fs::{self, DirBuilder, File, OpenOptions, TryLockError},
-    io::{ErrorKind, Read, Write},
+    io::{ErrorKind, Read},
     os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
     time::{Duration, Instant},
@@ -144,6 +146,19 @@ impl StateDir {
     #[must_use]
     pub fn load(&self) -> PathBuf {
         self.path.join("load")
+    }
+
+    /// Removes the module files that an agent left which was killed.
+    ///
+    /// # Errors
+    /// If the directory can't be read or written.
+    pub fn clear_load(&self) -> Result<()> {
+        let dir = self.load();
+        let failed = || format!("can't clear {}", dir.display());
+        for file in fs::read_dir(&dir).with_context(failed)? {
+            fs::remove_file(file.with_context(failed)?.path()).with_context(failed)?;
+        }
+        Ok(())
     }
 
     /// What is known and trusted of the server's repository.
@@ -279,9 +294,11 @@ pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
         .mode(0o600)
         .open(&new)
         .with_context(failed)?;
-    file.write_all(bytes).with_context(failed)?;
+    fault::write_all(&mut file, bytes).with_context(failed)?;
     file.sync_all().with_context(failed)?;
+    fault::point();
     fs::rename(&new, path).with_context(failed)?;
+    fault::point();
     let dir = path.parent().with_context(failed)?;
     File::open(dir)
         .and_then(|dir| dir.sync_all())

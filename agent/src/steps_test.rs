@@ -132,10 +132,7 @@ fn a_report_on_another_update_is_not_taken_for_this_one() {
     .unwrap();
     let bytes = package_bytes("silent", |_| ());
     let script = fs::read_to_string(rig.path("insmod")).unwrap();
-    let script = script.replace(
-        &format!("rm -f {}/sys/report;", rig.dir.path().display()),
-        "",
-    );
+    let script = script.replace(&format!("rm -f {}/sys/report;", rig.root().display()), "");
     fs::write(rig.path("insmod"), script).unwrap();
     let package = Package::open(&bytes, &[worker().public()]).unwrap();
     let outcome = rig.agent().apply(&package, By::Server, Vec::new()).unwrap();

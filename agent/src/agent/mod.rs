@@ -114,6 +114,7 @@ impl Agent {
         let journal = Journal::open(&state.journal(), &host.boot_id)?;
         let mut agent = Self::with(state, enrolment, host, journal);
         agent.reconcile()?;
+        agent.learn_from_boots()?;
         Ok((agent, lock))
     }
 

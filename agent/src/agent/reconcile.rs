@@ -13,6 +13,7 @@ impl Agent {
     /// # Errors
     /// If the kernel can't be asked or the journal can't be written.
     pub fn reconcile(&mut self) -> Result<()> {
+        self.state.clear_load()?;
         for (update, record) in self.journal.records() {
             if self.settle_superseded(&update, &record)? {
                 continue;

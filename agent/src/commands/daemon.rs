@@ -25,6 +25,7 @@ pub fn run(context: &Context<'_>, arguments: &Daemon) -> Result<ExitCode> {
         .server
         .context("this host is not enrolled at a server")?;
     context.say(&format!("polling {server} every {} s", arguments.interval));
+    put_back(context)?;
     let mut polls = 0;
     loop {
         let failures = poll(context, arguments)?;
@@ -34,6 +35,13 @@ pub fn run(context: &Context<'_>, arguments: &Daemon) -> Result<ExitCode> {
         }
         std::thread::sleep(jittered(wait(interval, failures))?);
     }
+}
+
+/// What the restart took out, should nobody have run `resplice boot`.
+fn put_back(context: &Context<'_>) -> Result<()> {
+    let (mut agent, _lock) = Agent::open_locked(&context.state)?;
+    let outcomes = agent.reapply()?;
+    tell(context, &outcomes)
 }
 
 /// One poll, noted and told; how many have failed in a row.

@@ -1,6 +1,7 @@
 //! The commands, and what they have in common.
 
 mod apply;
+mod boot;
 mod check;
 mod daemon;
 mod doctor;
@@ -52,6 +53,7 @@ pub fn run(cli: &Cli) -> Result<ExitCode> {
         Command::Show { id } => show::run(&context, id),
         Command::History { limit } => history::run(&context, *limit),
         Command::Daemon(arguments) => daemon::run(&context, arguments),
+        Command::Boot { end } => boot::run(&context, *end),
         Command::Uname(arguments) => uname::run(&context, arguments),
         Command::Verify => verify::run(&context),
         Command::Pause { until } => pause::begin(&context, *until),

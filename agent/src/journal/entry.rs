@@ -25,13 +25,15 @@ pub enum State {
     Failed,
     /// Tasks were in the functions to be replaced; nothing was changed.
     Busy,
-    /// The host went down while it was being applied: never retried by itself.
+    /// The host went down while or soon after it was applied: never retried by itself.
     Quarantined,
+    /// It was in effect for long enough that a crash is no fault of its own.
+    Settled,
 }
 
 impl State {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Downloaded,
         Self::Verified,
         Self::Applying,
@@ -42,6 +44,7 @@ impl State {
         Self::Failed,
         Self::Busy,
         Self::Quarantined,
+        Self::Settled,
     ];
 
     /// The word for people.
@@ -58,6 +61,7 @@ impl State {
             Self::Failed => "failed",
             Self::Busy => "busy",
             Self::Quarantined => "quarantined",
+            Self::Settled => "settled",
         }
     }
 }
@@ -160,7 +164,8 @@ impl Entry {
 /// What the journal says about one update: the newest of everything.
 #[derive(Debug, Clone, Serialize)]
 pub struct Record {
-    /// The newest entry; `downloaded` and `verified` only if nothing else is known.
+    /// The newest entry, but `settled`; `downloaded` and `verified` only if nothing
+    /// else is known.
     pub last: Entry,
     /// The newest known package.
     pub package: Option<String>,
@@ -168,6 +173,52 @@ pub struct Record {
     pub applied_package: Option<String>,
     /// The newest known description.
     pub info: Option<Info>,
+    /// Whether it is to be in effect: it was applied, and not undone since.
+    pub wanted: bool,
+    /// Whether it has settled since it was last applied.
+    pub settled: bool,
+    /// Whether its package has settled at any time.
+    pub ever_settled: bool,
+    /// In how many boots it was applied since it last settled.
+    pub unsettled_boots: u32,
+    /// The boot that it last settled in.
+    #[serde(skip)]
+    pub settled_in: Option<String>,
+    /// The last boot that was counted as one that it was applied in.
+    #[serde(skip)]
+    pub counted: Option<String>,
     /// Refused, failed and busy outcomes in a row, for the back-off.
     pub setbacks: u32,
+}
+
+impl Record {
+    /// What an entry means for what is to be in effect, and whether it has proven
+    /// itself. Comes before the entry's own package is taken over.
+    pub(super) fn follow(&mut self, entry: &Entry) {
+        let other = entry.package.is_some() && entry.package != self.applied_package;
+        match entry.state {
+            State::Applying if other => {
+                self.ever_settled = false;
+                self.unsettled_boots = 0;
+            }
+            State::Applied => {
+                if !self.wanted || self.settled_in.as_deref() != Some(entry.boot.as_str()) {
+                    self.settled = false;
+                }
+                if self.counted.as_deref() != Some(entry.boot.as_str()) {
+                    self.counted = Some(entry.boot.clone());
+                    self.unsettled_boots += 1;
+                }
+                self.wanted = true;
+            }
+            State::Settled => {
+                self.settled = true;
+                self.ever_settled = true;
+                self.unsettled_boots = 0;
+                self.settled_in = Some(entry.boot.clone());
+            }
+            State::Undone | State::Quarantined => self.wanted = false,
+            _ => {}
+        }
+    }
 }

@@ -9,12 +9,12 @@ mod entry;
 
 pub use entry::{By, Entry, Info, Record, State, Step};
 
+use crate::fault;
 use anyhow::{Context, Result, bail};
 use jiff::Timestamp;
 use std::{
     collections::BTreeMap,
     fs::{self, File, OpenOptions},
-    io::Write,
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
@@ -109,7 +109,7 @@ impl Journal {
     }
 
     /// Drops old entries, but never the newest of an update.
-    fn compact(&mut self) -> Result<()> {
+    pub(crate) fn compact(&mut self) -> Result<()> {
         let records = self.records();
         let first_kept = self.entries.len().saturating_sub(KEPT_ENTRIES);
         let mut number = 0;
@@ -118,6 +118,9 @@ impl Journal {
             let Some(record) = records.get(&entry.update) else {
                 return true;
             };
+            if entry.state == State::Settled && record.ever_settled {
+                return true;
+            }
             if entry.seq == record.last.seq {
                 let known = match entry.state {
                     State::Applied => record.applied_package.clone(),
@@ -152,10 +155,10 @@ impl Journal {
         entry.boot.clone_from(&self.boot);
         let mut line = serde_json::to_vec(&entry)?;
         line.push(b'\n');
-        self.file
-            .write_all(&line)
+        fault::write_all(&mut self.file, &line)
             .and_then(|()| self.file.sync_data())
             .with_context(|| format!("can't write to the journal {}", self.path.display()))?;
+        fault::point();
         self.entries.push(entry);
         self.entries.last().context("the journal is empty")
     }
@@ -184,15 +187,22 @@ impl Journal {
                     package: None,
                     applied_package: None,
                     info: None,
+                    wanted: false,
+                    settled: false,
+                    ever_settled: false,
+                    unsettled_boots: 0,
+                    settled_in: None,
+                    counted: None,
                     setbacks: 0,
                 });
             // A package that was merely fetched or looked at settles nothing: what
             // was quarantined or undone stays so.
             let preparing = matches!(entry.state, State::Downloaded | State::Verified);
-            let settled = !matches!(record.last.state, State::Downloaded | State::Verified);
-            if !(preparing && settled) {
+            let ended = !matches!(record.last.state, State::Downloaded | State::Verified);
+            if entry.state != State::Settled && !(preparing && ended) {
                 record.last = entry.clone();
             }
+            record.follow(entry);
             record.package = entry.package.clone().or(record.package.take());
             if let (State::Applying | State::Applied, Some(package)) = (entry.state, &entry.package)
             {

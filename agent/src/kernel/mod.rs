@@ -11,6 +11,7 @@ pub use live::{LivePart, LiveUpdate};
 pub use report::LoadReport;
 pub use tools::hint;
 
+use crate::fault;
 use anyhow::{Context, Result, bail, ensure};
 use std::{
     fs::{self, OpenOptions},
@@ -162,6 +163,7 @@ impl Kernel {
     }
 
     fn write_enabled(&self, path: &Path, value: &[u8]) -> io::Result<()> {
+        fault::point();
         OpenOptions::new()
             .write(true)
             .open(path)
@@ -174,6 +176,7 @@ impl Kernel {
         {
             return Err(ErrorKind::ResourceBusy.into());
         }
+        fault::point();
         Ok(())
     }
 
@@ -227,7 +230,9 @@ impl Kernel {
         let file = ModuleFile::write(&self.load_dir, name, module)?;
         let mut command = tool(self.insmod.as_deref(), "insmod")?;
         command.arg(&file.path).args(arguments);
+        fault::point();
         let (done, stderr) = run(command)?;
+        fault::point();
         if done {
             return Ok(Load::Done);
         }
@@ -253,7 +258,9 @@ impl Kernel {
     pub fn rmmod(&self, name: &str) -> Result<()> {
         let mut command = tool(self.rmmod.as_deref(), "rmmod")?;
         command.arg(name);
+        fault::point();
         let (done, stderr) = run(command)?;
+        fault::point();
         ensure!(done, "can't unload the module {name}: {stderr}");
         Ok(())
     }

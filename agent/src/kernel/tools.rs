@@ -56,7 +56,7 @@ impl ModuleFile {
 
 impl Drop for ModuleFile {
     fn drop(&mut self) {
-        // A left-over is private, and replaced by the next load.
+        // A left-over is private, and removed when the agent comes up again.
         let _ = fs::remove_file(&self.path);
     }
 }
