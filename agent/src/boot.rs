@@ -10,7 +10,7 @@
 //! soon after its restart quarantines it as well.
 
 use crate::{
-    agent::{Agent, Outcome},
+    agent::{Agent, Outcome, key},
     journal::{By, Entry, Record, State},
     pause::{self, Pause},
     server::known_plan,
@@ -18,6 +18,7 @@ use crate::{
 };
 use anyhow::Result;
 use jiff::{SignedDuration, Timestamp};
+use resplice_package::Package;
 use serde::{Deserialize, Serialize};
 
 /// How long an update has to be in effect before a crash is no fault of its own.
@@ -42,7 +43,11 @@ pub struct Boot {
 }
 
 impl Boot {
-    fn last(state: &StateDir) -> Result<Option<Self>> {
+    /// The newest boot that was noted; none if there was none.
+    ///
+    /// # Errors
+    /// If the note is damaged.
+    pub fn last(state: &StateDir) -> Result<Option<Self>> {
         state.read_json(FILE)
     }
 }
@@ -169,17 +174,36 @@ impl Agent {
     }
 
     fn reapply_one(&mut self, update: &str, record: &Record) -> Result<Outcome> {
+        match self.package_to_put_back(update, record) {
+            Ok(package) => self.apply(&package, By::Agent, Vec::new()),
+            Err(outcome) => Ok(*outcome),
+        }
+    }
+
+    /// The package that an update was applied from, from the disk and verified.
+    ///
+    /// # Errors
+    /// Why it is not put back. Nothing is noted of that: what is for another kernel,
+    /// for example, is put back with its own one again.
+    pub fn package_to_put_back(
+        &self,
+        update: &str,
+        record: &Record,
+    ) -> Result<Package, Box<Outcome>> {
+        let not = |code: &str, sentence: &str| Box::new(not_done(update, record, code, sentence));
         let sha256 = record.applied_package.as_deref().unwrap_or_default();
         let missing = "its package is not on disk any more: the next poll fetches it";
         let Ok(Some(bytes)) = self.cached_package(sha256) else {
-            return Ok(not_done(update, record, "missing", missing));
+            return Err(not("missing", missing));
         };
-        // Nothing is noted of what is for another kernel: with its own one it is
-        // put back again.
-        match self.verify(&bytes, None) {
-            Ok(package) => self.apply(&package, By::Agent, Vec::new()),
-            Err(refusal) => Ok(not_done(update, record, refusal.code, &refusal.sentence)),
+        let package = self
+            .verify(&bytes, None)
+            .map_err(|refusal| not(refusal.code, &refusal.sentence))?;
+        if key(&package) != update {
+            let sentence = format!("its package is of the update {}", key(&package));
+            return Err(not("update", &sentence));
         }
+        Ok(package)
     }
 }
 

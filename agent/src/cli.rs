@@ -170,8 +170,9 @@ pub struct Enroll {
     /// Trust only these workers' keys (hex); without --server, for packages by hand
     #[arg(long, value_name = "HEX")]
     pub worker_key: Vec<String>,
-    /// Trust this root of the server's repository, not the one that the server sends
-    #[arg(long, value_name = "FILE", requires = "server")]
+    /// Trust this root of the server's repository, not the one that the server sends;
+    /// without --server, for bundles
+    #[arg(long, value_name = "FILE")]
     pub root: Option<PathBuf>,
     /// Replace an earlier enrolment; the journal stays
     #[arg(long)]
@@ -192,6 +193,13 @@ pub struct Check {
 /// Arguments of `apply`.
 #[derive(Debug, Args)]
 pub struct Apply {
+    /// A bundle of a server's repository, for a host without a network
+    ///
+    /// Verified as strictly as what comes over the network: the metadata's
+    /// signatures, expiry and versions against what this host has seen. It has to
+    /// have a root to begin with: `enroll --root FILE`.
+    #[arg(value_name = "BUNDLE", conflicts_with_all = ["package", "update", "force"])]
+    pub bundle: Option<PathBuf>,
     /// Only this update, even if it was undone or refused before
     #[arg(long, value_name = "ID", conflicts_with = "package")]
     pub update: Option<String>,

@@ -7,6 +7,7 @@
 //! - [`vouch`]: what the server's TUF repository vouches for.
 //! - [`server`], [`poll`], [`policy`]: the plan, carrying it out, and what the
 //!   agent does by itself.
+//! - [`bundle`]: a repository in a file.
 //! - [`boot`]: what a restart, or a crash, means for the updates.
 //! - [`doctor`], [`metrics`], [`effective`]: how this host stands; [`pause`]:
 //!   applying nothing for a while.
@@ -20,11 +21,14 @@
 
 mod agent;
 mod boot;
+mod bundle;
 mod cli;
 mod commands;
 mod doctor;
 mod effective;
 mod fault;
+#[cfg(test)]
+mod flip_test;
 mod host;
 mod journal;
 mod kernel;

@@ -108,6 +108,25 @@ pub fn apply_planned(
     }
 }
 
+/// As [`apply_planned`], with the package at hand.
+///
+/// # Errors
+/// If cache or journal can't be written; everything else is an [`Outcome`].
+pub fn apply_bytes(
+    agent: &mut Agent,
+    planned: &PlannedUpdate,
+    target: &Target,
+    bytes: &[u8],
+    by: By,
+) -> Result<Outcome> {
+    let update = planned.update_id.to_string();
+    agent.store_package(&update, bytes, by)?;
+    match agent.verify_noted(&update, bytes, Some(expected(&update, target)), by)? {
+        Ok(package) => agent.apply(&package, by, Vec::new()),
+        Err(refused) => Ok(refused),
+    }
+}
+
 /// Verifies a planned update's package, without a trace in the journal.
 ///
 /// # Errors
@@ -232,7 +251,7 @@ pub fn carry_out(agent: &mut Agent, server: &Server, plan: &Plan, by: By) -> Res
 
 /// The outcome of an update that can't be had or that is not signed yet; it is tried again with
 /// the next poll and not reported: the server knows what it could not serve.
-fn not_had(planned: &PlannedUpdate, code: &str, error: &anyhow::Error) -> Outcome {
+pub(crate) fn not_had(planned: &PlannedUpdate, code: &str, error: &anyhow::Error) -> Outcome {
     Outcome {
         update: planned.update_id.to_string(),
         id: None,

@@ -117,6 +117,11 @@ impl Rig {
 
     /// The agent as it comes up in the boot `boot`, before it reconciles.
     pub fn agent_in(&self, boot: &str) -> Agent {
+        self.agent_with(Journal::open(&self.state.journal(), boot).unwrap())
+    }
+
+    pub fn agent_with(&self, journal: Journal) -> Agent {
+        let boot = journal.boot().to_owned();
         Agent {
             state: self.state.clone(),
             enrolment: Enrolment {
@@ -127,7 +132,7 @@ impl Rig {
                 worker_keys: vec![worker().public()],
                 channel: resplice_api::Channel::Stable,
             },
-            journal: Journal::open(&self.state.journal(), boot).unwrap(),
+            journal,
             kernel: Kernel::fake(
                 ["sys", "modules"].map(|name| self.path(name)),
                 ["insmod", "rmmod", "react"].map(|name| self.path(name)),
@@ -136,7 +141,7 @@ impl Rig {
             host: Host {
                 name: "host".to_owned(),
                 release: "6.1.0-50-cloud-amd64".to_owned(),
-                boot_id: boot.to_owned(),
+                boot_id: boot,
                 uptime: Duration::from_secs(60),
             },
             busy_wait: Duration::from_millis(1),

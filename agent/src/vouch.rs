@@ -4,6 +4,7 @@
 
 use crate::{agent::Agent, state::StateDir};
 use anyhow::{Context, Result};
+use jiff::Timestamp;
 use resplice_api::{Channel, PlannedUpdate, REPOSITORY_PATH, UpdateId, package_target};
 use resplice_rollout::Terms;
 use resplice_tuf::{Client, Error, Fetch, Store, Target, Trusted, client, http::Http};
@@ -76,15 +77,66 @@ impl Vouched {
     /// # Errors
     /// As [`Self::refresh`].
     pub fn refresh_by(agent: &Agent, fetch: impl Fetch) -> Result<Self> {
+        Ok(Self::refresh_with(agent, fetch)?.0)
+    }
+
+    /// As [`Self::refresh_by`]; the client comes back as well, for downloads.
+    ///
+    /// # Errors
+    /// As [`Self::refresh`].
+    pub fn refresh_with<F: Fetch>(agent: &Agent, fetch: F) -> Result<(Self, Client<F>)> {
         let store = Store::open(&agent.state.repository())?;
-        let trusted = Client::new(store, fetch)
+        let mut client = Client::new(store, fetch);
+        let trusted = client
             .refresh()
             .context("the server's repository can't be believed")?;
-        Ok(Self {
+        let vouched = Self {
             trusted,
             target: agent.enrolment.target.clone(),
             channel: agent.enrolment.channel,
-        })
+        };
+        Ok((vouched, client))
+    }
+
+    /// Everything that the repository has for this host, oldest first, as a server
+    /// would plan it; what is withheld from its channel is left out.
+    #[must_use]
+    pub fn for_this_host(&self) -> Vec<(PlannedUpdate, Target)> {
+        let names = self.trusted.targets.targets.keys();
+        let mut found: Vec<(PlannedUpdate, Target)> = names
+            .filter_map(|name| {
+                let update: UpdateId = name.split_once('.')?.0.parse().ok()?;
+                let target = self.trusted.target(name)?;
+                let is_ours = *name == package_target(update, &self.target);
+                if !is_ours || self.admit(update, target.custom.as_ref()).is_err() {
+                    return None;
+                }
+                let planned = PlannedUpdate {
+                    update_id: update,
+                    name: name.clone(),
+                    package_sha256: target.sha256()?,
+                    bytes: target.length,
+                    target: self.target.clone(),
+                    released_at: Timestamp::now(),
+                };
+                Some((planned, target))
+            })
+            .collect();
+        // Ids are in the order of the uploads.
+        found.sort_by_key(|(planned, _)| planned.update_id.to_string());
+        found
+    }
+
+    /// Fetches a target's bytes and checks them.
+    ///
+    /// # Errors
+    /// If they can't be had, or are not what is vouched for.
+    pub fn download<F: Fetch>(
+        &self,
+        client: &mut Client<F>,
+        target: &Target,
+    ) -> Result<Vec<u8>, Error> {
+        client.download(&self.trusted, target)
     }
 
     /// What the repository says about an update for this host. There are no
@@ -125,4 +177,4 @@ impl Vouched {
 
 #[cfg(test)]
 #[path = "vouch_test.rs"]
-mod tests;
+pub(crate) mod tests;

@@ -15,10 +15,29 @@ use std::collections::BTreeMap;
 const TARGET: &str = "debian:6.1.0-50-cloud-amd64";
 
 /// One key for all roles, which is enough here.
-struct Repository(BTreeMap<String, Vec<u8>>);
+pub(crate) struct Repository(BTreeMap<String, Vec<u8>>);
 
 impl Repository {
-    fn new(version: i64, targets: &[(&str, u64, &str)]) -> Self {
+    /// With a timestamp that was good once.
+    pub(crate) fn expired(mut self, version: i64) -> Self {
+        let entry = object([("version", Json::Int(version))]);
+        let more = [
+            ("meta", object([("snapshot.json", entry)])),
+            ("expires", text("2020-01-01T00:00:00Z")),
+        ];
+        self.put("timestamp", "timestamp", version, &more);
+        self
+    }
+
+    pub(crate) fn files(&self) -> &BTreeMap<String, Vec<u8>> {
+        &self.0
+    }
+
+    pub(crate) fn root(&self) -> &[u8] {
+        &self.0["1.root.json"]
+    }
+
+    pub(crate) fn new(version: i64, targets: &[(&str, u64, &str)]) -> Self {
         let mut repository = Self(BTreeMap::new());
         let (id, value) = public(&key().public().bytes());
         let role = object([

@@ -3,6 +3,7 @@
 use super::{Context, exit_code, outcome_words, report};
 use crate::{
     agent::{Agent, Outcome, key, read_package, timed},
+    bundle,
     cli::Apply,
     journal::{By, State},
     pause::Pause,
@@ -22,7 +23,9 @@ pub fn run(context: &Context<'_>, arguments: &Apply) -> Result<ExitCode> {
     );
     let (mut agent, _lock) = Agent::open_locked(&context.state)?;
     Pause::forbids(&agent.state)?;
-    let outcomes = if let Some(path) = &arguments.package {
+    let outcomes = if let Some(path) = &arguments.bundle {
+        bundle::apply(&mut agent, path)?
+    } else if let Some(path) = &arguments.package {
         vec![from_file(&mut agent, path, arguments.force)?]
     } else {
         let server = server_of(&agent)?;

@@ -64,6 +64,8 @@ pub fn run(context: &Context<'_>, arguments: &Enroll) -> Result<ExitCode> {
         enrolment.server = Some(client.server().to_owned());
         enrolment.host_id = Some(answer.host_id);
         state.store_token(&answer.token)?;
+    } else if let Some(path) = &arguments.root {
+        vouch::begin(state, &read_root(path)?)?;
     }
     ensure!(
         !enrolment.worker_keys.is_empty(),

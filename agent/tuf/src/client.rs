@@ -86,6 +86,11 @@ impl<F: Fetch> Client<F> {
         }
     }
 
+    /// Where the files come from.
+    pub fn fetch(&self) -> &F {
+        &self.fetch
+    }
+
     /// The same client at another time.
     #[must_use]
     pub fn at(self, now: Time) -> Self {

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod bundle;
 mod host;
 mod keys;
 mod output;
@@ -36,6 +37,8 @@ enum Command {
     /// Keys of a server's repository, on the machine where they lie
     #[command(subcommand)]
     Keys(keys::Keys),
+    /// Write what a server has released for a kernel into one file
+    Bundle(bundle::Bundle),
     /// Hosts of a server
     #[command(subcommand)]
     Host(host::Host),
@@ -79,6 +82,7 @@ pub async fn main() -> ExitCode {
         Command::Target(command) => command.run().await,
         Command::Update(command) => command.run().await,
         Command::Keys(command) => command.run(),
+        Command::Bundle(command) => command.run().await,
         Command::Host(command) => command.run().await,
         Command::Token(command) => command.run().await,
         Command::User(command) => command.run().await,
