@@ -44,9 +44,9 @@ fuzz:
 
 # These take OUT=DIR for their results and TARGET=… for the kernel: EVALUATION.md has all variables.
 
-# What building, differencing and applying cost; ONLY=job,diff,growth,pause,call.
+# What building, differencing and applying cost; ONLY=job,diff,growth,pause,call,agent.
 bench: setup-test
-	cargo build --quiet --release -p resplice-worker
+	cargo build --quiet --release -p resplice-worker -p resplice -p resplice-server
 	$(rooted) cargo run --quiet --release -p resplice-tests --bin bench
 
 # Share of functions that match the shipped kernel's file and its memory once booted; on CPU=model,…

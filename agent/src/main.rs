@@ -20,6 +20,8 @@
 #![forbid(unsafe_code)]
 
 mod agent;
+#[cfg(test)]
+mod attack_test;
 mod boot;
 mod bundle;
 mod cli;

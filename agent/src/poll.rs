@@ -206,13 +206,48 @@ pub fn decision(
     })
 }
 
+/// When the repository is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ask {
+    /// In any case.
+    Always,
+    /// Only if there is something to apply or to undo: a poll with nothing new costs
+    /// one request.
+    IfNeeded,
+}
+
+/// Whether something is to be done, by the plan and what is known here.
+fn has_work(agent: &Agent, plan: &Plan) -> Result<bool> {
+    let records = agent.journal.records();
+    for update in &plan.undo {
+        if is_live(agent, records.get(&update.to_string()))? {
+            return Ok(true);
+        }
+    }
+    for planned in &plan.updates {
+        if decision(agent, &records, planned)? == Decision::Apply {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// Carries a plan out, if the repository is in order: undoes first, then applies what [`decision`] says. An
 /// update that can't be had does not keep the others from being applied.
 ///
 /// # Errors
 /// If the repository can't be believed, the journal can't be written or the kernel
 /// can't be asked.
-pub fn carry_out(agent: &mut Agent, server: &Server, plan: &Plan, by: By) -> Result<Vec<Outcome>> {
+pub fn carry_out(
+    agent: &mut Agent,
+    server: &Server,
+    plan: &Plan,
+    by: By,
+    ask: Ask,
+) -> Result<Vec<Outcome>> {
+    if ask == Ask::IfNeeded && !has_work(agent, plan)? {
+        return Ok(Vec::new());
+    }
     let vouched = Vouched::refresh(agent)?;
     let mut outcomes = Vec::new();
     let records = agent.journal.records();

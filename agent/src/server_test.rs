@@ -4,6 +4,7 @@
 use crate::{
     agent::Agent,
     journal::{By, Entry, State},
+    poll::{self, Ask},
     server::{Server, known_plan},
     state::{Enrolment, StateDir},
 };
@@ -160,6 +161,21 @@ fn a_revoked_token_loses_no_report() {
     let up = Server::of(&agent).unwrap().unwrap();
     assert!(up.send_reports(&agent).is_err());
     assert_eq!(up.send_reports(&agent).unwrap(), 1);
+}
+
+#[test]
+fn a_poll_with_nothing_to_do_costs_one_request() {
+    let dir = tempfile::tempdir().unwrap();
+    let headers = "etag: \"e1\"\r\ncontent-type: application/json\r\n";
+    let (address, requests) = server(vec![response("200 OK", headers, PLAN)]);
+    let mut agent = agent_of(&dir, &address);
+    let up = Server::of(&agent).unwrap().unwrap();
+    let plan = up.plan(&agent.state).unwrap();
+    requests.recv().unwrap();
+    // What it is to undo is not in effect; nobody answers a second request.
+    let mut carry_out = |ask| poll::carry_out(&mut agent, &up, &plan, By::Server, ask);
+    assert!(carry_out(Ask::IfNeeded).unwrap().is_empty());
+    assert!(carry_out(Ask::Always).is_err());
 }
 
 #[test]

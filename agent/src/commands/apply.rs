@@ -7,7 +7,7 @@ use crate::{
     cli::Apply,
     journal::{By, State},
     pause::Pause,
-    poll,
+    poll::{self, Ask},
     server::Server,
     vouch::Vouched,
 };
@@ -43,7 +43,7 @@ pub fn run(context: &Context<'_>, arguments: &Apply) -> Result<ExitCode> {
                     By::Operator,
                 )?]
             }
-            None => poll::carry_out(&mut agent, &server, &plan, By::Operator)?,
+            None => poll::carry_out(&mut agent, &server, &plan, By::Operator, Ask::Always)?,
         }
     };
     context.give(&outcomes, || {

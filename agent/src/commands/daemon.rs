@@ -6,13 +6,19 @@ use crate::{
     cli::Daemon,
     journal::By,
     metrics,
-    poll::{self, Polled},
+    poll::{self, Ask, Polled},
     server::Server,
     text,
 };
 use anyhow::{Context as _, Result};
-use std::{process::ExitCode, time::Duration};
+use std::{
+    process::ExitCode,
+    time::{Duration, Instant},
+};
 
+/// How long the repository goes unasked while there is nothing to do. Its timestamp is
+/// good for two days: that it is held back shows in time.
+const ASK: Duration = Duration::from_secs(6 * 3600);
 /// Longest wait after failed polls.
 const MAX_WAIT: Duration = Duration::from_secs(3600);
 
@@ -27,8 +33,16 @@ pub fn run(context: &Context<'_>, arguments: &Daemon) -> Result<ExitCode> {
     context.say(&format!("polling {server} every {} s", arguments.interval));
     put_back(context)?;
     let mut polls = 0;
+    let mut asked: Option<Instant> = None;
     loop {
-        let failures = poll(context, arguments)?;
+        let ask = match asked {
+            Some(asked) if asked.elapsed() < ASK => Ask::IfNeeded,
+            _ => Ask::Always,
+        };
+        let failures = poll(context, arguments, ask)?;
+        if failures == 0 && ask == Ask::Always {
+            asked = Some(Instant::now());
+        }
         polls += 1;
         if arguments.polls.is_some_and(|limit| polls >= limit) {
             return Ok(ExitCode::SUCCESS);
@@ -45,8 +59,8 @@ fn put_back(context: &Context<'_>) -> Result<()> {
 }
 
 /// One poll, noted and told; how many have failed in a row.
-fn poll(context: &Context<'_>, arguments: &Daemon) -> Result<u32> {
-    let ended = round(context);
+fn poll(context: &Context<'_>, arguments: &Daemon, ask: Ask) -> Result<u32> {
+    let ended = round(context, ask);
     let error = ended.as_ref().err().map(|error| format!("{error:#}"));
     let polled = Polled::note(&context.state, arguments.interval, error)?;
     match ended {
@@ -64,12 +78,12 @@ fn poll(context: &Context<'_>, arguments: &Daemon) -> Result<u32> {
 
 /// The round itself. The lock is only held for its duration, so that an operator's
 /// commands get their turn.
-fn round(context: &Context<'_>) -> Result<Vec<Outcome>> {
+fn round(context: &Context<'_>, ask: Ask) -> Result<Vec<Outcome>> {
     let (mut agent, _lock) = Agent::open_locked(&context.state)?;
     let server = Server::of(&agent)?.context("this host is not enrolled at a server any more")?;
     poll::send_reports(&agent, &server);
     let plan = server.plan(&agent.state)?;
-    let outcomes = poll::carry_out(&mut agent, &server, &plan, By::Server)?;
+    let outcomes = poll::carry_out(&mut agent, &server, &plan, By::Server, ask)?;
     if !outcomes.is_empty() {
         poll::send_reports(&agent, &server);
     }

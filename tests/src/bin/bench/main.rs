@@ -1,6 +1,7 @@
 //! `make bench`: what building, differencing and applying cost.
 #![forbid(unsafe_code)]
 
+mod agent;
 mod call;
 mod diff;
 mod gcc;
@@ -10,12 +11,12 @@ mod pause;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use resplice_tests::eval::measure::table;
+use resplice_tests::eval::measure::{Measure, table};
 use resplice_tests::eval::workshop::{Workshop, runtime};
 use resplice_tests::eval::{default_directory, save, save_json};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-const GROUPS: [&str; 5] = ["job", "diff", "growth", "pause", "call"];
+const GROUPS: [&str; 6] = ["job", "diff", "growth", "pause", "call", "agent"];
 
 /// Measure what building, differencing and applying cost.
 #[derive(Debug, Parser)]
@@ -49,12 +50,39 @@ fn main() -> Result<()> {
         return diff::with_themselves(units);
     }
     let out = arguments.out.clone().unwrap_or_else(default_directory);
-    let target = resplice_tests::target(&arguments.target)?;
     let wanted =
         |group: &str| arguments.only.is_empty() || arguments.only.iter().any(|name| name == group);
     let mut measures = Vec::new();
+    if wanted("agent") {
+        measures.extend(agent::measure()?);
+    }
+    if GROUPS
+        .into_iter()
+        .any(|group| group != "agent" && wanted(group))
+    {
+        of_kernel(&arguments, &out, &wanted, &mut measures)?;
+    }
+    let table = table(&measures);
+    save_json(&out, "bench.json", &measures)?;
+    save(
+        &out,
+        "bench.md",
+        &format!("# Costs\n\n{}", table.markdown()),
+    )?;
+    print!("{}\n{}\n", table.text(), out.join("bench.json").display());
+    Ok(())
+}
+
+/// The groups that need a kernel's tree or a machine.
+fn of_kernel(
+    arguments: &Arguments,
+    out: &Path,
+    wanted: &dyn Fn(&str) -> bool,
+    measures: &mut Vec<Measure>,
+) -> Result<()> {
+    let target = resplice_tests::target(&arguments.target)?;
     runtime()?.block_on(async {
-        let workshop = Workshop::open(&target, &out, "bench").await?;
+        let workshop = Workshop::open(&target, out, "bench").await?;
         let explain = |error| workshop.explain(error);
         if wanted("job") {
             measures.extend(job::measure(&target, &workshop).await.map_err(explain)?);
@@ -73,13 +101,5 @@ fn main() -> Result<()> {
     if wanted("call") {
         measures.extend(call::measure(&target)?);
     }
-    let table = table(&measures);
-    save_json(&out, "bench.json", &measures)?;
-    save(
-        &out,
-        "bench.md",
-        &format!("# Costs\n\n{}", table.markdown()),
-    )?;
-    print!("{}\n{}\n", table.text(), out.join("bench.json").display());
     Ok(())
 }
