@@ -10,6 +10,7 @@ use crate::{
     password::Passwords,
     repository::{Ceremony, Repository},
     store::{Store, StoreError},
+    transparency::Transparency,
 };
 use anyhow::Context;
 use std::sync::Arc;
@@ -33,6 +34,8 @@ pub struct Parts {
     pub sign_ins: SignIns,
     /// Build logs.
     pub logs: Logs,
+    /// The transparency log.
+    pub transparency: Transparency,
     /// The TUF repository.
     pub repository: Arc<Repository>,
     /// Kernel targets.
@@ -62,6 +65,7 @@ impl App {
         let db = db::open(&config.database()).await?;
         let store = Store::open(&config.data)?;
         let logs = Logs::open(&config.data)?;
+        let transparency = Transparency::open(&db, &config.data).await?;
         let repository = open_repository(&config.data)?;
         let passwords = Passwords::default();
         let mut tokens = crate::auth::ensure_tokens(&db, &config.tokens()).await?;
@@ -74,6 +78,7 @@ impl App {
             logs,
             passwords,
             sign_ins: SignIns::default(),
+            transparency,
             repository: Arc::new(repository),
             catalogue,
             shutdown: CancellationToken::new(),

@@ -15,6 +15,7 @@
 //! | [`queue`] | leases that run out |
 //! | [`publish`] | keeps the repository in line with what is released |
 //! | [`repository`] | the TUF repository: what has been released, signed |
+//! | [`transparency`] | the signed, append-only log over audit entries and releases |
 //! | [`routes`] | one table of all operations, and their handlers, by noun |
 //! | [`web`] | the embedded web interface |
 //! | [`cli`] | the command line |
@@ -46,6 +47,7 @@ pub mod routes;
 pub mod serve;
 pub mod session;
 pub mod store;
+pub mod transparency;
 pub mod web;
 
 pub use app::App;

@@ -1,6 +1,6 @@
 //! Runs the service until it is told to stop.
 
-use crate::{App, publish, queue, routes};
+use crate::{App, publish, queue, routes, transparency};
 use anyhow::Context;
 use std::{future::Future, net::SocketAddr, time::Duration};
 use tokio::net::TcpListener;
@@ -22,6 +22,7 @@ pub async fn serve(
     // What it can't do now it tries again later; the log says why.
     publish::now(&app).await;
     let publisher = tokio::spawn(publish::run(app.clone()));
+    let follower = tokio::spawn(transparency::run(app.clone()));
     let shutdown = app.shutdown.clone();
     let stopping = shutdown.clone();
     let signal = async move {
@@ -45,6 +46,7 @@ pub async fn serve(
     shutdown.cancel();
     let _ = sweeper.await;
     let _ = publisher.await;
+    let _ = follower.await;
     app.db
         .clone()
         .close()

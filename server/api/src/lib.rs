@@ -17,6 +17,7 @@ mod host;
 mod id;
 mod job;
 pub mod limits;
+mod log;
 mod problem;
 mod role;
 mod rollout;
@@ -36,6 +37,7 @@ pub use host::{
 };
 pub use id::{HostId, JobId, ReportId, UpdateId};
 pub use job::{Job, PackageInfo, Step};
+pub use log::{AuditEntries, AuditEntry, ConsistencyProof, LogEntry, LoggedPackage, ReleaseProof};
 pub use problem::{PROBLEM_JSON, Problem};
 pub use role::{Role, Token, TokenError, UnknownRole, Whoami};
 pub use rollout::{NewPromotion, Promotion, SetChannel};

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod audit;
 mod bundle;
 mod host;
 mod keys;
@@ -45,6 +46,9 @@ enum Command {
     /// Tokens of a server
     #[command(subcommand)]
     Token(token::Token),
+    /// The transparency log over the audit log and the releases
+    #[command(subcommand)]
+    Audit(audit::Audit),
     /// Print the document of the API (OpenAPI 3.1)
     Openapi,
     /// People's accounts on a server
@@ -86,6 +90,7 @@ pub async fn main() -> ExitCode {
         Command::Host(command) => command.run().await,
         Command::Token(command) => command.run().await,
         Command::User(command) => command.run().await,
+        Command::Audit(command) => command.run().await,
         Command::Openapi => {
             output::say!("{}", crate::routes::document().trim_end());
             Ok(ExitCode::SUCCESS)

@@ -16,6 +16,7 @@ pub mod audit;
 mod dialect;
 pub mod hosts;
 pub mod jobs;
+pub mod log;
 mod migration;
 pub mod offers;
 mod open;

@@ -7,6 +7,7 @@ mod body;
 mod guard;
 mod hosts;
 mod jobs;
+mod log;
 mod openapi;
 mod packages;
 mod repository;
@@ -138,6 +139,7 @@ pub fn operations() -> Vec<Operation> {
     all.extend(build_operations());
     all.extend(host_operations());
     all.extend(account_operations());
+    all.extend(log_operations());
     all.extend(rollout_operations());
     all
 }
@@ -231,6 +233,25 @@ fn rollout_operations() -> Vec<Operation> {
     vec![
         write("/updates/{id}/promote", ENGINEER, Audit::Before("update.promote"), JSON, post(rollout::promote)),
         write("/hosts/{id}/channel", ENGINEER, Audit::Before("host.channel"), JSON, post(rollout::set_channel)),
+    ]
+}
+
+/// What was done, and that nobody has changed it since.
+#[rustfmt::skip]
+fn log_operations() -> Vec<Operation> {
+    const AUDITORS: &[Role] = &[Role::Engineer, Role::Admin];
+    let known = |path, handler| Operation {
+        access: Access::Known,
+        ..read(path, &[], handler)
+    };
+    vec![
+        read("/audit", AUDITORS, get(log::audit)),
+        known("/log/key", get(log::key)),
+        known("/log/checkpoint", get(log::checkpoint)),
+        known("/log/consistency", get(log::consistency)),
+        known("/log/tile/{level}/{*index}", get(log::tile)),
+        read("/log/tile/entries/{*index}", AUDITORS, get(log::entries)),
+        known("/updates/{id}/proof", get(log::release_proof)),
     ]
 }
 

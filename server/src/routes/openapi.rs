@@ -144,6 +144,7 @@ fn descriptions() -> Vec<Description> {
     all.extend(of_builds());
     all.extend(of_hosts());
     all.extend(of_rollouts());
+    all.extend(of_log());
     all
 }
 
@@ -296,12 +297,56 @@ fn of_rollouts() -> Vec<Description> {
     ]
 }
 
+fn of_log() -> Vec<Description> {
+    vec![
+        got("/audit", "The audit log, newest first")
+            .paged("before", word())
+            .gives(200, of::<api::AuditEntries>()),
+        got(
+            "/log/key",
+            "The key that signs the transparency log's checkpoints",
+        )
+        .gives(200, bytes(TEXT)),
+        got(
+            "/log/checkpoint",
+            "The newest checkpoint (C2SP tlog-checkpoint)",
+        )
+        .gives(200, bytes(TEXT)),
+        got(
+            "/log/consistency",
+            "That the log began as it was at another size",
+        )
+        .asks(
+            "size",
+            number(1),
+            "Size of the checkpoint that is known",
+            true,
+        )
+        .gives(200, of::<api::ConsistencyProof>()),
+        got(
+            "/log/tile/{level}/{*index}",
+            "Hashes of the tree (C2SP tlog-tiles)",
+        )
+        .gives(200, bytes(BYTES)),
+        got(
+            "/log/tile/entries/{*index}",
+            "Entries of the log, in bundles",
+        )
+        .gives(200, bytes(BYTES)),
+        got(
+            "/updates/{id}/proof",
+            "That the release of an update is in the log",
+        )
+        .gives(200, of::<api::ReleaseProof>()),
+    ]
+}
+
 /// The document, as JSON with a line end.
 #[must_use]
 pub fn document() -> String {
     let mut schemas: Schemas = Vec::new();
     (of::<api::Problem>().collect)(&mut schemas);
-    let mut paths: BTreeMap<&str, BTreeMap<String, Value>> = BTreeMap::new();
+    let mut paths: BTreeMap<String, BTreeMap<String, Value>> = BTreeMap::new();
     let descriptions = descriptions();
     for operation in operations() {
         let is = |d: &&Description| d.method == operation.method && d.path == operation.path;
@@ -313,7 +358,7 @@ pub fn document() -> String {
             (body.collect)(&mut schemas);
         }
         let method = operation.method.as_str().to_ascii_lowercase();
-        let path = paths.entry(operation.path).or_default();
+        let path = paths.entry(documented(operation.path)).or_default();
         path.insert(method, item(&operation, description));
     }
     let schemas: BTreeMap<_, _> = schemas.into_iter().collect();
@@ -341,6 +386,11 @@ pub fn document() -> String {
     let mut text = serde_json::to_string_pretty(&document).unwrap_or_default();
     text.push('\n');
     text
+}
+
+/// The path as the document writes it: a parameter may hold slashes or not.
+fn documented(path: &str) -> String {
+    path.replace("{*", "{")
 }
 
 fn item(operation: &Operation, description: &Description) -> Value {
@@ -399,10 +449,12 @@ fn operation_id(operation: &Operation) -> String {
 fn path_parameters(path: &str) -> Vec<Value> {
     path.split('/')
         .filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
+        .map(|name| name.trim_start_matches('*'))
         .map(|name| {
             let schema = match name {
                 "id" => uuid(),
                 "attempt" => number(1),
+                "level" => number(0),
                 "sha256" => json!({"type": "string", "pattern": "^[0-9a-f]{64}$"}),
                 _ => word(),
             };

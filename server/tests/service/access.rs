@@ -22,12 +22,19 @@ fn address(service: &Service, operation: &Operation, host: HostId) -> String {
         .replace("{attempt}", "1")
         .replace("{sha256}", &"0".repeat(64))
         .replace("{token}", &"0".repeat(16))
-        .replace("{name}", "nobody");
+        .replace("{name}", "nobody")
+        .replace("{level}", "0")
+        .replace("{*index}", "000.p/1");
     format!("{}/api/v1{path}?offset=0", service.url)
 }
 
-async fn call(operation: &Operation, address: &str, token: Option<&str>) -> reqwest::Response {
-    let request = reqwest::Client::new().request(operation.method.clone(), address);
+async fn call(
+    http: &reqwest::Client,
+    operation: &Operation,
+    address: &str,
+    token: Option<&str>,
+) -> reqwest::Response {
+    let request = http.request(operation.method.clone(), address);
     let request = match token {
         Some(token) => request.bearer_auth(token),
         None => request,
@@ -51,7 +58,7 @@ fn the_document_is_the_table_and_the_snapshot() {
     }
     let table: BTreeSet<String> = operations()
         .iter()
-        .map(|operation| format!("{} {}", operation.method, operation.path))
+        .map(|operation| format!("{} {}", operation.method, operation.path.replace("{*", "{")))
         .collect();
     assert_eq!(
         described, table,
@@ -79,6 +86,7 @@ fn find_references(value: &Value, found: &mut Vec<String>) {
 #[tokio::test]
 async fn every_operation_is_for_its_roles_only() {
     let service = Service::start().await;
+    let http = reqwest::Client::new();
     let (_, enrolled) = service.enrol("web-1", TARGET).await;
     for operation in operations() {
         let address = address(&service, &operation, enrolled.host_id);
@@ -93,7 +101,7 @@ async fn every_operation_is_for_its_roles_only() {
             }
         };
         for bad in [None, Some("rsp-0000000000000000-00"), Some("x")] {
-            let answer = call(&operation, &address, bad).await;
+            let answer = call(&http, &operation, &address, bad).await;
             assert_eq!(answer.status(), StatusCode::UNAUTHORIZED, "{what}");
             let content_type = answer.headers()["content-type"].to_str().unwrap();
             assert_eq!(content_type, "application/problem+json", "{what}");
@@ -103,7 +111,7 @@ async fn every_operation_is_for_its_roles_only() {
                 Role::Host => enrolled.token.clone(),
                 other => service.any_token(other).await,
             };
-            let status = call(&operation, &address, Some(token.secret()))
+            let status = call(&http, &operation, &address, Some(token.secret()))
                 .await
                 .status();
             if allowed.contains(&role) {
@@ -120,6 +128,7 @@ async fn every_operation_is_for_its_roles_only() {
 #[tokio::test]
 async fn every_change_is_audited_and_no_refused_call_is() {
     let service = Service::start().await;
+    let http = reqwest::Client::new();
     let (_, enrolled) = service.enrol("web-1", TARGET).await;
     service.any_token(Role::Vendor).await;
     let mut expected = count(&service).await;
@@ -150,13 +159,13 @@ async fn every_change_is_audited_and_no_refused_call_is() {
             other => panic!("{what} is for {other:?}"),
         };
         let address = address(&service, &operation, enrolled.host_id);
-        call(&operation, &address, None).await;
+        call(&http, &operation, &address, None).await;
         assert_eq!(count(&service).await, expected, "{what} without a token");
         let token = match role {
             Role::Host => enrolled.token.clone(),
             other => service.any_token(other).await,
         };
-        call(&operation, &address, Some(token.secret())).await;
+        call(&http, &operation, &address, Some(token.secret())).await;
         expected += 1;
         assert_eq!(count(&service).await, expected, "{what}");
     }

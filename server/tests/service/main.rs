@@ -19,3 +19,4 @@ mod rollout;
 mod supersede;
 pub(crate) mod support;
 mod tokens;
+mod transparency;

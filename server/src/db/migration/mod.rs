@@ -5,6 +5,7 @@ mod m0002_supersedes;
 mod m0003_tokens;
 mod m0004_accounts;
 mod m0007_channels;
+mod m0011_transparency;
 
 use sea_orm::{ConnectionTrait, DbErr};
 use sea_orm_migration::{
@@ -22,6 +23,7 @@ impl MigratorTrait for Migrator {
             m0003_tokens::MIGRATION,
             m0004_accounts::MIGRATION,
             m0007_channels::MIGRATION,
+            m0011_transparency::MIGRATION,
         ];
         all.into_iter()
             .map(|migration| Box::new(migration) as Box<dyn MigrationTrait>)
