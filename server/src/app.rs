@@ -7,6 +7,7 @@ use crate::{
     db::{self, Db},
     error::Failure,
     logs::Logs,
+    metrics::Metrics,
     password::Passwords,
     repository::{Ceremony, Repository},
     store::{Store, StoreError},
@@ -34,6 +35,8 @@ pub struct Parts {
     pub sign_ins: SignIns,
     /// Build logs.
     pub logs: Logs,
+    /// What the process counts.
+    pub metrics: Metrics,
     /// The transparency log.
     pub transparency: Transparency,
     /// The TUF repository.
@@ -78,6 +81,7 @@ impl App {
             logs,
             passwords,
             sign_ins: SignIns::default(),
+            metrics: Metrics::default(),
             transparency,
             repository: Arc::new(repository),
             catalogue,

@@ -17,6 +17,7 @@ mod dialect;
 pub mod hosts;
 pub mod jobs;
 pub mod log;
+pub mod metrics;
 mod migration;
 pub mod offers;
 mod open;

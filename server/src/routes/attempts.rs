@@ -225,6 +225,7 @@ pub(super) async fn finish(
     if !db::jobs::finish(&app.db, id, attempt, &end).await? {
         return Err(Failure::stale_attempt(attempt));
     }
+    app.metrics.built(&end.steps);
     drop(writer);
     channel.changed.notify_waiters();
     let job = load(&app, id).await?;

@@ -63,7 +63,9 @@ pub(super) async fn plan(
         (header::ETAG, etag.clone()),
         (header::CACHE_CONTROL, "no-cache".to_owned()),
     ];
-    if known.is_some_and(|value| value == etag.as_str()) {
+    let same = known.is_some_and(|value| value == etag.as_str());
+    app.metrics.polled(!same);
+    if same {
         return Ok((StatusCode::NOT_MODIFIED, tag).into_response());
     }
     let json = [(header::CONTENT_TYPE, "application/json")];

@@ -5,6 +5,7 @@
 mod attempts;
 mod body;
 mod guard;
+mod health;
 mod hosts;
 mod jobs;
 mod log;
@@ -124,7 +125,11 @@ pub fn operations() -> Vec<Operation> {
     let mut all = vec![
         Operation {
             access: Access::Anyone,
-            ..read("/healthz", &[], get(health))
+            ..read("/healthz", &[], get(health::live))
+        },
+        Operation {
+            access: Access::Anyone,
+            ..read("/readyz", &[], get(health::ready))
         },
         Operation {
             access: Access::Anyone,
@@ -246,6 +251,7 @@ fn log_operations() -> Vec<Operation> {
     };
     vec![
         read("/audit", AUDITORS, get(log::audit)),
+        read("/metrics", AUDITORS, get(health::metrics)),
         known("/log/key", get(log::key)),
         known("/log/checkpoint", get(log::checkpoint)),
         known("/log/consistency", get(log::consistency)),
@@ -253,10 +259,6 @@ fn log_operations() -> Vec<Operation> {
         read("/log/tile/entries/{*index}", AUDITORS, get(log::entries)),
         known("/updates/{id}/proof", get(log::release_proof)),
     ]
-}
-
-async fn health() -> &'static str {
-    "ok\n"
 }
 
 /// The whole service.
@@ -281,7 +283,8 @@ pub fn router(app: App) -> Router {
         .layer(middleware::from_fn(text::problems_only));
     Router::new()
         .nest(BASE_PATH, api)
-        .route("/healthz", get(health))
+        .route("/healthz", get(health::live))
+        .route("/readyz", get(health::ready))
         .route("/repo/metadata/{file}", get(repository::metadata))
         .route("/repo/targets/{file}", get(repository::target))
         // Nothing below there is a page of the web interface.

@@ -136,6 +136,9 @@ fn word() -> Value {
 fn descriptions() -> Vec<Description> {
     let mut all = vec![
         got("/healthz", "Whether the server runs").gives(200, bytes(TEXT)),
+        got("/readyz", "Whether requests may be sent here")
+            .gives(200, bytes(TEXT))
+            .answers(503, "Why not", Some(bytes(TEXT))),
         got("/openapi.json", "This document").gives(200, bytes(JSON)),
         got("/whoami", "Who calls, and what they may do").gives(200, of::<api::Whoami>()),
     ];
@@ -299,6 +302,7 @@ fn of_rollouts() -> Vec<Description> {
 
 fn of_log() -> Vec<Description> {
     vec![
+        got("/metrics", "What the server counts, for Prometheus").gives(200, bytes(TEXT)),
         got("/audit", "The audit log, newest first")
             .paged("before", word())
             .gives(200, of::<api::AuditEntries>()),
