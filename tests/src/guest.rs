@@ -61,12 +61,16 @@ impl Guest {
 
     /// Brings the demo's reproducer of CVE-2026-72400.
     pub fn bring_seg6_check(&self) -> Result<()> {
+        self.bring_program("deploy/demo/seg6-check.c", "seg6-check")
+    }
+
+    /// Compiles a C program of the repository and brings it to `/root`.
+    pub fn bring_program(&self, source: &str, name: &str) -> Result<()> {
         let work = tempfile::tempdir()?;
-        let program = work.path().join("seg6-check");
-        compile(&repository("deploy/demo/seg6-check.c"), &program)?;
-        Ok(self
-            .vm
-            .push(&[GuestFile::from_host(&program, "/root/seg6-check")?])?)
+        let program = work.path().join(name);
+        compile(&repository(source), &program)?;
+        let file = GuestFile::from_host(&program, format!("/root/{name}"))?;
+        Ok(self.vm.push(&[file])?)
     }
 
     /// Runs a script.

@@ -5,6 +5,7 @@ mod apply;
 mod busy;
 mod coexist;
 mod data;
+mod faults;
 mod hooks;
 mod hostile;
 mod machines;
