@@ -42,7 +42,9 @@ it('signs in, uploads and opens an update by keyboard alone', async () => {
 	const person = await Person.at(browser, server);
 	const { page } = person;
 	await page.goto('/');
-	await page.getByLabel('Token').waitFor();
+	await page.getByLabel('Password').waitFor();
+	await tabTo(page, /Use a token/);
+	await page.keyboard.press('Enter');
 	await tabTo(page, /^Token/);
 	await page.keyboard.insertText(await server.token('team'));
 	await page.keyboard.press('Enter');

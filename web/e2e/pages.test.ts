@@ -51,7 +51,7 @@ describe.each(LOOKS)('on a $size, $scheme', ({ size, scheme }) => {
 		const person = await Person.at(browser, server, size, scheme);
 		const { page } = person;
 		await page.goto('/');
-		await page.getByLabel('Token').waitFor();
+		await page.getByLabel('Password').waitFor();
 		const faults: Record<string, string[]> = { 'sign-in': await violations(person) };
 		await picture(page, `sign-in-${size}-${scheme}`);
 		await person.signIn('team');

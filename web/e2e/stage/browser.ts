@@ -54,6 +54,7 @@ export class Person {
 	/** Signs in with a role's token. */
 	async signIn(role: TokenRole): Promise<void> {
 		await this.page.goto('/');
+		await this.page.getByRole('button', { name: 'Use a token' }).click();
 		await this.page.getByLabel('Token').fill(await this.server.token(role));
 		await this.page.getByRole('button', { name: 'Sign in' }).click();
 		await this.page.getByRole('navigation', { name: 'Main' }).waitFor();

@@ -26,6 +26,15 @@ export class AnsiReader {
 	#attributes = new Set<string>();
 	#rest = '';
 
+	/** The sequence that sets what is set now; empty if nothing is. */
+	get state(): string {
+		const codes = [...this.#attributes].map((name) => Object.keys(ATTRIBUTES).find((code) => ATTRIBUTES[Number(code)] === name));
+		const bright = this.#colour.startsWith('bright ');
+		const colour = COLOURS.indexOf(this.#colour.replace('bright ', ''));
+		if (colour >= 0) codes.push(String(colour + (bright ? 90 : 30)));
+		return codes.length === 0 ? '' : `\x1b[${codes.join(';')}m`;
+	}
+
 	read(piece: string): Run[] {
 		let text = this.#rest + piece;
 		this.#rest = '';

@@ -2,12 +2,18 @@
 
 export type JobStatus =
 	'queued' | 'running' | 'built' | 'failed' | 'refused' | 'nothing' | 'needs_code';
-export type Role = 'team' | 'engineer' | 'worker' | 'enrol' | 'host';
+export type Role = 'team' | 'engineer' | 'worker' | 'enrol' | 'host' | 'vendor' | 'admin';
+/** How far an update has got, in this order. */
+export const CHANNELS = ['edge', 'candidate', 'stable'] as const;
+export type Channel = (typeof CHANNELS)[number];
 export type ReportEvent = 'applied' | 'undone' | 'refused' | 'failed' | 'busy';
 
 export interface Whoami {
 	role: Role;
+	roles: Role[];
 	name: string;
+	/** The password came from an admin: nothing else is possible before it is changed. */
+	must_change_password?: boolean;
 }
 
 export interface TargetStatus {
@@ -81,6 +87,13 @@ export interface Release {
 	comment: string;
 }
 
+export interface Promotion {
+	channel: Channel;
+	by: string;
+	at: string;
+	comment: string;
+}
+
 export interface Update {
 	id: string;
 	name: string;
@@ -93,6 +106,10 @@ export interface Update {
 	uploaded_by: string;
 	created_at: string;
 	released: Release | null;
+	/** The channel that it has got to; none before its release. */
+	channel: Channel | null;
+	/** How it got there, oldest first; the first one is its release. */
+	promotions: Promotion[];
 	/** Updates whose place this one takes. */
 	supersedes: string[];
 	/** Updates that take this one's place, released or not. */
@@ -175,17 +192,19 @@ async function toError(response: Response): Promise<ApiError> {
 	}
 }
 
-/** Calls made with one token. */
+/** Calls made with a token, or without one with the session of the browser's cookie. */
 export class Api {
 	constructor(
-		private readonly token: string,
+		private readonly token?: string,
 		/** Called when the server does not know the token (any more). */
 		private readonly onUnauthorised: () => void = () => {}
 	) {}
 
 	private async send(path: string, init: RequestInit = {}): Promise<Response> {
 		const headers = new Headers(init.headers);
-		headers.set('authorization', `Bearer ${this.token}`);
+		if (this.token) headers.set('authorization', `Bearer ${this.token}`);
+		// No form of another site can set a header, so none can make a change.
+		else headers.set('x-resplice-session', '1');
 		let response: Response;
 		try {
 			response = await fetch(BASE + path, { ...init, headers, cache: 'no-store' });
@@ -202,6 +221,10 @@ export class Api {
 		return (await (await this.send(path, init)).json()) as T;
 	}
 
+	private async remove(path: string): Promise<void> {
+		await this.send(path, { method: 'DELETE' });
+	}
+
 	private post<T>(path: string, body: unknown): Promise<T> {
 		return this.json<T>(path, {
 			method: 'POST',
@@ -210,13 +233,25 @@ export class Api {
 		});
 	}
 
+	/** Begins a session: the browser keeps its cookie, which no script can read. */
+	signIn = (name: string, password: string) => this.post<Whoami>('/sessions', { name, password });
+	signOut = () => this.remove('/sessions/current');
+	async changePassword(old: string, password: string): Promise<void> {
+		await this.send('/account/password', {
+			method: 'PUT',
+			headers: { 'content-type': 'application/json' },
+			body: JSON.stringify({ old, new: password })
+		});
+	}
 	whoami = () => this.json<Whoami>('/whoami');
 	targets = async () => (await this.json<{ targets: Target[] }>('/targets')).targets;
 	hosts = async () => (await this.json<{ hosts: Host[] }>('/hosts')).hosts;
 	update = (id: string) => this.json<Update>(`/updates/${encodeURIComponent(id)}`);
 	upload = (update: NewUpdate) => this.post<Update>('/updates', update);
-	release = (id: string, comment: string) =>
-		this.post<Update>(`/updates/${encodeURIComponent(id)}/release`, { comment });
+	release = (id: string, channel: Channel, comment: string) =>
+		this.post<Update>(`/updates/${encodeURIComponent(id)}/release`, { channel, comment });
+	promote = (id: string, channel: Channel, comment: string) =>
+		this.post<Update>(`/updates/${encodeURIComponent(id)}/promote`, { channel, comment });
 
 	/** One page of updates, newest first, older than `before`. */
 	updates(before?: string): Promise<Updates> {

@@ -94,15 +94,15 @@ export function timelineOf(update: Update, job: Job | undefined): Happening[] {
 		...(job ? ofJob(job) : []),
 		...update.reports.map(ofReport)
 	];
-	if (update.released) {
+	update.promotions.forEach(({ channel, by, at, comment }, index) => {
 		list.push({
-			key: 'release',
-			at: update.released.at,
+			key: `promotion-${channel}`,
+			at,
 			tone: 'ok',
-			title: `Released by ${update.released.by}`,
+			title: `${index === 0 ? 'Released' : 'Promoted'} to ${channel} by ${by}`,
 			facts: [],
-			detail: update.released.comment || undefined
+			detail: comment || undefined
 		});
-	}
+	});
 	return list.sort((a, b) => Date.parse(a.at) - Date.parse(b.at));
 }
