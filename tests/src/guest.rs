@@ -37,9 +37,12 @@ impl Guest {
         machine: &Machine,
         package: &Package,
     ) -> Result<Self> {
-        let guest = Self {
-            vm: machine.restore(snapshots)?,
-        };
+        Self::with_core(machine.restore(snapshots)?, package)
+    }
+
+    /// Loads the core that the package brings into a machine.
+    pub fn with_core(vm: Vm, package: &Package) -> Result<Self> {
+        let guest = Self { vm };
         guest.vm.push(&[GuestFile::new(
             "/root/resplice.ko",
             0o600,

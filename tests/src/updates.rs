@@ -40,6 +40,29 @@ pub fn worker_key() -> Result<PathBuf> {
     Ok(path)
 }
 
+/// A key for modules and its certificate, as firmware and kernels know it.
+pub fn module_key() -> Result<(PathBuf, PathBuf)> {
+    let entry = directory().join("module-key");
+    if !entry.exists() {
+        std::fs::create_dir_all(directory())?;
+        let fresh = tempfile::Builder::new().tempdir_in(directory())?;
+        let made = fresh.path().join("made");
+        std::fs::create_dir(&made)?;
+        run_ok(
+            Command::new("openssl")
+                .args(["req", "-new", "-x509", "-newkey", "rsa:2048", "-nodes"])
+                .args(["-days", "3650", "-subj", "/CN=Resplice test modules"])
+                .args(["-addext", "keyUsage=digitalSignature"])
+                .args(["-addext", "extendedKeyUsage=codeSigning"])
+                .args(["-keyout", "key.pem", "-out", "certificate.pem"])
+                .current_dir(&made),
+        )?;
+        // Somebody may have been quicker: then theirs counts.
+        let _ = std::fs::rename(&made, &entry);
+    }
+    Ok((entry.join("key.pem"), entry.join("certificate.pem")))
+}
+
 /// Builds the update of a patch for a target, or takes it from the cache.
 pub fn build(target: &Target, patch: &str) -> Result<Update> {
     build_superseding(target, patch, &[])
@@ -47,9 +70,27 @@ pub fn build(target: &Target, patch: &str) -> Result<Update> {
 
 /// As [`build`], of an update that takes the place of others, by their ids in the kernel.
 pub fn build_superseding(target: &Target, patch: &str, supersedes: &[&str]) -> Result<Update> {
+    let words = supersedes.iter().flat_map(|id| ["--supersedes", id]);
+    build_with(target, patch, &words.map(str::to_owned).collect::<Vec<_>>())
+}
+
+/// As [`build`], with its modules signed by [`module_key`].
+pub fn build_signed(target: &Target, patch: &str) -> Result<Update> {
+    let (key, certificate) = module_key()?;
+    let word = |path: PathBuf| path.to_string_lossy().into_owned();
+    let words = [
+        "--module-key".to_owned(),
+        word(key),
+        "--module-cert".to_owned(),
+        word(certificate),
+    ];
+    build_with(target, patch, &words)
+}
+
+fn build_with(target: &Target, patch: &str, words: &[String]) -> Result<Update> {
     let key = worker_key()?;
     let patch = repository(patch);
-    let entry = directory().join(name(target, &patch, supersedes)?);
+    let entry = directory().join(name(target, &patch, words)?);
     if !entry.exists() {
         let work = tempfile::Builder::new().tempdir_in(directory())?;
         run_ok(
@@ -60,7 +101,7 @@ pub fn build_superseding(target: &Target, patch: &str, supersedes: &[&str]) -> R
                 .arg(&patch)
                 .arg("--key")
                 .arg(&key)
-                .args(supersedes.iter().flat_map(|id| ["--supersedes", id]))
+                .args(words)
                 .arg("--out")
                 .arg(work.path()),
         )?;
@@ -76,15 +117,15 @@ fn directory() -> PathBuf {
     Cache::from_env().root().join("tests")
 }
 
-fn name(target: &Target, patch: &Path, supersedes: &[&str]) -> Result<String> {
+fn name(target: &Target, patch: &Path, words: &[String]) -> Result<String> {
     let mut digest = Sha256::new();
     digest.update(Sha256::digest(std::fs::read(program("resplice-worker")?)?));
     digest.update(Sha256::digest(
         std::fs::read(patch).with_context(|| format!("read {}", patch.display()))?,
     ));
     digest.update(target.digest());
-    for id in supersedes {
-        digest.update(id);
+    for word in words {
+        digest.update(word);
     }
     Ok(format!("{}.rspl", hex::encode(digest.finalize())))
 }

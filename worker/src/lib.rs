@@ -18,6 +18,7 @@ pub mod log;
 pub mod matching;
 pub mod meaning;
 pub mod module;
+pub mod module_key;
 pub mod package;
 pub mod patch;
 pub mod pipeline;

@@ -7,6 +7,7 @@ use crate::{
     kmod::Kmod,
     meaning,
     module::{self, Core},
+    module_key::ModuleKey,
     package::identity,
     patch::{self, Patch},
     report::Report,
@@ -53,6 +54,8 @@ pub struct Options {
     pub kmod: Kmod,
     /// QEMU's CPU models to verify on; none skips that.
     pub cpus: Vec<String>,
+    /// Signs the modules, for hosts that take no others.
+    pub module_key: Option<ModuleKey>,
 }
 
 /// An update's modules with what they need, verified but not signed.
@@ -136,17 +139,22 @@ pub async fn build(
     if matches!(deltas, Err(Error::NeedsCode(_))) {
         report.skeleton = Some(skeleton::of(build, &request.patch, report)?);
     }
-    let parts = link(build, options, &core, identity.id(), deltas?).await?;
+    let mut parts = link(build, options, &core, identity.id(), deltas?).await?;
     build
         .stage("check", check_linked(&identity, &compiled, &parts))
         .await?;
     build
         .stage("match", match_files(build, &parts, &compiled, report))
         .await?;
+    let mut core = core.module;
+    if let Some(key) = &options.module_key {
+        let signing = sign_modules(build, key, &mut core, &mut parts);
+        build.stage("sign-modules", signing).await?;
+    }
     for cpu in &options.cpus {
         let trial = Trial {
             id: identity.id().to_owned(),
-            core: core.module.clone(),
+            core: core.clone(),
             parts: parts.iter().map(trial_part).collect(),
             check: request.check.clone(),
             cpu: cpu.clone(),
@@ -157,9 +165,25 @@ pub async fn build(
     }
     Ok(Built {
         identity,
-        core: core.module,
+        core,
         parts,
     })
+}
+
+/// Signs what a host's kernel loads, before it is tried: what is tried is what ships.
+async fn sign_modules(
+    build: &Build<'_>,
+    key: &ModuleKey,
+    core: &mut Vec<u8>,
+    parts: &mut [BuiltPart],
+) -> Result<(), Error> {
+    let update = parts
+        .iter_mut()
+        .map(|part| (part.name.as_str(), &mut part.module));
+    for (name, module) in std::iter::once(("resplice", core)).chain(update) {
+        *module = key.sign(build.target, name, std::mem::take(module)).await?;
+    }
+    Ok(())
 }
 
 /// The kernel objects that the units are linked into: vmlinux, then modules by

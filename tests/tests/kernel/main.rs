@@ -8,6 +8,7 @@ mod data;
 mod faults;
 mod hooks;
 mod hostile;
+mod lockdown;
 mod machines;
 mod matching;
 mod parts;

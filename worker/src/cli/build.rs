@@ -86,6 +86,7 @@ impl BuildCommand {
             } else {
                 self.cpu.clone()
             },
+            module_key: self.common.module_key()?,
         };
         let log = Log::create(&self.out.join("build.log"), !self.json)?;
         let steps = Steps::default();

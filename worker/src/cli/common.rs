@@ -5,6 +5,7 @@ use clap::{Args, ValueEnum};
 use resplice_target::{Cache, Target, TargetId};
 use resplice_worker::{
     kmod::Kmod,
+    module_key::ModuleKey,
     sandbox::{DEFAULT_IMAGE, Docker, Local, Sandbox},
 };
 use std::path::PathBuf;
@@ -33,6 +34,13 @@ pub struct Common {
     /// Sources of the kernel module, instead of those in this binary.
     #[arg(long, value_name = "DIR", env = "RESPLICE_KMOD")]
     kmod: Option<PathBuf>,
+    /// Sign kernel modules with this key, for hosts that take no others (Secure Boot): a PEM
+    /// file with mode 0600, or a pkcs11: URI; $KBUILD_SIGN_PIN is its passphrase.
+    #[arg(long, value_name = "FILE", requires = "module_cert")]
+    module_key: Option<String>,
+    /// The certificate of --module-key that hosts have enrolled, PEM or DER.
+    #[arg(long, value_name = "FILE", requires = "module_key")]
+    module_cert: Option<PathBuf>,
 }
 
 impl Common {
@@ -53,6 +61,15 @@ impl Common {
             Some(directory) => Ok(Kmod::from_directory(directory)?),
             None => Ok(Kmod::embedded()?),
         }
+    }
+
+    /// What signs modules.
+    pub fn module_key(&self) -> anyhow::Result<Option<ModuleKey>> {
+        let Some((key, certificate)) = self.module_key.as_ref().zip(self.module_cert.as_ref())
+        else {
+            return Ok(None);
+        };
+        Ok(Some(ModuleKey::open(key, certificate)?))
     }
 
     /// The sandbox, tried out.

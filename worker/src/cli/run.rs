@@ -50,6 +50,7 @@ impl Run {
                 cache: self.common.cache().root().to_owned(),
                 kmod: self.common.kmod()?,
                 cpus: self.cpu.clone(),
+                module_key: self.common.module_key()?,
             },
             work: self.common.work(),
         };

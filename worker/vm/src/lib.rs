@@ -26,6 +26,7 @@ mod cpio;
 mod disk;
 mod error;
 mod files;
+mod firmware;
 mod initramfs;
 mod machine;
 mod modules;
@@ -39,6 +40,7 @@ mod vm;
 
 pub use error::{Error, Result};
 pub use files::GuestFile;
+pub use firmware::Firmware;
 pub use machine::{GUEST_SERVER_ADDRESS, Machine};
 pub use problems::kernel_problems;
 pub use snapshot::{Snapshot, SnapshotCache};

@@ -3,6 +3,7 @@
 use crate::disk::Disk;
 use crate::error::{Error, Result};
 use crate::files::GuestFile;
+use crate::firmware::Firmware;
 use crate::initramfs::{self, Contents};
 use crate::modules::ModuleTree;
 use crate::qemu::{self, Qemu, STATE_FILE_ENV};
@@ -43,6 +44,7 @@ pub struct Machine {
     hostname: String,
     boot_timeout: Duration,
     console_log: Option<PathBuf>,
+    firmware: Option<Firmware>,
 }
 
 impl Machine {
@@ -63,6 +65,7 @@ impl Machine {
             hostname: "guest".to_owned(),
             boot_timeout: Duration::from_secs(120),
             console_log: None,
+            firmware: None,
         }
     }
 
@@ -158,6 +161,14 @@ impl Machine {
     #[must_use]
     pub fn console_log(mut self, path: impl Into<PathBuf>) -> Self {
         self.console_log = Some(path.into());
+        self
+    }
+
+    /// Boots by way of UEFI firmware. Such a machine can be booted, not restored:
+    /// its flash is not part of a snapshot.
+    #[must_use]
+    pub fn firmware(mut self, firmware: Firmware) -> Self {
+        self.firmware = Some(firmware);
         self
     }
 
@@ -300,6 +311,11 @@ impl Prepared {
 
     /// What a snapshot of this machine depends on, as hex SHA-256.
     pub fn snapshot_key(&self) -> Result<String> {
+        if self.machine.firmware.is_some() {
+            return Err(Error::Config(
+                "a machine with firmware has no snapshot: boot it".to_owned(),
+            ));
+        }
         let kernel = std::fs::read(&self.kernel).map_err(Error::io("read kernel", &self.kernel))?;
         let machine = &self.machine;
         let description = serde_json::json!([
@@ -331,6 +347,9 @@ impl Prepared {
         let scratch = Scratch::create()?;
         let path = scratch.join("initramfs");
         std::fs::write(&path, &self.initramfs).map_err(Error::io("write", &path))?;
+        if let Some(firmware) = &self.machine.firmware {
+            firmware.copy_variables(&scratch)?;
+        }
         let disk = Disk::create(&scratch.join("exchange.img"))?;
         let log = self.machine.console_log.as_deref();
         let started = Qemu::start(arguments, &scratch, state, log)?;
@@ -397,6 +416,9 @@ impl Prepared {
             );
             words.push("-device".into());
             words.push("virtio-net-pci,netdev=net,mac=52:54:00:12:34:56,romfile=,addr=5".into());
+        }
+        if let Some(firmware) = &machine.firmware {
+            words.extend(firmware.arguments()?);
         }
         words.push("-kernel".into());
         words.push(self.kernel.clone().into_os_string());

@@ -52,6 +52,7 @@ pub async fn run(target: &Target, workshop: &Workshop, text: &str) -> Result<Cos
         cache: Cache::from_env().root().to_owned(),
         kmod: Kmod::embedded()?,
         cpus: Vec::new(),
+        module_key: None,
     };
     let key = SecretKey::load(&updates::worker_key()?)?;
     let (begin, clock) = (cpu_seconds()?, Instant::now());

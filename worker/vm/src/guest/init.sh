@@ -78,7 +78,8 @@ run() {
 	rm -f "$out" "$err" "$late" "$script"
 }
 
-echo "@ready $(uname -r)" >&3
+# Firmware may have left half a line there.
+printf '\n@ready %s\n' "$(uname -r)" >&3
 while :; do
 	IFS=' ' read -r verb token limit script <&3 || continue
 	case $verb in
