@@ -44,6 +44,7 @@ mod policy;
 mod poll;
 #[cfg(test)]
 mod rig;
+mod rollout;
 mod server;
 #[cfg(test)]
 mod server_test;

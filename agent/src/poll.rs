@@ -6,6 +6,7 @@ use crate::{
     kernel::LiveUpdate,
     pause::{self, Pause},
     policy::{Decision, Situation, decide},
+    rollout::Calendar,
     server::Server,
     state::StateDir,
     text,
@@ -249,6 +250,7 @@ pub fn carry_out(
         return Ok(Vec::new());
     }
     let vouched = Vouched::refresh(agent)?;
+    let calendar = Calendar::read(&agent.state)?;
     let mut outcomes = Vec::new();
     let records = agent.journal.records();
     for update in &plan.undo {
@@ -267,7 +269,11 @@ pub fn carry_out(
             continue;
         }
         // Its time may come; until then that is nothing to tell of.
-        if let Err(Doubt::Withheld(_)) = vouched.target(planned) {
+        let due = match by {
+            By::Operator => vouched.target(planned).map(drop),
+            _ => vouched.in_season(planned, &calendar),
+        };
+        if let Err(Doubt::Withheld(_)) = due {
             continue;
         }
         match apply_planned(agent, server, &vouched, planned, by) {

@@ -220,13 +220,8 @@ fn report(entry: &Entry) -> Option<NewReport> {
     Some(NewReport {
         update_id,
         event,
-        detail: match (&entry.detail, &entry.code) {
-            // The server has no word of its own for that.
-            (Some(detail), Some(code)) if entry.state == State::Quarantined => {
-                format!("{code}: {detail}")
-            }
-            (detail, _) => detail.clone().unwrap_or_default(),
-        },
+        detail: entry.detail.clone().unwrap_or_default(),
+        code: entry.code.clone(),
         pause_ns: entry.pause_ns,
         timeline: entry.timeline.iter().map(step).collect(),
     })
@@ -254,7 +249,7 @@ mod tests {
         entry.detail = Some("the host went down".to_owned());
         let report = report(&entry).unwrap();
         assert_eq!(report.event, ReportEvent::Failed);
-        assert_eq!(report.detail, "crashed: the host went down");
+        assert_eq!(report.code.as_deref(), Some("crashed"));
     }
 
     #[test]

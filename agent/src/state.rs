@@ -5,6 +5,7 @@
 //! host.key         the host's own ed25519 key
 //! token            what it shows the server
 //! journal.jsonl    see [`crate::journal`]
+//! rollout.json     when updates may come, see [`crate::rollout`]
 //! sent             number of the last journal entry that the server knows
 //! plan.json        the server's last plan with its ETag
 //! poll.json        when the server was last asked, and how that ended

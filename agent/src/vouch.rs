@@ -2,10 +2,10 @@
 //! to look at: name, length and digest of a package come from here, and what was
 //! seen once can't be taken back by whoever stands between.
 
-use crate::{agent::Agent, state::StateDir};
+use crate::{agent::Agent, rollout::Calendar, state::StateDir};
 use anyhow::{Context, Result};
 use jiff::Timestamp;
-use resplice_api::{Channel, PlannedUpdate, REPOSITORY_PATH, UpdateId, package_target};
+use resplice_api::{Channel, HostId, PlannedUpdate, REPOSITORY_PATH, UpdateId, package_target};
 use resplice_rollout::Terms;
 use resplice_tuf::{Client, Error, Fetch, Store, Target, Trusted, client, http::Http};
 
@@ -16,6 +16,8 @@ pub struct Vouched {
     target: String,
     /// The widest channel that it takes updates from.
     channel: Channel,
+    /// Its id at the server.
+    host: Option<HostId>,
 }
 
 /// Why an update is not taken.
@@ -94,6 +96,7 @@ impl Vouched {
             trusted,
             target: agent.enrolment.target.clone(),
             channel: agent.enrolment.channel,
+            host: agent.enrolment.host_id,
         };
         Ok((vouched, client))
     }
@@ -108,7 +111,8 @@ impl Vouched {
                 let update: UpdateId = name.split_once('.')?.0.parse().ok()?;
                 let target = self.trusted.target(name)?;
                 let is_ours = *name == package_target(update, &self.target);
-                if !is_ours || self.admit(update, target.custom.as_ref()).is_err() {
+                let terms = terms(update, &target).ok().filter(|_| is_ours)?;
+                if self.objection(&terms, Timestamp::now()).is_some() {
                     return None;
                 }
                 let planned = PlannedUpdate {
@@ -157,22 +161,53 @@ impl Vouched {
                 planned.update_id
             )));
         }
-        self.admit(planned.update_id, target.custom.as_ref())?;
-        Ok(target)
+        let terms = terms(planned.update_id, &target)?;
+        match self.objection(&terms, Timestamp::now()) {
+            Some(why) => Err(withheld(planned.update_id, &why)),
+            None => Ok(target),
+        }
     }
 
-    /// Whether this host may take an update, by the terms that are signed with it.
-    fn admit(&self, update: UpdateId, custom: Option<&serde_json::Value>) -> Result<(), Doubt> {
-        let terms = Terms::read(custom)
-            .map_err(|error| Doubt::Withheld(format!("the update {update}: {error}")))?;
-        if self.channel.gets(terms.channel) {
-            return Ok(());
+    /// Whether an update may come now by what this host's owner says.
+    ///
+    /// # Errors
+    /// As [`Self::target`], and [`Doubt::Withheld`] if it may not.
+    pub fn in_season(&self, planned: &PlannedUpdate, calendar: &Calendar) -> Result<(), Doubt> {
+        let terms = terms(planned.update_id, &self.target(planned)?)?;
+        match calendar.objection(terms.since, Timestamp::now()) {
+            Some(why) => Err(withheld(planned.update_id, &why)),
+            None => Ok(()),
         }
-        Err(Doubt::Withheld(format!(
-            "the update {update} has got to {} only; this host takes what has got to {}",
-            terms.channel, self.channel
-        )))
     }
+
+    /// Why this host may not take an update on its signed terms.
+    fn objection(&self, terms: &Terms, now: Timestamp) -> Option<String> {
+        if !self.channel.gets(terms.channel) {
+            return Some(format!(
+                "it has got to {} only; this host takes what has got to {}",
+                terms.channel, self.channel
+            ));
+        }
+        let wave = terms.wave.as_ref()?;
+        let opens = match self.host {
+            Some(host) => wave.opens_at(host),
+            // A host without a server has no place: it comes last.
+            None => wave.ends_at(),
+        };
+        match opens {
+            Some(opens) if opens <= now => None,
+            Some(opens) => Some(format!("this host's turn comes at {opens:.0}")),
+            None => Some("its waves do not reach this host".to_owned()),
+        }
+    }
+}
+
+fn terms(update: UpdateId, target: &Target) -> Result<Terms, Doubt> {
+    Terms::read(target.custom.as_ref()).map_err(|error| withheld(update, &error.to_string()))
+}
+
+fn withheld(update: UpdateId, why: &str) -> Doubt {
+    Doubt::Withheld(format!("the update {update}: {why}"))
 }
 
 #[cfg(test)]

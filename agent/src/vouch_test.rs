@@ -12,6 +12,7 @@ use resplice_tuf::{
 };
 use std::collections::BTreeMap;
 
+const SINCE: &str = "2026-01-01T00:00:00Z";
 const TARGET: &str = "debian:6.1.0-50-cloud-amd64";
 
 /// One key for all roles, which is enough here.
@@ -53,7 +54,7 @@ impl Repository {
         ];
         repository.put("1.root", "root", 1, &members);
         let list = targets.iter().map(|(name, length, sha256)| {
-            let terms = object([("channel", text("stable"))]);
+            let terms = object([("channel", text("stable")), ("since", text(SINCE))]);
             ((*name).to_owned(), entry(*length, sha256, terms))
         });
         let list = Json::Object(list.collect());
@@ -212,10 +213,14 @@ fn a_server_can_not_give_an_update_to_hosts_of_a_channel_that_it_is_not_signed_f
     let name = package_target(update, TARGET);
     let dir = tempfile::tempdir().unwrap();
     for (version, terms) in [
-        object([("channel", text("candidate"))]),
-        object([("channel", text("edge"))]),
+        object([("channel", text("candidate")), ("since", text(SINCE))]),
+        object([("channel", text("edge")), ("since", text(SINCE))]),
         // What this host does not understand, it does not take.
-        object([("channel", text("stable")), ("only_on", text("mondays"))]),
+        object([
+            ("channel", text("stable")),
+            ("since", text(SINCE)),
+            ("only_on", text("mondays")),
+        ]),
         object([]),
     ]
     .into_iter()
@@ -228,4 +233,74 @@ fn a_server_can_not_give_an_update_to_hosts_of_a_channel_that_it_is_not_signed_f
         let doubt = vouched.target(&planned(update, &sha256, 7)).unwrap_err();
         assert!(matches!(doubt, Doubt::Withheld(_)), "{terms:?}: {doubt}");
     }
+}
+
+#[test]
+fn a_host_keeps_to_its_place_in_the_signed_waves_whatever_the_plan_says() {
+    let (update, sha256) = (UpdateId::new(), "ab".repeat(32));
+    let name = package_target(update, TARGET);
+    let dir = tempfile::tempdir().unwrap();
+    let mut repository = Repository::new(1, &[]);
+    let agent = host(&dir, &repository);
+    let id = agent.enrolment.host_id.unwrap();
+    let place = resplice_rollout::Place::of("seed", id).place;
+    let now = Timestamp::now();
+    let hours = |hours| now + jiff::SignedDuration::from_hours(hours);
+    let int = |number: u64| Json::Int(i64::try_from(number).unwrap());
+    let all = resplice_rollout::PLACES;
+    let mut version = 1;
+    let mut may = |started: Timestamp, steps: &[(u64, u64)]| {
+        let step =
+            |&(after, below): &(u64, u64)| object([("after_s", int(after)), ("below", int(below))]);
+        let wave = object([
+            ("plan", text("careful")),
+            ("seed", text("seed")),
+            ("started_at", text(&started.to_string())),
+            ("jitter_s", int(0)),
+            ("steps", Json::Array(steps.iter().map(step).collect())),
+        ]);
+        let terms = object([
+            ("channel", text("stable")),
+            ("since", text(SINCE)),
+            ("wave", wave),
+        ]);
+        version += 1;
+        repository.0.extend(Repository::new(version, &[]).0);
+        repository.with_terms(version, &name, &sha256, terms);
+        let vouched = Vouched::refresh_by(&agent, &repository).unwrap();
+        vouched.target(&planned(update, &sha256, 7)).is_ok()
+    };
+    assert!(may(hours(-1), &[(0, all)]));
+    assert!(!may(hours(1), &[(0, all)]), "it has not begun");
+    assert!(
+        !may(hours(-1), &[(0, place), (7200, all)]),
+        "its turn comes in an hour"
+    );
+    assert!(may(hours(-1), &[(0, place + 1), (7200, all)]));
+    assert!(may(hours(-3), &[(0, place), (7200, all)]));
+    assert!(!may(hours(-3), &[(0, place)]), "no step lets it in");
+}
+
+#[test]
+fn what_the_owner_defers_is_withheld_from_the_daemon_alone() {
+    let (update, sha256) = (UpdateId::new(), "ab".repeat(32));
+    let name = package_target(update, TARGET);
+    let dir = tempfile::tempdir().unwrap();
+    let mut repository = Repository::new(1, &[]);
+    let now = Timestamp::now().to_string();
+    let terms = object([("channel", text("stable")), ("since", text(&now))]);
+    repository.with_terms(1, &name, &sha256, terms);
+    let agent = host(&dir, &repository);
+    let planned = planned(update, &sha256, 7);
+    let vouched = Vouched::refresh_by(&agent, &repository).unwrap();
+    let may = || vouched.in_season(&planned, &Calendar::read(&agent.state).unwrap());
+    may().unwrap();
+    std::fs::write(
+        dir.path().join("state/rollout.json"),
+        r#"{"defer_days": 1}"#,
+    )
+    .unwrap();
+    let doubt = may().unwrap_err();
+    assert!(doubt.to_string().contains("deferred by 1 day"), "{doubt}");
+    vouched.target(&planned).unwrap();
 }

@@ -50,6 +50,7 @@ pub mod serve;
 pub mod session;
 pub mod store;
 pub mod transparency;
+pub mod waves;
 pub mod web;
 
 pub use app::App;

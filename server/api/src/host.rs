@@ -62,6 +62,23 @@ pub struct Plan {
     pub updates: Vec<PlannedUpdate>,
     /// Updates that it should undo.
     pub undo: Vec<UpdateId>,
+    /// Updates of its channel that are not offered to it now.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub held: Vec<HeldUpdate>,
+}
+
+/// An update that a host does not get yet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct HeldUpdate {
+    /// The update.
+    pub update_id: UpdateId,
+    /// One line for people.
+    pub name: String,
+    /// From when on, if nothing stops it.
+    pub from: Option<Timestamp>,
+    /// Why not, if it is stopped.
+    pub reason: Option<String>,
 }
 
 /// An update that a host should run.
@@ -125,6 +142,9 @@ pub struct NewReport {
     /// The report of the kernel core or the reason, for people.
     #[serde(default)]
     pub detail: String,
+    /// A named code for what was in the way, such as `quarantined`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
     /// How long all CPUs stood still, in nanoseconds.
     #[serde(default)]
     pub pause_ns: Option<u64>,
@@ -149,6 +169,8 @@ pub struct HostReport {
     pub event: ReportEvent,
     /// The report of the kernel core or the reason, for people.
     pub detail: String,
+    /// A named code for what was in the way, such as `quarantined`.
+    pub code: Option<String>,
     /// How long all CPUs stood still, in nanoseconds.
     pub pause_ns: Option<u64>,
     /// What the host did, step by step.

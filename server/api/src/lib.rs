@@ -32,15 +32,18 @@ pub use account::{
 };
 pub use channel::{Channel, UnknownChannel};
 pub use host::{
-    Enrol, Enrolled, Host, HostReport, Hosts, NewReport, Plan, PlannedUpdate, ReportEvent,
-    package_target,
+    Enrol, Enrolled, HeldUpdate, Host, HostReport, Hosts, NewReport, Plan, PlannedUpdate,
+    ReportEvent, package_target,
 };
 pub use id::{HostId, JobId, ReportId, UpdateId};
 pub use job::{Job, PackageInfo, Step};
 pub use log::{AuditEntries, AuditEntry, ConsistencyProof, LogEntry, LoggedPackage, ReleaseProof};
 pub use problem::{PROBLEM_JSON, Problem};
 pub use role::{Role, Token, TokenError, UnknownRole, Whoami};
-pub use rollout::{NewPromotion, Promotion, SetChannel};
+pub use rollout::{
+    Because, Gate, Group, Groups, Limit, NewPromotion, Promotion, Rollout, RolloutState,
+    SetChannel, SetGroups, Tally, WavePlan, WavePlans, WaveStep,
+};
 pub use status::{FinishStatus, JobStatus};
 pub use target::{Target, Targets};
 pub use token::{NewToken, NewTokenAnswer, TokenInfo, Tokens};

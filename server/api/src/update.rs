@@ -121,6 +121,9 @@ pub struct NewRelease {
     /// The channel that it enters; edge if it is left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub channel: Option<Channel>,
+    /// Name of the wave plan by which hosts get it; all at once, if it is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<String>,
 }
 
 impl NewRelease {

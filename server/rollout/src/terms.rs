@@ -1,6 +1,8 @@
 //! What is signed beside a package's length and digest: the `custom` member of its
 //! TUF target (specification, section 4.5).
 
+use crate::Wave;
+use jiff::Timestamp;
 use resplice_api::Channel;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -12,6 +14,11 @@ use serde_json::Value;
 pub struct Terms {
     /// The channel that the update has got to.
     pub channel: Channel,
+    /// When it got there; deferral counts from then.
+    pub since: Timestamp,
+    /// The schedule by which hosts get it; all at once, if there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wave: Option<Wave>,
 }
 
 /// Terms that can't be understood; the package is not taken then.
@@ -39,13 +46,17 @@ mod tests {
 
     #[test]
     fn terms_are_read_whole_or_not_at_all() {
-        let terms = Terms::read(Some(&json!({"channel": "edge"}))).unwrap();
+        let terms = Terms::read(Some(
+            &json!({"channel": "edge", "since": "2026-01-01T00:00:00Z"}),
+        ))
+        .unwrap();
         assert_eq!(terms.channel, Channel::Edge);
         for bad in [
             json!(null),
             json!({}),
-            json!({"channel": "beta"}),
-            json!({"channel": "edge", "only_on": "mondays"}),
+            json!({"channel": "beta", "since": "2026-01-01T00:00:00Z"}),
+            json!({"channel": "edge"}),
+            json!({"channel": "edge", "since": "2026-01-01T00:00:00Z", "only_on": "mondays"}),
         ] {
             assert!(Terms::read(Some(&bad)).is_err(), "{bad}");
         }

@@ -18,6 +18,15 @@ pub(super) enum Host {
         #[arg(long)]
         json: bool,
     },
+    /// Put a host into these groups and no others
+    Groups {
+        /// The host
+        id: HostId,
+        /// The groups; none takes it out of all
+        groups: Vec<String>,
+        #[command(flatten)]
+        connection: Connection,
+    },
     /// Have a host follow a channel; it never takes more than it was enrolled for
     Channel {
         /// The host
@@ -33,6 +42,16 @@ impl Host {
     pub(super) async fn run(self) -> anyhow::Result<ExitCode> {
         let (connection, as_json) = match self {
             Self::List { connection, json } => (connection, json),
+            Self::Groups {
+                id,
+                groups,
+                connection,
+            } => {
+                let names: Vec<&str> = groups.iter().map(String::as_str).collect();
+                let groups = connection.client()?.set_groups(id, &names).await?;
+                super::rollout::list(&groups);
+                return Ok(ExitCode::SUCCESS);
+            }
             Self::Channel {
                 id,
                 channel,

@@ -6,6 +6,7 @@ mod host;
 mod keys;
 mod output;
 mod place;
+mod rollout;
 mod serve;
 mod target;
 mod token;
@@ -40,6 +41,15 @@ enum Command {
     Keys(keys::Keys),
     /// Write what a server has released for a kernel into one file
     Bundle(bundle::Bundle),
+    /// Rollouts of updates in waves
+    #[command(subcommand)]
+    Rollout(rollout::RolloutCommand),
+    /// Plans for rollouts in waves
+    #[command(subcommand)]
+    Wave(rollout::Wave),
+    /// Groups of hosts
+    #[command(subcommand)]
+    Group(rollout::GroupCommand),
     /// Hosts of a server
     #[command(subcommand)]
     Host(host::Host),
@@ -88,6 +98,9 @@ pub async fn main() -> ExitCode {
         Command::Keys(command) => command.run(),
         Command::Bundle(command) => command.run().await,
         Command::Host(command) => command.run().await,
+        Command::Rollout(command) => command.run().await,
+        Command::Wave(command) => command.run().await,
+        Command::Group(command) => command.run().await,
         Command::Token(command) => command.run().await,
         Command::User(command) => command.run().await,
         Command::Audit(command) => command.run().await,

@@ -9,7 +9,7 @@ use anyhow::{Context, bail};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use clap::{Args, Subcommand};
 use resplice_api::{
-    Channel, Check, CheckFile, JobId, JobStatus, NewRelease, NewUpdate, UpdateId,
+    Channel, Check, CheckFile, JobId, JobStatus, NewPromotion, NewRelease, NewUpdate, UpdateId,
     client::{Client, update_page},
     limits,
 };
@@ -71,6 +71,9 @@ pub(super) enum Update {
         /// The channel that it enters: edge, candidate or stable
         #[arg(long, default_value_t = Channel::Edge)]
         channel: Channel,
+        /// The wave plan by which hosts get it [default: all at once]
+        #[arg(long, value_name = "NAME")]
+        plan: Option<String>,
         /// JSON for machines
         #[arg(long)]
         json: bool,
@@ -84,6 +87,9 @@ pub(super) enum Update {
         /// The channel: candidate or stable
         #[arg(long)]
         to: Channel,
+        /// The wave plan by which hosts get it [default: all at once]
+        #[arg(long, value_name = "NAME")]
+        plan: Option<String>,
         /// Why it is good
         #[arg(long, default_value = "")]
         comment: String,
@@ -163,12 +169,14 @@ impl Update {
                 connection,
                 comment,
                 channel,
+                plan,
                 json: as_json,
             } => {
                 let client = connection.client()?;
                 let body = NewRelease {
                     comment,
                     channel: Some(channel),
+                    plan,
                 };
                 let update = client.release_with(id, &body).await?;
                 moved(&client, &update, "released", as_json)
@@ -177,11 +185,17 @@ impl Update {
                 id,
                 connection,
                 to,
+                plan,
                 comment,
                 json: as_json,
             } => {
                 let client = connection.client()?;
-                let update = client.promote(id, to, &comment).await?;
+                let body = NewPromotion {
+                    channel: to,
+                    comment,
+                    plan,
+                };
+                let update = client.promote_with(id, &body).await?;
                 moved(&client, &update, "promoted", as_json)
             }
         }

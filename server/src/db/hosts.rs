@@ -118,6 +118,29 @@ pub async fn seen<C: ConnectionTrait>(db: &C, host: &Host) -> Result<(), Error> 
     .map(drop)
 }
 
+/// What runs on a host, by its latest reports.
+///
+/// # Errors
+/// The database's.
+pub async fn applied<C: ConnectionTrait>(db: &C, id: HostId) -> Result<Vec<UpdateId>, Error> {
+    #[derive(FromQueryResult)]
+    struct Applied {
+        update_id: String,
+    }
+    let operation = "look up what a host runs";
+    let found: Vec<Applied> = rows(
+        db,
+        operation,
+        "SELECT update_id FROM reports WHERE event = 'applied' AND id IN
+             (SELECT MAX(id) FROM reports WHERE host_id = $1 AND event IN ('applied', 'undone')
+                 GROUP BY update_id)",
+        vec![id.to_string().into()],
+    )
+    .await?;
+    let update = |row: Applied| parse(operation, &row.update_id);
+    found.into_iter().map(update).collect()
+}
+
 /// All hosts with what they run, by name.
 ///
 /// # Errors

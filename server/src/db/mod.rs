@@ -14,6 +14,7 @@
 
 pub mod audit;
 mod dialect;
+pub mod groups;
 pub mod hosts;
 pub mod jobs;
 pub mod log;
@@ -26,11 +27,13 @@ pub mod plans;
 pub mod promotions;
 pub mod releases;
 pub mod reports;
+pub mod rollouts;
 pub mod sessions;
 pub mod supersedes;
 pub mod tokens;
 pub mod updates;
 pub mod users;
+pub mod wave_plans;
 pub mod workers;
 
 pub use open::open;

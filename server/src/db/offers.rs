@@ -1,8 +1,9 @@
 //! Released packages, as far as they are ever offered to a host.
 
-use super::{Error, parse, rows, time, unsigned};
+use super::{Error, parse, rollouts, rows, time, unsigned};
 use jiff::Timestamp;
 use resplice_api::{Channel, UpdateId};
+use resplice_rollout::Standing;
 use sea_orm::{ConnectionTrait, FromQueryResult, Value};
 use std::collections::HashSet;
 
@@ -23,6 +24,10 @@ pub struct Offer {
     pub released_at: Timestamp,
     /// The channel that the update has got to.
     pub channel: Channel,
+    /// When it got there.
+    pub since: Timestamp,
+    /// Its rollout in waves; without one, all hosts get it at once.
+    pub standing: Option<Standing>,
 }
 
 /// Offers in the order of their release, and which updates take whose place.
@@ -43,11 +48,15 @@ impl Offers {
     }
 
     /// Those that some host may still want: all but those whose successor has got
-    /// as far.
+    /// as far, and goes to all hosts at once.
     pub fn wanted(&self) -> Vec<&Offer> {
         let gone = |older: &Offer| {
             let mut all = self.all.iter();
-            all.any(|newer| self.replaces(newer, older) && newer.channel >= older.channel)
+            all.any(|newer| {
+                self.replaces(newer, older)
+                    && newer.channel >= older.channel
+                    && newer.standing.is_none()
+            })
         };
         self.all.iter().filter(|offer| !gone(offer)).collect()
     }
@@ -66,6 +75,7 @@ struct OfferRow {
     target: String,
     released_at: i64,
     channel: String,
+    since: Option<i64>,
 }
 
 #[derive(FromQueryResult)]
@@ -86,21 +96,26 @@ pub async fn list<C: ConnectionTrait>(db: &C, target: Option<&str>) -> Result<Of
     };
     let sql = format!(
         "SELECT u.id AS update_id, u.name, j.package_sha256, j.package_bytes, j.target,
-             u.released_at, u.channel
+             u.released_at, u.channel,
+             (SELECT MAX(p.promoted_at) FROM promotions p WHERE p.update_id = u.id) AS since
          FROM updates u JOIN jobs j ON j.update_id = u.id
          WHERE u.released_at IS NOT NULL AND j.status = 'built' {condition}
          ORDER BY u.released_at, u.id, j.target"
     );
     let found: Vec<OfferRow> = rows(db, operation, &sql, values).await?;
+    let standings = rollouts::standings(db).await?;
     let offer = |row: OfferRow| {
+        let update = parse(operation, &row.update_id)?;
         Ok(Offer {
-            update: parse(operation, &row.update_id)?,
+            update,
             name: row.name,
             sha256: row.package_sha256,
             bytes: unsigned(row.package_bytes),
             target: row.target,
             released_at: time(operation, row.released_at)?,
             channel: parse(operation, &row.channel)?,
+            since: time(operation, row.since.unwrap_or(row.released_at))?,
+            standing: standings.get(&update).cloned(),
         })
     };
     let all = found.into_iter().map(offer).collect::<Result<_, Error>>()?;

@@ -1,32 +1,67 @@
 //! What hosts should run, and which packages they may have.
 
-use super::{Error, offers, offers::Offer, row};
+use super::{Db, Error, groups, hosts, offers, offers::Offer, rollouts, row};
 use crate::repository::Package;
-use resplice_api::{Host, HostId, Plan, PlannedUpdate};
-use resplice_rollout::Terms;
+use jiff::Timestamp;
+use resplice_api::{HeldUpdate, Host, HostId, Plan, PlannedUpdate};
+use resplice_rollout::{Terms, Turn};
 use sea_orm::{ConnectionTrait, FromQueryResult};
 
-/// The plan for a host: what has got to its channel and is not superseded there.
+/// The plan for a host: what has got to its channel, is not superseded there, and
+/// whose turn has come.
 ///
 /// # Errors
 /// The database's.
-pub async fn for_host<C: ConnectionTrait>(db: &C, host: &Host) -> Result<Plan, Error> {
+pub async fn for_host(db: &Db, host: &Host) -> Result<Plan, Error> {
     let offers = offers::list(db, Some(&host.target)).await?;
+    let frozen = groups::frozen(db, host.id).await?;
+    let applied = hosts::applied(db, host.id).await?;
+    let now = Timestamp::now();
+    let turn = |offer: &Offer| {
+        let applied = applied.contains(&offer.update);
+        match (&frozen, &offer.standing) {
+            (Some(reason), _) if !applied => Turn::Held(reason.clone()),
+            (_, Some(standing)) => standing.turn(host.id, applied, now),
+            _ => Turn::Now,
+        }
+    };
     let visible = |offer: &Offer| host.channel.gets(offer.channel);
-    let planned = |offer: &Offer| PlannedUpdate {
+    let offered = offers.newest(|offer| visible(offer) && turn(offer) == Turn::Now);
+    let held = offers.newest(visible).into_iter().filter_map(|offer| {
+        let (from, reason) = match turn(offer) {
+            Turn::Now => return None,
+            Turn::At(from) => (Some(from), None),
+            Turn::Held(reason) => (None, Some(reason)),
+        };
+        Some(HeldUpdate {
+            update_id: offer.update,
+            name: offer.name.clone(),
+            from,
+            reason,
+        })
+    });
+    let held = held.collect();
+    let in_waves = offered.iter().filter(|offer| offer.standing.is_some());
+    let in_waves: Vec<_> = in_waves.map(|offer| offer.update).collect();
+    // The gates count it before the host hears of it.
+    rollouts::offer(db, host.id, &in_waves).await?;
+    Ok(Plan {
+        channel: host.channel,
+        updates: offered.into_iter().map(planned).collect(),
+        undo: Vec::new(),
+        held,
+    })
+}
+
+fn planned(offer: &Offer) -> PlannedUpdate {
+    PlannedUpdate {
         update_id: offer.update,
         name: offer.name.clone(),
         package_sha256: offer.sha256.clone(),
         bytes: offer.bytes,
         target: offer.target.clone(),
         released_at: offer.released_at,
-    };
-    let updates = offers.newest(visible).into_iter().map(planned).collect();
-    Ok(Plan {
-        channel: host.channel,
-        updates,
-        undo: Vec::new(),
-    })
+    }
 }
 
 /// All packages of released updates that hosts may still want, as the repository
@@ -42,6 +77,11 @@ pub async fn released<C: ConnectionTrait>(db: &C) -> Result<Vec<Package>, Error>
         bytes: offer.bytes,
         terms: Terms {
             channel: offer.channel,
+            since: offer.since,
+            wave: offer
+                .standing
+                .as_ref()
+                .map(|standing| standing.wave.clone()),
         },
     };
     Ok(offers.wanted().into_iter().map(package).collect())

@@ -1,7 +1,7 @@
 //! How updates got from channel to channel.
 
-use super::{Db, Error, begin, commit, execute, now, parse, row, rows, time};
-use resplice_api::{Channel, Promotion, UpdateId};
+use super::{Db, Error, begin, commit, execute, now, parse, rollouts, row, rows, time};
+use resplice_api::{Channel, Promotion, UpdateId, WavePlan};
 use sea_orm::{ConnectionTrait, FromQueryResult};
 
 /// Why an update was not promoted.
@@ -26,6 +26,8 @@ pub struct Word<'a> {
     pub person: &'a str,
     /// Why.
     pub comment: &'a str,
+    /// The plan for its waves, if it has one, and the seed.
+    pub plan: Option<(&'a WavePlan, &'a str)>,
 }
 
 #[derive(FromQueryResult)]
@@ -73,18 +75,17 @@ pub async fn promote(
     if from >= channel || execute(&transaction, operation, sql, values).await? != 1 {
         return Ok(Outcome::Already(from.max(channel)));
     }
-    add(&transaction, id, channel, word.person, word.comment).await?;
+    enter(&transaction, id, channel, word).await?;
     commit(transaction).await?;
     Ok(Outcome::Promoted)
 }
 
-/// Notes that an update entered a channel.
-pub(super) async fn add<C: ConnectionTrait>(
+/// Notes that an update entered a channel, and starts its rollout there.
+pub(super) async fn enter<C: ConnectionTrait>(
     db: &C,
     id: UpdateId,
     channel: Channel,
-    person: &str,
-    comment: &str,
+    word: Word<'_>,
 ) -> Result<(), Error> {
     execute(
         db,
@@ -95,13 +96,13 @@ pub(super) async fn add<C: ConnectionTrait>(
             uuid::Uuid::now_v7().to_string().into(),
             id.to_string().into(),
             channel.as_str().into(),
-            person.into(),
+            word.person.into(),
             now().into(),
-            comment.into(),
+            word.comment.into(),
         ],
     )
-    .await
-    .map(drop)
+    .await?;
+    rollouts::start(db, id, channel, word.plan).await
 }
 
 #[derive(FromQueryResult)]

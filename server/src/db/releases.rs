@@ -60,7 +60,7 @@ pub async fn release(
     )
     .await?;
     if changed == 1 {
-        promotions::add(&transaction, id, channel, word.person, word.comment).await?;
+        promotions::enter(&transaction, id, channel, word).await?;
         commit(transaction).await?;
         return Ok(Outcome::Released);
     }

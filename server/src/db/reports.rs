@@ -15,6 +15,7 @@ struct ReportRow {
     update_id: String,
     event: String,
     detail: String,
+    code: Option<String>,
     pause_ns: Option<i64>,
     timeline: String,
     received_at: i64,
@@ -32,6 +33,7 @@ impl ReportRow {
             update_id: parse(operation, &self.update_id)?,
             event,
             detail: self.detail,
+            code: self.code,
             pause_ns: self.pause_ns.map(unsigned),
             timeline: json(operation, &self.timeline)?,
             received_at: time(operation, self.received_at)?,
@@ -57,8 +59,8 @@ pub async fn add<C: ConnectionTrait>(
     execute(
         db,
         operation,
-        "INSERT INTO reports (id, host_id, update_id, event, detail, pause_ns, timeline, received_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        "INSERT INTO reports (id, host_id, update_id, event, detail, pause_ns, timeline, received_at, code)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
         vec![
             id.to_string().into(),
             host.id.to_string().into(),
@@ -68,6 +70,7 @@ pub async fn add<C: ConnectionTrait>(
             pause.into(),
             to_json(&report.timeline)?.into(),
             received.into(),
+            report.code.clone().into(),
         ],
     )
     .await?;
@@ -78,6 +81,7 @@ pub async fn add<C: ConnectionTrait>(
         update_id: report.update_id,
         event: report.event,
         detail: report.detail.clone(),
+        code: report.code.clone(),
         pause_ns: report.pause_ns,
         timeline: report.timeline.clone(),
         received_at: time(operation, received)?,
@@ -95,7 +99,7 @@ pub async fn of_update<C: ConnectionTrait>(
     let found: Vec<ReportRow> = rows(
         db,
         "list the reports",
-        "SELECT r.id, r.host_id, h.name AS host_name, r.update_id, r.event, r.detail, r.pause_ns,
+        "SELECT r.id, r.host_id, h.name AS host_name, r.update_id, r.event, r.detail, r.code, r.pause_ns,
              r.timeline, r.received_at
          FROM reports r JOIN hosts h ON h.id = r.host_id
          WHERE r.update_id = $1 ORDER BY r.id DESC LIMIT $2",

@@ -62,6 +62,8 @@ impl Rig {
             bytes: 7,
             terms: Terms {
                 channel: Channel::Edge,
+                since: Timestamp::UNIX_EPOCH,
+                wave: None,
             },
         };
         self.repository

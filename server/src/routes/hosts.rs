@@ -1,7 +1,7 @@
 //! Hosts: enrolment, plans, reports.
 
 use super::body::{check_key, check_steps, check_text, check_word, json};
-use crate::{App, auth, auth::Caller, db, error::Failure, publish, store::sha256_hex};
+use crate::{App, auth, auth::Caller, db, error::Failure, publish, store::sha256_hex, waves};
 use axum::{
     Extension, Json,
     body::Bytes,
@@ -9,7 +9,9 @@ use axum::{
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use resplice_api::{Enrol, Enrolled, Host, HostId, HostReport, Hosts, NewReport, Role};
+use resplice_api::{
+    Enrol, Enrolled, Host, HostId, HostReport, Hosts, NewReport, ReportEvent, Role,
+};
 
 /// Makes a host known. A host that comes again with the same key is the same
 /// host: it gets a new token, and its old one is void.
@@ -81,6 +83,9 @@ pub(super) async fn report(
     let host = own(&app, &caller, id).await?;
     let report: NewReport = json(&body)?;
     check_text("detail", &report.detail)?;
+    if let Some(code) = &report.code {
+        check_word("code", code)?;
+    }
     check_steps(&report.timeline)?;
     let update = db::updates::find_row(&app.db, report.update_id).await?;
     let known = update.map(db::updates::UpdateRow::read).transpose()?;
@@ -90,6 +95,9 @@ pub(super) async fn report(
     }
     db::hosts::seen(&app.db, &host).await?;
     let stored = db::reports::add(&app.db, &host, &report).await?;
+    if matches!(report.event, ReportEvent::Failed | ReportEvent::Refused) {
+        waves::watch(&app).await;
+    }
     tracing::info!(host = host.name, update = %report.update_id, event = report.event.as_str(), "report");
     Ok((StatusCode::CREATED, Json(stored)))
 }

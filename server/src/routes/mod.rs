@@ -237,6 +237,15 @@ fn rollout_operations() -> Vec<Operation> {
     const ENGINEER: &[Role] = &[Role::Engineer];
     vec![
         write("/updates/{id}/promote", ENGINEER, Audit::Before("update.promote"), JSON, post(rollout::promote)),
+        read("/updates/{id}/rollout", PEOPLE, get(rollout::find)),
+        write("/updates/{id}/halt", ENGINEER, Audit::Before("rollout.halt"), JSON, post(rollout::halt)),
+        write("/updates/{id}/resume", ENGINEER, Audit::Before("rollout.resume"), JSON, post(rollout::resume)),
+        write("/wave-plans", ENGINEER, Audit::Before("wave-plan.set"), JSON, post(rollout::put_plan)),
+        read("/wave-plans", PEOPLE, get(rollout::plans)),
+        write("/hosts/{id}/groups", ENGINEER, Audit::Before("host.groups"), JSON, post(rollout::set_groups)),
+        read("/groups", PEOPLE, get(rollout::list_groups)),
+        write("/groups/{name}/freeze", ENGINEER, Audit::Before("group.freeze"), JSON, post(rollout::freeze)),
+        write("/groups/{name}/thaw", ENGINEER, Audit::Before("group.thaw"), JSON, post(rollout::thaw)),
         write("/hosts/{id}/channel", ENGINEER, Audit::Before("host.channel"), JSON, post(rollout::set_channel)),
     ]
 }

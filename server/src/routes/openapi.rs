@@ -294,6 +294,28 @@ fn of_rollouts() -> Vec<Description> {
         posted("/updates/{id}/promote", "Take a release to another channel")
             .takes(of::<api::NewPromotion>())
             .gives(200, of::<api::Update>()),
+        got("/updates/{id}/rollout", "How a rollout in waves stands")
+            .gives(200, of::<api::Rollout>()),
+        posted("/updates/{id}/halt", "Let no further host have an update")
+            .takes(of::<api::Because>())
+            .gives(200, of::<api::Rollout>()),
+        posted("/updates/{id}/resume", "Let a rollout go on")
+            .takes(of::<api::Because>())
+            .gives(200, of::<api::Rollout>()),
+        posted("/wave-plans", "Keep a wave plan under its name")
+            .takes(of::<api::WavePlan>())
+            .gives(200, of::<api::WavePlan>()),
+        got("/wave-plans", "The wave plans, by name").gives(200, of::<api::WavePlans>()),
+        posted("/hosts/{id}/groups", "Put a host into groups")
+            .takes(of::<api::SetGroups>())
+            .gives(200, of::<api::Groups>()),
+        got("/groups", "The groups of hosts, by name").gives(200, of::<api::Groups>()),
+        posted("/groups/{name}/freeze", "Offer a group's hosts nothing new")
+            .takes(of::<api::Because>())
+            .gives(200, of::<api::Groups>()),
+        posted("/groups/{name}/thaw", "Let a group's hosts go on")
+            .takes(of::<api::Because>())
+            .gives(200, of::<api::Groups>()),
         posted("/hosts/{id}/channel", "Let a host follow another channel")
             .takes(of::<api::SetChannel>())
             .gives(200, of::<api::Host>()),

@@ -1,6 +1,7 @@
 //! Updates: upload, look, release.
 
 use super::body::{check_count, check_line, check_text, check_word, json, json_or_default};
+use super::rollout;
 use crate::{
     App,
     auth::Caller,
@@ -245,7 +246,13 @@ pub(super) async fn release(
     let new: NewRelease = json_or_default(&body)?;
     check_text("comment", &new.comment)?;
     let channel = new.channel.unwrap_or(Channel::Edge);
-    let outcome = releases::release(&app.db, id, channel, word(&caller, &new.comment)).await?;
+    let plan = rollout::plan(&app, new.plan.as_deref()).await?;
+    let word = promotions::Word {
+        person: &caller.name,
+        comment: &new.comment,
+        plan: plan.as_ref().map(|(plan, seed)| (plan, seed.as_str())),
+    };
+    let outcome = releases::release(&app.db, id, channel, word).await?;
     match outcome {
         Outcome::Released => {
             tracing::info!(update = %id, %channel, by = caller.name, "released");
@@ -269,14 +276,6 @@ pub(super) async fn release(
             "nothing-built",
             "none of its builds came out with a package; there is nothing to release",
         )),
-    }
-}
-
-/// What somebody says of an update.
-pub(super) fn word<'a>(caller: &'a Caller, comment: &'a str) -> promotions::Word<'a> {
-    promotions::Word {
-        person: &caller.name,
-        comment,
     }
 }
 

@@ -142,6 +142,7 @@ async fn an_update_goes_from_upload_to_a_host_and_back() {
 
     let mut report = NewReport {
         update_id: update.id,
+        code: None,
         event: ReportEvent::Applied,
         detail: "1 function replaced".to_owned(),
         pause_ns: Some(41_000),

@@ -18,6 +18,7 @@ async fn whoever_uploaded_an_update_can_not_release_it() {
     let word = Word {
         person: "team",
         comment: "",
+        plan: None,
     };
     let outcome = release(&service.app.db, update.id, Channel::Edge, word).await;
     assert_eq!(outcome.unwrap(), Outcome::SamePerson);
