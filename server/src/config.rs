@@ -14,13 +14,17 @@ pub struct Config {
     pub listen: SocketAddr,
     /// How long a worker has a job without a heartbeat.
     pub lease: Duration,
-    /// Attempts after which a job whose workers vanish has failed.
-    pub max_attempts: u32,
+    /// How often a job's worker may vanish until the job is set aside.
+    pub max_losses: u32,
+    /// How long a job waits after its worker has vanished; doubles each time.
+    pub pause: Duration,
+    /// Most jobs that run at the same time for one who uploads.
+    pub team_limit: Option<u32>,
 }
 
 impl Config {
-    /// Attempts after which a job whose workers vanish has failed, by default.
-    pub const MAX_ATTEMPTS: u32 = 3;
+    /// How often a job's worker may vanish until the job is set aside, by default.
+    pub const MAX_LOSSES: u32 = 3;
 
     pub(crate) fn database(&self) -> Place {
         let file = || Place::Sqlite(self.data.join("resplice.db"));

@@ -39,6 +39,9 @@ pub enum Error {
     /// The sandbox stopped a step.
     #[error(transparent)]
     Sandbox(#[from] SandboxError),
+    /// Somebody does not want the build any more.
+    #[error("cancelled by {0}")]
+    Cancelled(String),
     /// Something in the worker or on its machine.
     #[error("{operation}: {reason}")]
     Internal {
@@ -77,6 +80,7 @@ impl Error {
             | Self::Mismatch(_)
             | Self::Verification(_)
             | Self::Sandbox(_)
+            | Self::Cancelled(_)
             | Self::Internal { .. } => FinishStatus::Failed,
         }
     }

@@ -36,7 +36,7 @@ pub use host::{
     ReportEvent, package_target,
 };
 pub use id::{HostId, JobId, ReportId, UpdateId};
-pub use job::{Job, PackageInfo, Step};
+pub use job::{Attempt, Attempts, Cancel, Job, JobSummary, Jobs, PackageInfo, Priority, Step};
 pub use log::{AuditEntries, AuditEntry, ConsistencyProof, LogEntry, LoggedPackage, ReleaseProof};
 pub use problem::{PROBLEM_JSON, Problem};
 pub use role::{Role, Token, TokenError, UnknownRole, Whoami};

@@ -22,11 +22,13 @@ pub enum JobStatus {
     Nothing,
     /// A person has to write a hook first; the reason says which.
     NeedsCode,
+    /// Somebody has cancelled it.
+    Cancelled,
 }
 
 impl JobStatus {
     /// Every status.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Queued,
         Self::Running,
         Self::Built,
@@ -34,6 +36,7 @@ impl JobStatus {
         Self::Refused,
         Self::Nothing,
         Self::NeedsCode,
+        Self::Cancelled,
     ];
 
     /// The word on the wire.
@@ -47,6 +50,7 @@ impl JobStatus {
             Self::Refused => "refused",
             Self::Nothing => "nothing",
             Self::NeedsCode => "needs_code",
+            Self::Cancelled => "cancelled",
         }
     }
 

@@ -102,6 +102,10 @@ pub struct Heartbeat {
 pub struct HeartbeatAnswer {
     /// Seconds until the lease runs out.
     pub lease_seconds: u64,
+    /// Who has cancelled the job, and why, such as `alice: not needed any more`:
+    /// stop, say so in the log, and end the attempt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cancelled: Option<String>,
 }
 
 /// Body of `POST /jobs/{id}/attempts/{n}/finish`.

@@ -3,6 +3,7 @@
 mod audit;
 mod bundle;
 mod host;
+mod job;
 mod keys;
 mod output;
 mod place;
@@ -36,6 +37,9 @@ enum Command {
     /// Updates on a server
     #[command(subcommand)]
     Update(update::Update),
+    /// Jobs of a server
+    #[command(subcommand)]
+    Job(job::Job),
     /// Keys of a server's repository, on the machine where they lie
     #[command(subcommand)]
     Keys(keys::Keys),
@@ -95,6 +99,7 @@ pub async fn main() -> ExitCode {
         Command::Serve(command) => command.run().await,
         Command::Target(command) => command.run().await,
         Command::Update(command) => command.run().await,
+        Command::Job(command) => command.run().await,
         Command::Keys(command) => command.run(),
         Command::Bundle(command) => command.run().await,
         Command::Host(command) => command.run().await,

@@ -46,7 +46,7 @@ pub(super) fn coloured(text: impl Display, style: Style) -> String {
 /// A status, padded to the longest.
 pub(super) fn status(status: JobStatus) -> String {
     let style = match status {
-        JobStatus::Queued | JobStatus::Nothing => Style::new().dimmed(),
+        JobStatus::Queued | JobStatus::Nothing | JobStatus::Cancelled => Style::new().dimmed(),
         JobStatus::Running => Style::new().cyan(),
         JobStatus::Built => Style::new().green(),
         JobStatus::Failed | JobStatus::Refused => Style::new().red(),

@@ -34,6 +34,15 @@ pub(super) struct Serve {
     /// Seconds that a worker has a job without a heartbeat
     #[arg(long, default_value_t = 30, value_name = "N", value_parser = clap::value_parser!(u64).range(2..=3600))]
     lease_seconds: u64,
+    /// Times that a job's worker may vanish until the job is set aside as poison
+    #[arg(long, default_value_t = Config::MAX_LOSSES, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=20))]
+    max_losses: u32,
+    /// Seconds that a job waits after its worker has vanished; twice as long each time
+    #[arg(long, default_value_t = 5, value_name = "N", value_parser = clap::value_parser!(u64).range(..=3600))]
+    pause_seconds: u64,
+    /// Most jobs that run at the same time for one team: for one name that uploads
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    team_limit: Option<u32>,
     /// Logs as JSON
     #[arg(long)]
     json_logs: bool,
@@ -47,7 +56,9 @@ impl Serve {
             data: self.place.data(),
             listen: self.listen,
             lease: Duration::from_secs(self.lease_seconds),
-            max_attempts: Config::MAX_ATTEMPTS,
+            max_losses: self.max_losses,
+            pause: Duration::from_secs(self.pause_seconds),
+            team_limit: self.team_limit,
         };
         let cache = self.cache.map_or_else(Cache::from_env, Cache::new);
         let listener = TcpListener::bind(config.listen)

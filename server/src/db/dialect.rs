@@ -12,6 +12,13 @@ pub(crate) trait Dialect: Sync {
     /// and rows that somebody else has locked are left out. What one claim is about
     /// to take, another one steps over instead of waiting for it.
     fn locked_and_free(&self) -> &'static str;
+
+    /// Behind a SELECT: the same, and what somebody else has locked is waited for.
+    fn locked(&self) -> &'static str;
+
+    /// A statement that lets one transaction at a time go on: what it counts stays
+    /// so. None if there is one at a time anyway.
+    fn one_claim_at_a_time(&self) -> Option<&'static str>;
 }
 
 struct Sqlite;
@@ -21,11 +28,28 @@ impl Dialect for Sqlite {
     fn locked_and_free(&self) -> &'static str {
         ""
     }
+
+    fn locked(&self) -> &'static str {
+        ""
+    }
+
+    fn one_claim_at_a_time(&self) -> Option<&'static str> {
+        None
+    }
 }
 
 impl Dialect for Postgres {
     fn locked_and_free(&self) -> &'static str {
         " FOR UPDATE SKIP LOCKED"
+    }
+
+    fn locked(&self) -> &'static str {
+        " FOR UPDATE"
+    }
+
+    fn one_claim_at_a_time(&self) -> Option<&'static str> {
+        // "claims", as a number.
+        Some("SELECT pg_advisory_xact_lock(109321137909107)")
     }
 }
 

@@ -10,7 +10,8 @@ use sea_orm::{ConnectionTrait, FromQueryResult, Value};
 use std::time::Duration;
 
 const COLUMNS: &str = "id, update_id, target, status, attempt, worker, created_at, started_at,
-    finished_at, exit_code, reason, report, steps, package_sha256, package_bytes, kernel_id, signer";
+    finished_at, exit_code, reason, report, steps, package_sha256, package_bytes, kernel_id, signer,
+    team, priority, not_before, cancelled_by";
 
 #[derive(FromQueryResult)]
 struct JobRow {
@@ -31,6 +32,10 @@ struct JobRow {
     package_bytes: Option<i64>,
     kernel_id: Option<String>,
     signer: Option<String>,
+    team: String,
+    priority: i64,
+    not_before: i64,
+    cancelled_by: Option<String>,
 }
 
 impl JobRow {
@@ -62,6 +67,10 @@ impl JobRow {
             steps: json(operation, &self.steps)?,
             package,
             log_bytes: 0,
+            team: self.team,
+            priority: self.priority,
+            not_before: when(Some(self.not_before).filter(|at| *at > 0))?,
+            cancelled_by: self.cancelled_by,
         })
     }
 }
@@ -74,18 +83,20 @@ pub async fn queue<C: ConnectionTrait>(
     db: &C,
     update: UpdateId,
     targets: &[String],
+    team: &str,
 ) -> Result<(), Error> {
     for target in targets {
         execute(
             db,
             "queue a job",
-            "INSERT INTO jobs (id, update_id, target, status, attempt, created_at, steps)
-             VALUES ($1, $2, $3, 'queued', 0, $4, '[]')",
+            "INSERT INTO jobs (id, update_id, target, status, attempt, created_at, steps, team)
+             VALUES ($1, $2, $3, 'queued', 0, $4, '[]', $5)",
             vec![
                 JobId::new().to_string().into(),
                 update.to_string().into(),
                 target.as_str().into(),
                 now().into(),
+                team.into(),
             ],
         )
         .await?;
@@ -127,9 +138,13 @@ pub struct Claim<'a> {
     pub targets: &'a [String],
     /// How long it has the job without a heartbeat.
     pub lease: Duration,
+    /// Most jobs of one team that run at the same time.
+    pub team_limit: Option<u32>,
 }
 
-/// Gives the oldest queued job to a worker, as a new attempt.
+/// Gives a worker the queued job whose turn it is, as a new attempt: the highest
+/// priority first, of these the oldest, without those that wait for another try
+/// and those of teams that have as many as they may.
 ///
 /// # Errors
 /// The database's.
@@ -145,19 +160,29 @@ pub async fn claim(db: &Db, claim: &Claim<'_>) -> Result<Option<Job>, Error> {
         let places: Vec<String> = (0..claim.targets.len())
             .map(|i| format!("${}", i + 4))
             .collect();
-        wanted = format!(" AND target IN ({})", places.join(", "));
+        wanted = format!(" AND q.target IN ({})", places.join(", "));
         values.extend(claim.targets.iter().map(|target| target.as_str().into()));
     }
-    let free = dialect::of(db.get_database_backend()).locked_and_free();
+    let dialect = dialect::of(db.get_database_backend());
+    let free = dialect.locked_and_free();
+    let mut within = String::new();
+    if let Some(limit) = claim.team_limit {
+        within = format!(
+            " AND (SELECT COUNT(*) FROM jobs r WHERE r.status = 'running' AND r.team = q.team) < {limit}"
+        );
+    }
     let sql = format!(
         "UPDATE jobs SET status = 'running', attempt = attempt + 1, worker = $1, started_at = $2,
              lease_expires_at = $3, steps = '[]'
          WHERE status = 'queued' AND id =
-             (SELECT id FROM jobs WHERE status = 'queued'{wanted}
-              ORDER BY created_at, id LIMIT 1{free})
+             (SELECT id FROM jobs q WHERE q.status = 'queued' AND q.not_before <= $2{wanted}{within}
+              ORDER BY q.priority DESC, q.created_at, q.id LIMIT 1{free})
          RETURNING {COLUMNS}"
     );
     let transaction = begin(db).await?;
+    if let (Some(_), Some(alone)) = (claim.team_limit, dialect.one_claim_at_a_time()) {
+        execute(&transaction, "claim a job", alone, Vec::new()).await?;
+    }
     let claimed: Option<JobRow> = row(&transaction, "claim a job", &sql, values).await?;
     let Some(job) = claimed.map(JobRow::read).transpose()? else {
         return Ok(None);
@@ -206,7 +231,14 @@ pub async fn holds<C: ConnectionTrait>(db: &C, id: JobId, attempt: u32) -> Resul
     Ok(holder.is_some_and(|holder| holder.attempt == i64::from(attempt)))
 }
 
-/// Extends the lease and records the steps so far; false if the attempt does not
+/// What an attempt that holds its job hears.
+#[derive(FromQueryResult)]
+pub struct Heard {
+    /// Who has cancelled the job, and why: `alice: not needed any more`.
+    pub cancelled: Option<String>,
+}
+
+/// Extends the lease and records the steps so far; none if the attempt does not
 /// hold the job.
 ///
 /// # Errors
@@ -217,13 +249,14 @@ pub async fn heartbeat<C: ConnectionTrait>(
     attempt: u32,
     lease: Duration,
     steps: Option<&[Step]>,
-) -> Result<bool, Error> {
+) -> Result<Option<Heard>, Error> {
     let steps = steps.map(|steps| to_json(&steps)).transpose()?;
-    let changed = execute(
+    row(
         db,
         "keep a lease",
         "UPDATE jobs SET lease_expires_at = $3, steps = COALESCE($4, steps)
-         WHERE id = $1 AND attempt = $2 AND status = 'running'",
+         WHERE id = $1 AND attempt = $2 AND status = 'running'
+         RETURNING cancelled_by || cancel_reason AS cancelled",
         vec![
             id.to_string().into(),
             i64::from(attempt).into(),
@@ -231,8 +264,7 @@ pub async fn heartbeat<C: ConnectionTrait>(
             steps.into(),
         ],
     )
-    .await?;
-    Ok(changed == 1)
+    .await
 }
 
 /// Names the package that the attempt built; false if it does not hold the job.
@@ -265,7 +297,8 @@ pub async fn set_package<C: ConnectionTrait>(
 }
 
 /// Ends the attempt and its job; false if it does not hold the job. A package
-/// stays only with a job that is built.
+/// stays only with a job that is built. A job that was cancelled ends so, whatever
+/// the worker says.
 ///
 /// # Errors
 /// The database's.
@@ -274,14 +307,17 @@ pub async fn finish(db: &Db, id: JobId, attempt: u32, finish: &Finish) -> Result
     let report = finish.report.as_ref().map(to_json).transpose()?;
     let finished = now();
     let transaction = begin(db).await?;
-    let changed = execute(
+    let ended: Option<Ended> = row(
         &transaction,
         "finish a job",
-        "UPDATE jobs SET status = $3, finished_at = $4, exit_code = $5, reason = $6, report = $7,
-             steps = $8, lease_expires_at = NULL,
-             package_sha256 = CASE WHEN $3 = 'built' THEN package_sha256 END,
-             package_bytes = CASE WHEN $3 = 'built' THEN package_bytes END
-         WHERE id = $1 AND attempt = $2 AND status = 'running'",
+        "UPDATE jobs SET finished_at = $4, exit_code = $5, report = $7, steps = $8,
+             lease_expires_at = NULL,
+             status = CASE WHEN cancelled_by IS NULL THEN $3 ELSE 'cancelled' END,
+             reason = COALESCE('cancelled by ' || cancelled_by || cancel_reason, $6),
+             package_sha256 = CASE WHEN $3 = 'built' AND cancelled_by IS NULL THEN package_sha256 END,
+             package_bytes = CASE WHEN $3 = 'built' AND cancelled_by IS NULL THEN package_bytes END
+         WHERE id = $1 AND attempt = $2 AND status = 'running'
+         RETURNING status, reason",
         vec![
             id.to_string().into(),
             i64::from(attempt).into(),
@@ -294,17 +330,10 @@ pub async fn finish(db: &Db, id: JobId, attempt: u32, finish: &Finish) -> Result
         ],
     )
     .await?;
-    if changed == 0 {
+    let Some(ended) = ended else {
         return Ok(false);
-    }
-    end_attempt(
-        &transaction,
-        &id.to_string(),
-        attempt,
-        status.as_str(),
-        finished,
-    )
-    .await?;
+    };
+    end_attempt(&transaction, &id.to_string(), attempt, &ended, finished).await?;
     commit(transaction).await?;
     Ok(true)
 }
@@ -324,34 +353,45 @@ pub async fn fail(db: &Db, job: &Job, attempt: u32, reason: &str) -> Result<bool
     finish(db, job.id, attempt, &end).await
 }
 
+/// How an attempt has ended.
+#[derive(FromQueryResult)]
+struct Ended {
+    status: String,
+    reason: Option<String>,
+}
+
 async fn end_attempt<C: ConnectionTrait>(
     db: &C,
     id: &str,
     attempt: u32,
-    outcome: &str,
+    ended: &Ended,
     finished: i64,
 ) -> Result<(), Error> {
     execute(
         db,
         "end an attempt",
-        "UPDATE attempts SET finished_at = $3, outcome = $4 WHERE job_id = $1 AND attempt = $2",
+        "UPDATE attempts SET finished_at = $3, outcome = $4, reason = $5
+         WHERE job_id = $1 AND attempt = $2",
         vec![
             id.into(),
             i64::from(attempt).into(),
             finished.into(),
-            outcome.into(),
+            ended.status.as_str().into(),
+            ended.reason.clone().into(),
         ],
     )
     .await
     .map(drop)
 }
 
-/// Takes jobs back whose leases ran out: they are queued again, or have failed
-/// once they had `max_attempts`. Returns them as they stand then.
+/// Takes jobs back whose leases ran out. They are queued again, after a pause that
+/// doubles with each loss and begins with `pause`; once they have been lost
+/// `max_losses` times since somebody had them run, they are set aside as poison: as
+/// failed. What was cancelled is cancelled. Returns them as they stand then.
 ///
 /// # Errors
 /// The database's.
-pub async fn expire(db: &Db, max_attempts: u32) -> Result<Vec<Job>, Error> {
+pub async fn expire(db: &Db, max_losses: u32, pause: Duration) -> Result<Vec<Job>, Error> {
     let moment = now();
     // Most of the time nothing has expired: look before taking the write lock.
     let sql = format!(
@@ -363,22 +403,35 @@ pub async fn expire(db: &Db, max_attempts: u32) -> Result<Vec<Job>, Error> {
     }
     let sql = format!(
         "UPDATE jobs SET lease_expires_at = NULL, package_sha256 = NULL, package_bytes = NULL,
-             status = CASE WHEN attempt >= $2 THEN 'failed' ELSE 'queued' END,
-             finished_at = CASE WHEN attempt >= $2 THEN $1 END,
-             reason = CASE WHEN attempt >= $2
-                 THEN 'worker lost: ' || attempt || ' attempts ended without a word, the last on '
-                     || worker || '; look at that worker, then upload the patch again' END
+             losses = losses + 1,
+             not_before = $1 + $3 * (CAST(1 AS BIGINT) << CAST(losses AS INTEGER)),
+             status = CASE WHEN cancelled_by IS NOT NULL THEN 'cancelled'
+                 WHEN losses + 1 >= $2 THEN 'failed' ELSE 'queued' END,
+             finished_at = CASE WHEN cancelled_by IS NOT NULL OR losses + 1 >= $2 THEN $1 END,
+             reason = CASE WHEN cancelled_by IS NOT NULL
+                     THEN 'cancelled by ' || cancelled_by || cancel_reason
+                 WHEN losses + 1 >= $2
+                     THEN 'poison: ' || (losses + 1) || ' attempts ended without a word, the last on '
+                         || worker || '; look at that worker, then run the job again' END
          WHERE status = 'running' AND lease_expires_at < $1
          RETURNING {COLUMNS}"
     );
     let transaction = begin(db).await?;
-    let values = vec![moment.into(), i64::from(max_attempts).into()];
+    let values = vec![
+        moment.into(),
+        i64::from(max_losses).into(),
+        micros(pause).into(),
+    ];
     let lost: Vec<JobRow> = rows(&transaction, "take lost jobs back", &sql, values).await?;
     let mut jobs = Vec::new();
     for lost in lost {
         let job = lost.read()?;
         let id = job.id.to_string();
-        end_attempt(&transaction, &id, job.attempt, "lost", moment).await?;
+        let ended = Ended {
+            status: "lost".to_owned(),
+            reason: job.reason.clone(),
+        };
+        end_attempt(&transaction, &id, job.attempt, &ended, moment).await?;
         let entry = audit::Entry {
             actor: "server",
             role: "server",
@@ -393,5 +446,9 @@ pub async fn expire(db: &Db, max_attempts: u32) -> Result<Vec<Job>, Error> {
 }
 
 fn expiry(lease: Duration) -> i64 {
-    now().saturating_add(i64::try_from(lease.as_micros()).unwrap_or(i64::MAX))
+    now().saturating_add(micros(lease))
+}
+
+fn micros(time: Duration) -> i64 {
+    i64::try_from(time.as_micros()).unwrap_or(i64::MAX)
 }

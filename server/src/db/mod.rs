@@ -22,6 +22,7 @@ pub mod metrics;
 mod migration;
 pub mod offers;
 mod open;
+pub mod orders;
 mod place;
 pub mod plans;
 pub mod promotions;

@@ -1,6 +1,6 @@
 //! Releases: the second person's word.
 
-use super::{Db, Error, begin, commit, execute, now, promotions, row};
+use super::{Db, Error, begin, commit, execute, now, promotions, row, updates};
 use resplice_api::{Channel, UpdateId};
 use sea_orm::FromQueryResult;
 
@@ -42,6 +42,8 @@ pub async fn release(
     word: promotions::Word<'_>,
 ) -> Result<Outcome, Error> {
     let transaction = begin(db).await?;
+    // Nobody has one of its builds run again between the look and the change.
+    updates::lock(&transaction, id).await?;
     let changed = execute(
         &transaction,
         "release an update",

@@ -1,8 +1,8 @@
 //! Updates.
 
 use super::{
-    Db, Error, begin, commit, execute, jobs, json, now, parse, promotions, reports, row, rows,
-    supersedes, time, to_json, unsigned,
+    Db, Error, begin, commit, dialect, execute, jobs, json, now, parse, promotions, reports, row,
+    rows, supersedes, time, to_json, unsigned,
 };
 use resplice_api::{JobId, NewUpdate, Release, TargetStatus, Update, UpdateId, UpdateSummary};
 use sea_orm::{ConnectionTrait, FromQueryResult};
@@ -108,9 +108,18 @@ pub async fn create(db: &Db, new: &NewUpdate, upload: &Upload<'_>) -> Result<Upd
     )
     .await?;
     supersedes::add(&transaction, id, &new.supersedes).await?;
-    jobs::queue(&transaction, id, &new.targets).await?;
+    jobs::queue(&transaction, id, &new.targets, upload.uploaded_by).await?;
     commit(transaction).await?;
     Ok(id)
+}
+
+/// Keeps an update's row as it is until the end of a transaction.
+pub(crate) async fn lock<C: ConnectionTrait>(db: &C, id: UpdateId) -> Result<(), Error> {
+    let locked = dialect::of(db.get_database_backend()).locked();
+    let sql = format!("SELECT id FROM updates WHERE id = $1{locked}");
+    execute(db, "look up an update", &sql, vec![id.to_string().into()])
+        .await
+        .map(drop)
 }
 
 /// Finds an update's row.

@@ -35,6 +35,7 @@ pub(super) async fn lease(
         token: &caller.token,
         targets: &request.targets,
         lease: app.config.lease,
+        team_limit: app.config.team_limit,
     };
     // Of a caller that hangs up the claim is finished all the same; the lease
     // then runs out.
@@ -93,11 +94,13 @@ pub(super) async fn heartbeat(
     let heartbeat: Heartbeat = json_or_default(&body)?;
     check_steps(heartbeat.steps.as_deref().unwrap_or_default())?;
     let steps = heartbeat.steps.as_deref();
-    if !db::jobs::heartbeat(&app.db, id, attempt, app.config.lease, steps).await? {
+    let lease = app.config.lease;
+    let Some(heard) = db::jobs::heartbeat(&app.db, id, attempt, lease, steps).await? else {
         return Err(stale(&app, id, attempt).await);
-    }
+    };
     Ok(Json(HeartbeatAnswer {
-        lease_seconds: app.config.lease.as_secs(),
+        lease_seconds: lease.as_secs(),
+        cancelled: heard.cancelled,
     }))
 }
 
@@ -209,7 +212,8 @@ pub(super) async fn finish(
     let writer = channel.writer.lock().await;
     let job = db::jobs::find(&app.db, id).await?;
     let job = job.ok_or_else(|| Failure::not_found("job", id))?;
-    let same_end = job.status == JobStatus::from(end.status) && job.attempt == attempt;
+    let same_end = job.attempt == attempt
+        && (job.status == JobStatus::from(end.status) || job.status == JobStatus::Cancelled);
     if job.status.is_final() && same_end {
         // The answer to an earlier call was lost.
         return Ok(Json(load(&app, id).await?));

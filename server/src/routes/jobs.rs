@@ -1,13 +1,26 @@
 //! Jobs and their logs, for readers.
 
-use crate::{App, db, error::Failure};
+use super::body::{check_text, json, json_or_default};
+use crate::{
+    App,
+    auth::Caller,
+    db::{
+        self,
+        orders::{self, Outcome},
+    },
+    error::Failure,
+};
 use axum::{
-    Json,
+    Extension, Json,
+    body::Bytes,
     extract::{Path, Query, State},
     http::header,
     response::{IntoResponse, Response},
 };
-use resplice_api::{Job, JobId, LOG_ATTEMPT_HEADER, LOG_COMPLETE_HEADER, limits};
+use resplice_api::{
+    Attempts, Cancel, Job, JobId, JobStatus, Jobs, LOG_ATTEMPT_HEADER, LOG_COMPLETE_HEADER,
+    Priority, limits,
+};
 use serde::Deserialize;
 use std::time::Duration;
 
@@ -16,6 +29,97 @@ pub(super) async fn find(
     Path(id): Path<JobId>,
 ) -> Result<Json<Job>, Failure> {
     Ok(Json(load(&app, id).await?))
+}
+
+/// Query of `GET /jobs`.
+#[derive(Deserialize)]
+pub(super) struct Page {
+    limit: Option<u64>,
+    before: Option<JobId>,
+    status: Option<JobStatus>,
+}
+
+pub(super) async fn list(
+    State(app): State<App>,
+    Query(page): Query<Page>,
+) -> Result<Json<Jobs>, Failure> {
+    let limit = page.limit.unwrap_or(50).clamp(1, limits::MAX_PAGE);
+    let mut jobs = orders::list(&app.db, limit + 1, page.before, page.status).await?;
+    let more = jobs.len() as u64 > limit;
+    jobs.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+    let next = jobs.last().filter(|_| more).map(|job| job.id);
+    Ok(Json(Jobs { jobs, next }))
+}
+
+pub(super) async fn attempts(
+    State(app): State<App>,
+    Path(id): Path<JobId>,
+) -> Result<Json<Attempts>, Failure> {
+    load(&app, id).await?;
+    let attempts = orders::attempts(&app.db, id).await?;
+    Ok(Json(Attempts { attempts }))
+}
+
+pub(super) async fn cancel(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<JobId>,
+    body: Bytes,
+) -> Result<Json<Job>, Failure> {
+    let cancel: Cancel = json_or_default(&body)?;
+    check_text("reason", &cancel.reason)?;
+    let outcome = orders::cancel(&app.db, id, &caller.name, &cancel.reason).await?;
+    done(id, outcome, "cancelled")?;
+    tracing::info!(job = %id, by = caller.name, "cancelled");
+    app.logs.wake(id);
+    Ok(Json(load(&app, id).await?))
+}
+
+pub(super) async fn retry(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<JobId>,
+) -> Result<Json<Job>, Failure> {
+    done(id, orders::retry(&app.db, id).await?, "run again")?;
+    tracing::info!(job = %id, by = caller.name, "queued again");
+    app.logs.wake(id);
+    Ok(Json(load(&app, id).await?))
+}
+
+pub(super) async fn prioritise(
+    State(app): State<App>,
+    Path(id): Path<JobId>,
+    body: Bytes,
+) -> Result<Json<Job>, Failure> {
+    let Priority { priority } = json(&body)?;
+    if !(-100..=100).contains(&priority) {
+        return Err(Failure::invalid("a priority goes from -100 to 100"));
+    }
+    if !orders::prioritise(&app.db, id, priority).await? {
+        return Err(Failure::not_found("job", id));
+    }
+    Ok(Json(load(&app, id).await?))
+}
+
+fn done(id: JobId, outcome: Outcome, what: &str) -> Result<(), Failure> {
+    match outcome {
+        Outcome::Done => Ok(()),
+        Outcome::Missing => Err(Failure::not_found("job", id)),
+        Outcome::Stands(status) => Err(Failure::conflict(
+            "wrong-status",
+            format!("the job is {status}: it can't be {what}"),
+        )),
+        Outcome::Released => Err(Failure::conflict(
+            "already-released",
+            "its update is released: what hosts get was approved as it is; upload the patch as a \
+             new update that supersedes this one",
+        )),
+        Outcome::Superseded => Err(Failure::conflict(
+            "superseded",
+            "another update takes the place of this one, and was made for the packages that it \
+             has; run the jobs of that one again",
+        )),
+    }
 }
 
 /// A job with the size of its log.
@@ -77,9 +181,7 @@ async fn read(app: &App, id: JobId, from: &From) -> Result<Piece, Failure> {
     // The state is read before the bytes: what is over then grows no more.
     let over = job.status.is_final()
         || attempt < job.attempt
-        || (attempt == job.attempt
-            && job.attempt > 0
-            && job.status != resplice_api::JobStatus::Running);
+        || (attempt == job.attempt && job.attempt > 0 && job.status != JobStatus::Running);
     let size = app.logs.size(id, attempt).await?;
     if from.offset > size {
         return Err(Failure::wrong_offset(from.offset, size));

@@ -160,7 +160,12 @@ fn update_operations() -> Vec<Operation> {
         read("/updates/{id}", READERS, get(updates::find)),
         read("/updates/{id}/patch", READERS, get(updates::patch)),
         write("/updates/{id}/release", &[Role::Engineer], Audit::Before("update.release"), JSON, post(updates::release)),
+        read("/jobs", READERS, get(jobs::list)),
         read("/jobs/{id}", READERS, get(jobs::find)),
+        read("/jobs/{id}/attempts", READERS, get(jobs::attempts)),
+        write("/jobs/{id}/cancel", PEOPLE, Audit::Before("job.cancel"), JSON, post(jobs::cancel)),
+        write("/jobs/{id}/retry", PEOPLE, Audit::Before("job.retry"), 0, post(jobs::retry)),
+        write("/jobs/{id}/priority", PEOPLE, Audit::Before("job.priority"), JSON, post(jobs::prioritise)),
         read("/jobs/{id}/log", READERS, get(jobs::log)),
     ]
 }

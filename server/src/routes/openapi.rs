@@ -207,7 +207,27 @@ fn of_updates() -> Vec<Description> {
         )
         .takes(of::<api::NewRelease>())
         .gives(200, of::<api::Update>()),
+        got("/jobs", "The jobs, newest first")
+            .asks("status", word(), "Only those that stand so", false)
+            .paged("before", uuid())
+            .gives(200, of::<api::Jobs>()),
         got("/jobs/{id}", "A job").gives(200, of::<api::Job>()),
+        got("/jobs/{id}/attempts", "The attempts at a job, oldest first")
+            .gives(200, of::<api::Attempts>()),
+        posted(
+            "/jobs/{id}/cancel",
+            "Cancel a job; its worker hears at its next heartbeat",
+        )
+        .takes(of::<api::Cancel>())
+        .gives(200, of::<api::Job>()),
+        posted(
+            "/jobs/{id}/retry",
+            "Run a job that has ended again, as a new attempt",
+        )
+        .gives(200, of::<api::Job>()),
+        posted("/jobs/{id}/priority", "Put a job before others, or behind")
+            .takes(of::<api::Priority>())
+            .gives(200, of::<api::Job>()),
         got(
             "/jobs/{id}/log",
             "The bytes of an attempt's log from an offset",

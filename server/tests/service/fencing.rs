@@ -85,7 +85,7 @@ async fn a_heartbeat_keeps_a_lease_beyond_its_time() {
 }
 
 #[tokio::test]
-async fn a_job_whose_workers_vanish_fails_after_three_attempts() {
+async fn a_job_whose_workers_vanish_is_set_aside_after_three_attempts() {
     let service = Service::with_lease(Duration::from_millis(100)).await;
     let update = service.upload().await;
     let mut job = None;
@@ -97,7 +97,7 @@ async fn a_job_whose_workers_vanish_fails_after_three_attempts() {
     let ended = ended(&service, job.unwrap()).await;
     assert_eq!(ended.status, JobStatus::Failed);
     assert!(
-        ended.reason.unwrap().starts_with("worker lost: 3 attempts"),
+        ended.reason.unwrap().starts_with("poison: 3 attempts"),
         "{}",
         update.id
     );

@@ -13,6 +13,7 @@ mod health;
 mod lifecycle;
 mod log;
 mod packages;
+mod queue;
 mod releases;
 mod repository;
 mod restart;

@@ -94,16 +94,23 @@ impl Service {
     }
 
     pub async fn with_lease(lease: Duration) -> Self {
-        Self::run(Arc::new(Kept::new().await), lease).await
+        Self::run(Arc::new(Kept::new().await), lease, None).await
     }
 
-    async fn run(kept: Arc<Kept>, lease: Duration) -> Self {
+    pub async fn with_team_limit(limit: u32) -> Self {
+        let kept = Arc::new(Kept::new().await);
+        Self::run(kept, Duration::from_secs(60), Some(limit)).await
+    }
+
+    async fn run(kept: Arc<Kept>, lease: Duration, team_limit: Option<u32>) -> Self {
         let config = Config {
             data: kept.data(),
             database: kept.place(),
             listen: "127.0.0.1:0".parse().unwrap(),
             lease,
-            max_attempts: Config::MAX_ATTEMPTS,
+            max_losses: Config::MAX_LOSSES,
+            pause: Duration::from_millis(20),
+            team_limit,
         };
         let listener = TcpListener::bind(config.listen).await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -127,7 +134,7 @@ impl Service {
     /// Stops the service and starts another one on the same directory.
     pub async fn restart(self) -> Self {
         let lease = self.lease;
-        Self::run(self.stop().await, lease).await
+        Self::run(self.stop().await, lease, None).await
     }
 
     /// Stops the service and leaves what it kept.

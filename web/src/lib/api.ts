@@ -1,7 +1,7 @@
 /** What the server says over HTTP: the types of server/api and the calls on them. */
 
 export type JobStatus =
-	'queued' | 'running' | 'built' | 'failed' | 'refused' | 'nothing' | 'needs_code';
+	'queued' | 'running' | 'built' | 'failed' | 'refused' | 'nothing' | 'needs_code' | 'cancelled';
 export type Role = 'team' | 'engineer' | 'worker' | 'enrol' | 'host' | 'vendor' | 'admin';
 /** How far an update has got, in this order. */
 export const CHANNELS = ['edge', 'candidate', 'stable'] as const;

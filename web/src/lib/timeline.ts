@@ -22,7 +22,8 @@ const ENDS: Record<Job['status'], [Tone, string]> = {
 	failed: ['bad', 'Build failed'],
 	refused: ['bad', 'Refused'],
 	nothing: ['quiet', 'Nothing to do'],
-	needs_code: ['warn', 'Needs code']
+	needs_code: ['warn', 'Needs code'],
+	cancelled: ['quiet', 'Cancelled']
 };
 
 const EVENTS: Record<HostReport['event'], [Tone, string]> = {

@@ -24,7 +24,7 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
-use tokio::task::JoinSet;
+use tokio::{sync::SetOnce, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 /// Builds one job and tells the server what came of it.
@@ -81,8 +81,9 @@ impl Job {
     async fn run(&self, worker: &str, shutdown: &Shutdown) {
         let lost = shutdown.abandon.child_token();
         let ended = CancellationToken::new();
+        let cancelled = Arc::new(SetOnce::new());
         let mut helpers = JoinSet::new();
-        helpers.spawn(keep(self.clone(), lost.clone()));
+        helpers.spawn(keep(self.clone(), lost.clone(), Arc::clone(&cancelled)));
         let streamer = tokio::spawn(stream(
             self.client.clone(),
             self.lease.clone(),
@@ -98,6 +99,8 @@ impl Job {
         ));
         let outcome = tokio::select! {
             outcome = self.contained() => outcome,
+            // With the build its sandbox ends.
+            who = cancelled.wait() => failed(Error::Cancelled(who.clone())),
             () = lost.cancelled() => {
                 tracing::warn!(job = %self.lease.job, "dropped: the lease is lost");
                 return;
@@ -252,7 +255,10 @@ fn api_steps(steps: &Steps) -> Vec<Step> {
 
 /// Keeps the lease until it is lost: to another attempt, or because the server
 /// could not be told in time that the worker lives.
-async fn keep(job: Job, lost: CancellationToken) {
+///
+/// `cancelled` is given the word of whoever cancels the job; the lease is kept, for
+/// the end of the log.
+async fn keep(job: Job, lost: CancellationToken, cancelled: Arc<SetOnce<String>>) {
     let mut lease = Duration::from_secs(job.lease.lease_seconds.max(3));
     let mut kept = Instant::now();
     let mut pause = lease / 3;
@@ -270,6 +276,10 @@ async fn keep(job: Job, lost: CancellationToken) {
                 kept = Instant::now();
                 lease = Duration::from_secs(answer.lease_seconds.max(3));
                 pause = lease / 3;
+                if let Some(who) = answer.cancelled {
+                    // Known already: it was said before.
+                    let _ = cancelled.set(who);
+                }
             }
             Err(error) if error.is_transient() && kept.elapsed() < lease => {
                 tracing::warn!(%error, "can't keep the lease yet");

@@ -9,6 +9,7 @@ mod account;
 mod download;
 mod error;
 mod host;
+mod jobs;
 mod log;
 mod rollout;
 mod team;

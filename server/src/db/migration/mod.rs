@@ -4,6 +4,7 @@ mod m0001_first;
 mod m0002_supersedes;
 mod m0003_tokens;
 mod m0004_accounts;
+mod m0005_queue;
 mod m0007_channels;
 mod m0008_waves;
 mod m0011_transparency;
@@ -23,6 +24,7 @@ impl MigratorTrait for Migrator {
             m0002_supersedes::MIGRATION,
             m0003_tokens::MIGRATION,
             m0004_accounts::MIGRATION,
+            m0005_queue::MIGRATION,
             m0007_channels::MIGRATION,
             m0008_waves::MIGRATION,
             m0011_transparency::MIGRATION,
