@@ -7,7 +7,7 @@ use std::path::PathBuf;
 /// Where a server keeps what it has.
 #[derive(Args)]
 pub(super) struct ServerPlace {
-    /// Directory of everything that the server keeps; servers of one database share it
+    /// Directory of everything that the server keeps; one server at a time
     #[arg(long, env = "RESPLICE_DATA", value_name = "DIR")]
     data: Option<PathBuf>,
     /// Database instead of the file in that directory: postgres://USER@HOST:PORT/NAME, or
