@@ -2,13 +2,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use super::*;
-use crate::rig::{Rig, package_bytes};
+use crate::rig::{Rig, apply, update};
 use resplice_package::example;
 use std::{fs, time::Duration};
-
-fn update() -> String {
-    example::manifest().update_id
-}
 
 /// A boot as it begins: nothing is in the kernel, the agent comes up and is at work.
 fn boot(rig: &Rig, id: &str) -> (Agent, Vec<Outcome>) {
@@ -27,17 +23,6 @@ fn at_work(rig: &Rig, id: &str, minutes: u64) -> Agent {
     agent.reconcile().unwrap();
     agent.learn_from_boots().unwrap();
     agent
-}
-
-fn apply(agent: &mut Agent) {
-    let bytes = package_bytes("good", |_| ());
-    agent.store_package(&update(), &bytes, By::Server).unwrap();
-    let package = agent
-        .verify_noted(&update(), &bytes, None, By::Server)
-        .unwrap();
-    agent
-        .apply(&package.ok().unwrap(), By::Server, Vec::new())
-        .unwrap();
 }
 
 /// Lets the entries be so much older.

@@ -12,16 +12,16 @@ use crate::{
     agent::{Agent, key},
     boot::Boot,
     doctor::{Place, examine},
-    journal::{By, Journal},
+    journal::Journal,
     poll::{Polled, decision},
-    rig::{Rig, package_bytes},
+    rig::{Rig, apply, package_bytes, update},
     server::known_plan,
     state::StateDir,
     vouch::{self, Vouched, tests::Repository},
 };
 use jiff::Timestamp;
 use resplice_api::{Token, package_target};
-use resplice_package::{Package, SecretKey, example};
+use resplice_package::{Package, SecretKey};
 use resplice_tuf::{Store, json::Json, kept::Kept};
 use std::{
     collections::BTreeMap,
@@ -47,10 +47,6 @@ fn number(name: &str, otherwise: impl FnOnce() -> u64) -> u64 {
     std::env::var(name).map_or_else(|_| otherwise(), |text| text.parse().unwrap())
 }
 
-fn update() -> String {
-    example::manifest().update_id
-}
-
 fn put(state: &StateDir, name: &str, bytes: &[u8]) {
     let path = state.path().join(name);
     fs::write(&path, bytes).unwrap();
@@ -70,13 +66,7 @@ fn host() -> (Rig, String) {
     vouch::begin(&rig.state, repository.root()).unwrap();
     Vouched::refresh_by(&agent, &repository).unwrap();
     rig.state.store_enrolment(&agent.enrolment).unwrap();
-    agent.store_package(&update(), &bytes, By::Server).unwrap();
-    let package = agent
-        .verify_noted(&update(), &bytes, None, By::Server)
-        .unwrap();
-    agent
-        .apply(&package.ok().unwrap(), By::Server, Vec::new())
-        .unwrap();
+    apply(&mut agent);
     agent.boot_ended().unwrap();
     Polled::note(&rig.state, 300, Some("no route".to_owned())).unwrap();
     rig.state.store_sent(3).unwrap();

@@ -9,7 +9,7 @@ use crate::{
     agent::Agent,
     fault::KILL_AT,
     journal::{By, Entry, Journal, State},
-    rig::{Rig, package_bytes},
+    rig::{Rig, apply, update},
     state::replace,
 };
 use resplice_package::example;
@@ -24,27 +24,12 @@ const SCENARIO: &str = "RESPLICE_TEST_SCENARIO";
 /// More points than any scenario has.
 const LIMIT: u64 = 400;
 
-fn update() -> String {
-    example::manifest().update_id
-}
-
 /// The agent as it comes up; what it does first is part of what it may die at.
 fn come_up(rig: &Rig, boot: &str) -> Agent {
     let mut agent = rig.agent_in(boot);
     agent.reconcile().unwrap();
     agent.learn_from_boots().unwrap();
     agent
-}
-
-fn apply(agent: &mut Agent) {
-    let bytes = package_bytes("good", |_| ());
-    agent.store_package(&update(), &bytes, By::Server).unwrap();
-    let package = agent
-        .verify_noted(&update(), &bytes, None, By::Server)
-        .unwrap();
-    agent
-        .apply(&package.ok().unwrap(), By::Server, Vec::new())
-        .unwrap();
 }
 
 fn undo(agent: &mut Agent) {

@@ -6,7 +6,7 @@
 use crate::{
     agent::Agent,
     host::Host,
-    journal::{Journal, State},
+    journal::{By, Journal, State},
     kernel::Kernel,
     state::{Enrolment, StateDir},
 };
@@ -182,6 +182,23 @@ impl Rig {
 
 pub fn worker() -> SecretKey {
     SecretKey::from_seed(&[42; 32])
+}
+
+/// The id on the server of the update that packages are of.
+pub fn update() -> String {
+    example::manifest().update_id
+}
+
+/// Applies the package of [`package_bytes`] as one from the server.
+pub fn apply(agent: &mut Agent) {
+    let bytes = package_bytes("good", |_| ());
+    agent.store_package(&update(), &bytes, By::Server).unwrap();
+    let package = agent
+        .verify_noted(&update(), &bytes, None, By::Server)
+        .unwrap();
+    agent
+        .apply(&package.ok().unwrap(), By::Server, Vec::new())
+        .unwrap();
 }
 
 pub fn package_bytes(module: &str, edit: impl FnOnce(&mut Manifest)) -> Vec<u8> {
