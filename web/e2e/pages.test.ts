@@ -1,3 +1,4 @@
+import { gzipSync } from 'node:zlib';
 import { source } from 'axe-core';
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -68,4 +69,22 @@ describe.each(LOOKS)('on a $size, $scheme', ({ size, scheme }) => {
 		person.expectComplaint(/Not found: \/nowhere/);
 		await person.leave();
 	});
+});
+
+/** Most bytes of script and style, as they travel, until a page stands. */
+const FIRST_LOAD_BYTES = 150_000;
+
+it('needs little to stand', async () => {
+	const person = await Person.at(browser, server);
+	const bodies: Promise<Buffer>[] = [];
+	person.page.on('response', (response) => {
+		if (['script', 'stylesheet'].includes(response.request().resourceType())) bodies.push(response.body());
+	});
+	await person.signIn('team');
+	await person.page.getByText('proc, binfmt_misc: mark').waitFor();
+	const bytes = (await Promise.all(bodies)).reduce((sum, body) => sum + gzipSync(body).length, 0);
+	console.log(`script and style of the first page: ${bytes} bytes, gzipped`);
+	expect(bytes).toBeGreaterThan(10_000);
+	expect(bytes).toBeLessThan(FIRST_LOAD_BYTES);
+	await person.leave();
 });

@@ -76,7 +76,7 @@ function ofReport(report: HostReport): Happening {
 		title: `${report.host_name} ${what}`,
 		facts: [
 			...report.timeline.map(stepFact),
-			...(report.pause_ns === null ? [] : [`pause ${pause(report.pause_ns)}`])
+			...(typeof report.pause_ns === 'number' ? [`pause ${pause(report.pause_ns)}`] : [])
 		],
 		detail: report.detail || undefined
 	};

@@ -136,7 +136,6 @@ export class LogLines {
 	/** A line has ended, with a sequence in it or not; the next one starts at `next`. */
 	#end(next: number, escaped: boolean): void {
 		const line = this.#begun - 1;
-		const length = next - this.#start(line);
 		const coloured = escaped || this.#carried.has(line);
 		if (this.#begun === this.#starts.length) {
 			const more = new Uint32Array(this.#starts.length * 2);

@@ -1,0 +1,38 @@
+/** The names of the wire contract, from the server's own document. */
+import type { components } from './schema';
+
+type Schemas = components['schemas'];
+
+export type AuditEntry = Schemas['AuditEntry'];
+export type Channel = Schemas['Channel'];
+export type Check = Schemas['Check'];
+export type CheckFile = Schemas['CheckFile'];
+export type Gate = Schemas['Gate'];
+export type Group = Schemas['Group'];
+export type Host = Schemas['Host'];
+export type HostReport = Schemas['HostReport'];
+export type Job = Schemas['Job'];
+export type JobStatus = Schemas['JobStatus'];
+export type JobSummary = Schemas['JobSummary'];
+export type Limit = Schemas['Limit'];
+export type NewUpdate = Schemas['NewUpdate'];
+export type PackageInfo = Schemas['PackageInfo'];
+export type Promotion = Schemas['Promotion'];
+export type ReportEvent = Schemas['ReportEvent'];
+export type Role = Schemas['Role'];
+export type Rollout = Schemas['Rollout'];
+export type RolloutState = Schemas['RolloutState'];
+export type Step = Schemas['Step'];
+export type Tally = Schemas['Tally'];
+export type Target = Schemas['Target'];
+export type TargetStatus = Schemas['TargetStatus'];
+export type TokenInfo = Schemas['TokenInfo'];
+export type Update = Schemas['Update'];
+export type UpdateSummary = Schemas['UpdateSummary'];
+export type User = Schemas['User'];
+export type WavePlan = Schemas['WavePlan'];
+export type Whoami = Schemas['Whoami'];
+export type Worker = Schemas['Worker'];
+
+/** How far an update has got, in this order. */
+export const CHANNELS: Channel[] = ['edge', 'candidate', 'stable'];
