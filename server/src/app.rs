@@ -6,6 +6,7 @@ use crate::{
     config::Config,
     db::{self, Db},
     error::Failure,
+    fleet::Counted,
     logs::Logs,
     metrics::Metrics,
     password::Passwords,
@@ -35,6 +36,8 @@ pub struct Parts {
     pub sign_ins: SignIns,
     /// Build logs.
     pub logs: Logs,
+    /// What is said of the whole fleet.
+    pub fleet: Counted,
     /// What the process counts.
     pub metrics: Metrics,
     /// The transparency log.
@@ -81,6 +84,7 @@ impl App {
             logs,
             passwords,
             sign_ins: SignIns::default(),
+            fleet: Counted::default(),
             metrics: Metrics::default(),
             transparency,
             repository: Arc::new(repository),

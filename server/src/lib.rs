@@ -16,6 +16,7 @@
 //! | [`publish`] | keeps the repository in line with what is released |
 //! | [`repository`] | the TUF repository: what has been released, signed |
 //! | [`transparency`] | the signed, append-only log over audit entries and releases |
+//! | [`fleet`] | numbers about all hosts |
 //! | [`metrics`] | what it counts, for Prometheus |
 //! | [`routes`] | one table of all operations, and their handlers, by noun |
 //! | [`web`] | the embedded web interface |
@@ -37,6 +38,7 @@ pub mod cli;
 pub mod config;
 pub mod db;
 pub mod error;
+pub mod fleet;
 pub mod logs;
 pub mod metrics;
 pub mod password;

@@ -6,6 +6,7 @@ use crate::{
     repository::{RepositoryError, Synced},
 };
 use jiff::{SignedDuration, Timestamp};
+use resplice_api::RoleKeys;
 use std::time::Duration;
 
 /// How often it looks whether something must be signed anew, or has been signed
@@ -67,6 +68,15 @@ pub async fn root(app: &App) -> Result<String, Failure> {
     const OPERATION: &str = "read the root";
     let bytes = blocking(app, OPERATION, |repository| repository.root()).await?;
     String::from_utf8(bytes).map_err(Failure::internal(OPERATION))
+}
+
+/// The roles of the repository with their keys and expiries, and whether releases
+/// wait for a signature.
+///
+/// # Errors
+/// The repository's.
+pub async fn status(app: &App) -> Result<(Vec<RoleKeys>, bool), Failure> {
+    blocking(app, "look at the keys", |repository| repository.status()).await
 }
 
 async fn root_expiry(app: &App) -> Result<Timestamp, Failure> {

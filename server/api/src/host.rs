@@ -201,12 +201,20 @@ pub struct Host {
     pub last_seen_at: Timestamp,
     /// Updates that run there, by its latest reports.
     pub applied: Vec<UpdateId>,
+    /// Updates that it could not apply, by its latest reports.
+    #[serde(default)]
+    pub failed: Vec<UpdateId>,
+    /// The groups that it is in.
+    #[serde(default)]
+    pub groups: Vec<String>,
 }
 
 /// Answer of `GET /hosts`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Hosts {
-    /// All of them, by name.
+    /// One page, by name.
     pub hosts: Vec<Host>,
+    /// Give this as `after` to get the next page.
+    pub next: Option<HostId>,
 }

@@ -13,9 +13,11 @@ mod account;
 mod channel;
 #[cfg(feature = "client")]
 pub mod client;
+mod fleet;
 mod host;
 mod id;
 mod job;
+mod key;
 pub mod limits;
 mod log;
 mod problem;
@@ -31,12 +33,17 @@ pub use account::{
     ChangePassword, ChangeUser, NewUser, OneTimePassword, Password, SignIn, User, Users,
 };
 pub use channel::{Channel, UnknownChannel};
+pub use fleet::{
+    CveStage, CveTarget, Fleet, FleetCve, FleetDay, FleetUpdate, HostCount, HostDetail, HostUpdate,
+    PauseCount, Progress, ProgressPoint, Trouble,
+};
 pub use host::{
     Enrol, Enrolled, HeldUpdate, Host, HostReport, Hosts, NewReport, Plan, PlannedUpdate,
     ReportEvent, package_target,
 };
 pub use id::{HostId, JobId, ReportId, UpdateId};
 pub use job::{Attempt, Attempts, Cancel, Job, JobSummary, Jobs, PackageInfo, Priority, Step};
+pub use key::{Keys, RoleKeys};
 pub use log::{AuditEntries, AuditEntry, ConsistencyProof, LogEntry, LoggedPackage, ReleaseProof};
 pub use problem::{PROBLEM_JSON, Problem};
 pub use role::{Role, Token, TokenError, UnknownRole, Whoami};

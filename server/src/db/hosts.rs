@@ -1,18 +1,17 @@
 //! Hosts.
 
-use super::{Error, execute, now, parse, row, rows, time};
-use resplice_api::{Channel, Enrol, Host, HostId, UpdateId};
+use super::{Error, execute, host_updates, now, parse, row, time};
+use resplice_api::{Channel, Enrol, Host, HostId};
 use sea_orm::{ConnectionTrait, FromQueryResult};
-use std::collections::HashMap;
 
 /// Polls closer together than this do not write when the host was seen.
 const SEEN_RESOLUTION_MICROS: i64 = 30_000_000;
 
-const COLUMNS: &str =
+pub(super) const COLUMNS: &str =
     "id, name, target, kernel_release, channel, public_key, enrolled_at, last_seen_at";
 
 #[derive(FromQueryResult)]
-struct HostRow {
+pub(super) struct HostRow {
     id: String,
     name: String,
     target: String,
@@ -24,7 +23,7 @@ struct HostRow {
 }
 
 impl HostRow {
-    fn read(self) -> Result<Host, Error> {
+    pub(super) fn read(self) -> Result<Host, Error> {
         let operation = "read a host";
         Ok(Host {
             id: parse(operation, &self.id)?,
@@ -36,6 +35,8 @@ impl HostRow {
             enrolled_at: time(operation, self.enrolled_at)?,
             last_seen_at: time(operation, self.last_seen_at)?,
             applied: Vec::new(),
+            failed: Vec::new(),
+            groups: Vec::new(),
         })
     }
 }
@@ -71,7 +72,9 @@ pub async fn enrol<C: ConnectionTrait>(db: &C, enrol: &Enrol) -> Result<HostId, 
     )
     .await?;
     let id = id.ok_or_else(|| super::unreadable(operation, "no id came back"))?;
-    parse(operation, &id.id)
+    let id = parse(operation, &id.id)?;
+    host_updates::keep_target(db, id, &enrol.target).await?;
+    Ok(id)
 }
 
 /// Finds a host, without what it runs.
@@ -116,68 +119,4 @@ pub async fn seen<C: ConnectionTrait>(db: &C, host: &Host) -> Result<(), Error> 
     )
     .await
     .map(drop)
-}
-
-/// What runs on a host, by its latest reports.
-///
-/// # Errors
-/// The database's.
-pub async fn applied<C: ConnectionTrait>(db: &C, id: HostId) -> Result<Vec<UpdateId>, Error> {
-    #[derive(FromQueryResult)]
-    struct Applied {
-        update_id: String,
-    }
-    let operation = "look up what a host runs";
-    let found: Vec<Applied> = rows(
-        db,
-        operation,
-        "SELECT update_id FROM reports WHERE event = 'applied' AND id IN
-             (SELECT MAX(id) FROM reports WHERE host_id = $1 AND event IN ('applied', 'undone')
-                 GROUP BY update_id)",
-        vec![id.to_string().into()],
-    )
-    .await?;
-    let update = |row: Applied| parse(operation, &row.update_id);
-    found.into_iter().map(update).collect()
-}
-
-/// All hosts with what they run, by name.
-///
-/// # Errors
-/// The database's.
-pub async fn list<C: ConnectionTrait>(db: &C) -> Result<Vec<Host>, Error> {
-    #[derive(FromQueryResult)]
-    struct Applied {
-        host_id: String,
-        update_id: String,
-    }
-    let operation = "list the hosts";
-    let sql = format!("SELECT {COLUMNS} FROM hosts ORDER BY name, id");
-    let hosts: Vec<HostRow> = rows(db, operation, &sql, vec![]).await?;
-    // The latest word of each host on each update; reports' ids sort by time.
-    let applied: Vec<Applied> = rows(
-        db,
-        operation,
-        "SELECT host_id, update_id FROM reports WHERE event = 'applied' AND id IN
-             (SELECT MAX(id) FROM reports WHERE event IN ('applied', 'undone')
-                 GROUP BY host_id, update_id)
-         ORDER BY id",
-        vec![],
-    )
-    .await?;
-    let mut by_host: HashMap<String, Vec<UpdateId>> = HashMap::new();
-    for row in applied {
-        let update = parse(operation, &row.update_id)?;
-        by_host.entry(row.host_id).or_default().push(update);
-    }
-    hosts
-        .into_iter()
-        .map(|row| {
-            let applied = by_host.remove(&row.id).unwrap_or_default();
-            Ok(Host {
-                applied,
-                ..row.read()?
-            })
-        })
-        .collect()
 }

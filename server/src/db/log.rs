@@ -91,20 +91,55 @@ impl AuditRow {
     }
 }
 
+/// What entries of the audit log are looked for; the default is all of them.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// A part of actor, action or object, whatever its case.
+    pub text: Option<String>,
+    /// Who did it.
+    pub actor: Option<String>,
+    /// How the action begins.
+    pub action: Option<String>,
+    /// It did not come to a good end.
+    pub failed: bool,
+}
+
 /// A page of the audit log, newest first.
 ///
 /// # Errors
 /// The database's.
 pub async fn audit<C: ConnectionTrait>(
     db: &C,
+    filter: &Filter,
     limit: u64,
     before: Option<&str>,
 ) -> Result<Vec<AuditEntry>, Error> {
     // Ids sort by time; 'g' is behind all of them.
     let before = before.unwrap_or("g");
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let sql = format!("SELECT {AUDIT} FROM audit WHERE id < $1 ORDER BY id DESC LIMIT $2");
-    let values = vec![before.into(), limit.into()];
+    let mut values: Vec<Value> = vec![before.into(), limit.into()];
+    let mut conditions = String::new();
+    if let Some(text) = &filter.text {
+        values.push(super::containing(text).into());
+        let n = values.len();
+        conditions += &format!(
+            " AND (LOWER(actor) LIKE ${n} ESCAPE '\\' OR action LIKE ${n} ESCAPE '\\'
+                OR LOWER(object) LIKE ${n} ESCAPE '\\' OR LOWER(result) LIKE ${n} ESCAPE '\\')"
+        );
+    }
+    if let Some(actor) = &filter.actor {
+        values.push(actor.as_str().into());
+        conditions += &format!(" AND actor = ${}", values.len());
+    }
+    if let Some(action) = &filter.action {
+        values.push(super::beginning(action).into());
+        conditions += &format!(" AND action LIKE ${} ESCAPE '\\'", values.len());
+    }
+    if filter.failed {
+        conditions += " AND status >= 400";
+    }
+    let sql =
+        format!("SELECT {AUDIT} FROM audit WHERE id < $1{conditions} ORDER BY id DESC LIMIT $2");
     let found: Vec<AuditRow> = rows(db, "read the audit log", &sql, values).await?;
     found.into_iter().map(AuditRow::read).collect()
 }

@@ -14,7 +14,10 @@
 
 pub mod audit;
 mod dialect;
+pub mod fleet;
 pub mod groups;
+pub mod host_list;
+pub mod host_updates;
 pub mod hosts;
 pub mod jobs;
 pub mod log;
@@ -118,6 +121,35 @@ pub(crate) async fn row<T: FromQueryResult, C: ConnectionTrait>(
     values: Vec<Value>,
 ) -> Result<Option<T>, Error> {
     Ok(rows(db, operation, sql, values).await?.into_iter().next())
+}
+
+/// `$2, $3, $4`: so many placeholders, from a first one on.
+pub(crate) fn placeholders(first: usize, count: usize) -> String {
+    let all: Vec<String> = (first..first + count).map(|n| format!("${n}")).collect();
+    all.join(", ")
+}
+
+/// For `LOWER(…) LIKE … ESCAPE '\'`: what contains a text, whatever its case.
+pub(crate) fn containing(text: &str) -> String {
+    containing_exactly(&text.to_lowercase())
+}
+
+/// For `LIKE … ESCAPE '\'`: what contains a text.
+pub(crate) fn containing_exactly(text: &str) -> String {
+    format!("%{}", beginning(text))
+}
+
+/// For `LIKE … ESCAPE '\'`: what begins with a text.
+pub(crate) fn beginning(text: &str) -> String {
+    let mut pattern = String::new();
+    for c in text.chars() {
+        if matches!(c, '%' | '_' | '\\') {
+            pattern.push('\\');
+        }
+        pattern.push(c);
+    }
+    pattern.push('%');
+    pattern
 }
 
 /// Now, as the database keeps it.

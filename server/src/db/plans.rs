@@ -1,21 +1,32 @@
 //! What hosts should run, and which packages they may have.
 
-use super::{Db, Error, groups, hosts, offers, offers::Offer, rollouts, row};
+use super::{Db, Error, groups, host_updates, offers, offers::Offer, rollouts, row};
 use crate::repository::Package;
 use jiff::Timestamp;
-use resplice_api::{HeldUpdate, Host, HostId, Plan, PlannedUpdate};
+use resplice_api::{HeldUpdate, Host, HostId, Plan, PlannedUpdate, UpdateId};
 use resplice_rollout::{Terms, Turn};
 use sea_orm::{ConnectionTrait, FromQueryResult};
 
-/// The plan for a host: what has got to its channel, is not superseded there, and
-/// whose turn has come.
+/// The plan for a host that asks: what has got to its channel, is not superseded
+/// there, and whose turn has come.
 ///
 /// # Errors
 /// The database's.
 pub async fn for_host(db: &Db, host: &Host) -> Result<Plan, Error> {
+    let (plan, in_waves) = look(db, host).await?;
+    // The gates count it before the host hears of it.
+    rollouts::offer(db, host.id, &in_waves).await?;
+    Ok(plan)
+}
+
+/// The plan that a host would get, and what it would be offered in waves.
+///
+/// # Errors
+/// The database's.
+pub async fn look(db: &Db, host: &Host) -> Result<(Plan, Vec<UpdateId>), Error> {
     let offers = offers::list(db, Some(&host.target)).await?;
     let frozen = groups::frozen(db, host.id).await?;
-    let applied = hosts::applied(db, host.id).await?;
+    let applied = host_updates::applied(db, host.id).await?;
     let now = Timestamp::now();
     let turn = |offer: &Offer| {
         let applied = applied.contains(&offer.update);
@@ -43,14 +54,13 @@ pub async fn for_host(db: &Db, host: &Host) -> Result<Plan, Error> {
     let held = held.collect();
     let in_waves = offered.iter().filter(|offer| offer.standing.is_some());
     let in_waves: Vec<_> = in_waves.map(|offer| offer.update).collect();
-    // The gates count it before the host hears of it.
-    rollouts::offer(db, host.id, &in_waves).await?;
-    Ok(Plan {
+    let plan = Plan {
         channel: host.channel,
         updates: offered.into_iter().map(planned).collect(),
         undo: Vec::new(),
         held,
-    })
+    };
+    Ok((plan, in_waves))
 }
 
 fn planned(offer: &Offer) -> PlannedUpdate {

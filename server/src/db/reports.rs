@@ -1,10 +1,13 @@
 //! What hosts said they did.
 
-use super::{Error, execute, json, now, parse, rows, time, to_json, unsigned};
-use resplice_api::{Host, HostReport, NewReport, ReportEvent, ReportId, UpdateId};
+use super::{
+    Db, Error, begin, commit, execute, host_updates, json, now, parse, rows, time, to_json,
+    unsigned,
+};
+use resplice_api::{Host, HostId, HostReport, NewReport, ReportEvent, ReportId, UpdateId};
 use sea_orm::{ConnectionTrait, FromQueryResult};
 
-/// Most reports that an update is shown with: the latest.
+/// Most reports that an update or a host is shown with: the latest.
 const MAX_SHOWN: i64 = 1000;
 
 #[derive(FromQueryResult)]
@@ -41,23 +44,20 @@ impl ReportRow {
     }
 }
 
-/// Stores a report.
+/// Stores a report, and how the update stands on the host by it.
 ///
 /// # Errors
 /// The database's.
-pub async fn add<C: ConnectionTrait>(
-    db: &C,
-    host: &Host,
-    report: &NewReport,
-) -> Result<HostReport, Error> {
+pub async fn add(db: &Db, host: &Host, report: &NewReport) -> Result<HostReport, Error> {
     let operation = "store a report";
     let id = ReportId::new();
     let received = now();
     let pause = report
         .pause_ns
         .map(|ns| i64::try_from(ns).unwrap_or(i64::MAX));
+    let transaction = begin(db).await?;
     execute(
-        db,
+        &transaction,
         operation,
         "INSERT INTO reports (id, host_id, update_id, event, detail, pause_ns, timeline, received_at, code)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
@@ -74,6 +74,8 @@ pub async fn add<C: ConnectionTrait>(
         ],
     )
     .await?;
+    host_updates::note(&transaction, host, id, report, received).await?;
+    commit(transaction).await?;
     Ok(HostReport {
         id,
         host_id: host.id,
@@ -96,15 +98,32 @@ pub async fn of_update<C: ConnectionTrait>(
     db: &C,
     update: UpdateId,
 ) -> Result<Vec<HostReport>, Error> {
-    let found: Vec<ReportRow> = rows(
-        db,
-        "list the reports",
-        "SELECT r.id, r.host_id, h.name AS host_name, r.update_id, r.event, r.detail, r.code, r.pause_ns,
-             r.timeline, r.received_at
-         FROM reports r JOIN hosts h ON h.id = r.host_id
-         WHERE r.update_id = $1 ORDER BY r.id DESC LIMIT $2",
-        vec![update.to_string().into(), MAX_SHOWN.into()],
-    )
-    .await?;
+    let update = update.to_string();
+    let found = latest(db, "r.update_id", &update, MAX_SHOWN).await?;
     found.into_iter().rev().map(ReportRow::read).collect()
+}
+
+/// The latest reports of a host, newest first.
+///
+/// # Errors
+/// The database's.
+pub async fn of_host<C: ConnectionTrait>(db: &C, host: HostId) -> Result<Vec<HostReport>, Error> {
+    let host = host.to_string();
+    let found = latest(db, "r.host_id", &host, MAX_SHOWN).await?;
+    found.into_iter().map(ReportRow::read).collect()
+}
+
+async fn latest<C: ConnectionTrait>(
+    db: &C,
+    column: &str,
+    id: &str,
+    limit: i64,
+) -> Result<Vec<ReportRow>, Error> {
+    let sql = format!(
+        "SELECT r.id, r.host_id, h.name AS host_name, r.update_id, r.event, r.detail, r.code,
+             r.pause_ns, r.timeline, r.received_at
+         FROM reports r JOIN hosts h ON h.id = r.host_id
+         WHERE {column} = $1 ORDER BY r.id DESC LIMIT $2"
+    );
+    rows(db, "list the reports", &sql, vec![id.into(), limit.into()]).await
 }

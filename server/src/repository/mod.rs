@@ -21,6 +21,7 @@ mod error;
 mod files;
 mod keys;
 mod root;
+mod status;
 
 pub use build::Package;
 pub use error::RepositoryError;

@@ -1,17 +1,22 @@
 //! Hosts: enrolment, plans, reports.
 
 use super::body::{check_key, check_steps, check_text, check_word, json};
-use crate::{App, auth, auth::Caller, db, error::Failure, publish, store::sha256_hex, waves};
+use crate::{
+    App, auth, auth::Caller, db, db::host_list::Filter, error::Failure, fleet::SILENT_AFTER_S,
+    publish, store::sha256_hex, waves,
+};
 use axum::{
     Extension, Json,
     body::Bytes,
-    extract::{Path, State},
+    extract::{Path, Query, State},
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use resplice_api::{
-    Enrol, Enrolled, Host, HostId, HostReport, Hosts, NewReport, ReportEvent, Role,
+    Channel, Enrol, Enrolled, Host, HostId, HostReport, Hosts, NewReport, ReportEvent, Role,
+    UpdateId, limits,
 };
+use serde::Deserialize;
 
 /// Makes a host known. A host that comes again with the same key is the same
 /// host: it gets a new token, and its old one is void.
@@ -44,9 +49,49 @@ pub(super) async fn enrol(State(app): State<App>, body: Bytes) -> Result<Json<En
     }))
 }
 
-pub(super) async fn list(State(app): State<App>) -> Result<Json<Hosts>, Failure> {
-    let hosts = db::hosts::list(&app.db).await?;
-    Ok(Json(Hosts { hosts }))
+/// Query of `GET /hosts`.
+#[derive(Deserialize)]
+pub(super) struct Page {
+    limit: Option<u64>,
+    after: Option<HostId>,
+    q: Option<String>,
+    target: Option<String>,
+    channel: Option<Channel>,
+    group: Option<String>,
+    state: Option<Trait>,
+    failed: Option<UpdateId>,
+    open_to: Option<String>,
+}
+
+/// What people look for most often.
+#[derive(Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+enum Trait {
+    Silent,
+    Failing,
+}
+
+pub(super) async fn list(
+    State(app): State<App>,
+    Query(page): Query<Page>,
+) -> Result<Json<Hosts>, Failure> {
+    let limit = page.limit.unwrap_or(50).clamp(1, limits::MAX_PAGE);
+    let silent = page.state == Some(Trait::Silent);
+    let filter = Filter {
+        text: page.q,
+        target: page.target,
+        channel: page.channel,
+        group: page.group,
+        silent_since: silent.then(|| db::now() - i64::from(SILENT_AFTER_S) * 1_000_000),
+        failing: page.state == Some(Trait::Failing),
+        failed: page.failed,
+        open_to: page.open_to,
+    };
+    let mut hosts = db::host_list::page(&app.db, &filter, limit + 1, page.after).await?;
+    let more = hosts.len() as u64 > limit;
+    hosts.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+    let next = hosts.last().filter(|_| more).map(|host| host.id);
+    Ok(Json(Hosts { hosts, next }))
 }
 
 pub(super) async fn plan(

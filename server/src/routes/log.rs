@@ -26,6 +26,10 @@ const FOREVER: &str = "private, immutable, max-age=31536000";
 pub(super) struct Page {
     limit: Option<u64>,
     before: Option<String>,
+    q: Option<String>,
+    actor: Option<String>,
+    action: Option<String>,
+    failed: Option<bool>,
 }
 
 pub(super) async fn audit(
@@ -33,7 +37,13 @@ pub(super) async fn audit(
     Query(page): Query<Page>,
 ) -> Result<Json<AuditEntries>, Failure> {
     let limit = page.limit.unwrap_or(50).clamp(1, limits::MAX_PAGE);
-    let mut entries = log::audit(&app.db, limit + 1, page.before.as_deref()).await?;
+    let filter = log::Filter {
+        text: page.q,
+        actor: page.actor,
+        action: page.action,
+        failed: page.failed.unwrap_or_default(),
+    };
+    let mut entries = log::audit(&app.db, &filter, limit + 1, page.before.as_deref()).await?;
     let more = entries.len() as u64 > limit;
     entries.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
     let last = entries.last().filter(|_| more);

@@ -4,10 +4,12 @@
 
 mod attempts;
 mod body;
+mod fleet;
 mod guard;
 mod health;
 mod hosts;
 mod jobs;
+mod keys;
 mod log;
 mod openapi;
 mod packages;
@@ -195,6 +197,8 @@ fn host_operations() -> Vec<Operation> {
     vec![
         write("/hosts/enrol", &[Role::Enrol], Audit::Before("host.enrol"), JSON, post(hosts::enrol)),
         read("/hosts", PEOPLE, get(hosts::list)),
+        read("/hosts/{id}", PEOPLE, get(fleet::host)),
+        read("/fleet", PEOPLE, get(fleet::show)),
         read("/hosts/{id}/plan", &[Role::Host], get(hosts::plan)),
         read("/packages/{sha256}", TAKERS, get(packages::download)),
         write("/hosts/{id}/reports", &[Role::Host], Audit::Before("host.report"), JSON, post(hosts::report)),
@@ -243,6 +247,7 @@ fn rollout_operations() -> Vec<Operation> {
     vec![
         write("/updates/{id}/promote", ENGINEER, Audit::Before("update.promote"), JSON, post(rollout::promote)),
         read("/updates/{id}/rollout", PEOPLE, get(rollout::find)),
+        read("/updates/{id}/progress", PEOPLE, get(fleet::progress)),
         write("/updates/{id}/halt", ENGINEER, Audit::Before("rollout.halt"), JSON, post(rollout::halt)),
         write("/updates/{id}/resume", ENGINEER, Audit::Before("rollout.resume"), JSON, post(rollout::resume)),
         write("/wave-plans", ENGINEER, Audit::Before("wave-plan.set"), JSON, post(rollout::put_plan)),
@@ -266,6 +271,7 @@ fn log_operations() -> Vec<Operation> {
     vec![
         read("/audit", AUDITORS, get(log::audit)),
         read("/metrics", AUDITORS, get(health::metrics)),
+        read("/keys", AUDITORS, get(keys::show)),
         known("/log/key", get(log::key)),
         known("/log/checkpoint", get(log::checkpoint)),
         known("/log/consistency", get(log::consistency)),

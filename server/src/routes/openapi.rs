@@ -295,7 +295,13 @@ fn of_hosts() -> Vec<Description> {
         posted("/hosts/enrol", "Make a host known")
             .takes(of::<api::Enrol>())
             .gives(200, of::<api::Enrolled>()),
-        got("/hosts", "The hosts, by name").gives(200, of::<api::Hosts>()),
+        hosts(),
+        got(
+            "/hosts/{id}",
+            "A host, what it should run, and what it said",
+        )
+        .gives(200, of::<api::HostDetail>()),
+        got("/fleet", "Numbers about all hosts").gives(200, of::<api::Fleet>()),
         got("/hosts/{id}/plan", "What a host should run")
             .gives(200, of::<api::Plan>())
             .answers(304, "As `If-None-Match` says", None),
@@ -309,6 +315,31 @@ fn of_hosts() -> Vec<Description> {
     ]
 }
 
+fn hosts() -> Description {
+    let channel = json!({"type": "string", "enum": ["edge", "candidate", "stable"]});
+    let state = json!({"type": "string", "enum": ["silent", "failing"]});
+    got("/hosts", "The hosts, by name")
+        .paged("after", uuid())
+        .asks("q", word(), "A part of their name, kernel or id", false)
+        .asks("target", word(), "Their target", false)
+        .asks("channel", channel, "The channel that they follow", false)
+        .asks("group", word(), "A group that they are in", false)
+        .asks(
+            "state",
+            state,
+            "Silent, or failing to apply something",
+            false,
+        )
+        .asks("failed", uuid(), "They could not apply this update", false)
+        .asks(
+            "open_to",
+            word(),
+            "A CVE that an update for their target fixes, and that they run none for",
+            false,
+        )
+        .gives(200, of::<api::Hosts>())
+}
+
 fn of_rollouts() -> Vec<Description> {
     vec![
         posted("/updates/{id}/promote", "Take a release to another channel")
@@ -316,6 +347,11 @@ fn of_rollouts() -> Vec<Description> {
             .gives(200, of::<api::Update>()),
         got("/updates/{id}/rollout", "How a rollout in waves stands")
             .gives(200, of::<api::Rollout>()),
+        got(
+            "/updates/{id}/progress",
+            "What became of an update over time",
+        )
+        .gives(200, of::<api::Progress>()),
         posted("/updates/{id}/halt", "Let no further host have an update")
             .takes(of::<api::Because>())
             .gives(200, of::<api::Rollout>()),
@@ -347,7 +383,22 @@ fn of_log() -> Vec<Description> {
         got("/metrics", "What the server counts, for Prometheus").gives(200, bytes(TEXT)),
         got("/audit", "The audit log, newest first")
             .paged("before", word())
+            .asks("q", word(), "A part of who, what, or to what", false)
+            .asks("actor", word(), "Who did it", false)
+            .asks(
+                "action",
+                word(),
+                "What begins like this, as `update.`",
+                false,
+            )
+            .asks(
+                "failed",
+                json!({"type": "boolean"}),
+                "What was refused or failed",
+                false,
+            )
             .gives(200, of::<api::AuditEntries>()),
+        got("/keys", "The keys that the server's word rests on").gives(200, of::<api::Keys>()),
         got(
             "/log/key",
             "The key that signs the transparency log's checkpoints",

@@ -9,6 +9,7 @@ mod bad_input;
 mod cluster;
 mod crash;
 mod fencing;
+mod fleet;
 mod health;
 mod lifecycle;
 mod log;

@@ -364,3 +364,72 @@ async fn the_programs_own_commands_verify_and_export() {
 fn signed_by_nobody(text: &str) -> String {
     text.replacen('\n', "\n1", 1)
 }
+
+#[tokio::test]
+async fn the_audit_log_is_searched_by_who_what_and_to_what() {
+    let service = Service::start().await;
+    let update = released(&service).await;
+    let own = service.client(Role::Team).update(update).await.unwrap();
+    assert!(own.released.is_some());
+    let search = async |query: &str| -> Vec<String> {
+        let answer = get(&service, Role::Engineer, &format!("/audit?{query}")).await;
+        let found: resplice_api::AuditEntries = answer.json().await.unwrap();
+        found
+            .entries
+            .into_iter()
+            .map(|entry| entry.action)
+            .collect()
+    };
+    assert_eq!(
+        search("action=update.").await,
+        ["update.release", "update.upload"]
+    );
+    assert_eq!(search("q=UPDATE.REL").await, ["update.release"]);
+    assert_eq!(search("q=%25").await, Vec::<String>::new());
+    assert_eq!(search("actor=team").await, ["update.upload"]);
+    assert!(
+        search(&format!("q={update}"))
+            .await
+            .contains(&"update.release".to_owned())
+    );
+    assert!(search("failed=true").await.is_empty());
+    let refused = service
+        .client(Role::Engineer)
+        .release(update, "again")
+        .await;
+    assert!(refused.is_err());
+    assert_eq!(search("failed=true").await, ["update.release"]);
+}
+
+#[tokio::test]
+async fn keys_are_told_with_their_expiries_and_nothing_secret() {
+    let service = Service::start().await;
+    released(&service).await;
+    let text = get(&service, Role::Admin, "/keys")
+        .await
+        .text()
+        .await
+        .unwrap();
+    assert!(!text.contains("PRIVATE"));
+    let keys: resplice_api::Keys = serde_json::from_str(&text).unwrap();
+    let shown: Vec<_> = keys
+        .roles
+        .iter()
+        .map(|r| (r.role.as_str(), r.keys.len(), r.threshold, r.here))
+        .collect();
+    let expected = [
+        ("root", 3, 2, 3),
+        ("targets", 1, 1, 1),
+        ("snapshot", 1, 1, 1),
+        ("timestamp", 1, 1, 1),
+    ];
+    assert_eq!(shown, expected);
+    assert!(!keys.waiting);
+    for role in &keys.roles {
+        assert!(
+            role.version > 0 && role.expires.unwrap() > jiff::Timestamp::now(),
+            "{role:?}"
+        );
+    }
+    assert_eq!(keys.log, key(&service).await.to_string());
+}

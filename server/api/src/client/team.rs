@@ -2,8 +2,8 @@
 
 use super::{Client, Error, read, send, send_json};
 use crate::{
-    Host, Hosts, Job, JobId, NewRelease, NewUpdate, Targets, Update, UpdateId, Updates, Whoami,
-    Workers, limits,
+    Fleet, Host, HostDetail, HostId, Hosts, Job, JobId, NewRelease, NewUpdate, Progress, Targets,
+    Update, UpdateId, Updates, Whoami, Workers, limits,
 };
 
 impl Client {
@@ -101,8 +101,50 @@ impl Client {
     /// # Errors
     /// See [`Error`].
     pub async fn hosts(&self) -> Result<Vec<Host>, Error> {
-        let hosts: Hosts = send_json("list the hosts", self.get("/hosts")).await?;
-        Ok(hosts.hosts)
+        let mut all = Vec::new();
+        let mut query = format!("limit={}", limits::MAX_PAGE);
+        loop {
+            let page = self.hosts_page(&query).await?;
+            all.extend(page.hosts);
+            let Some(next) = page.next else {
+                return Ok(all);
+            };
+            query = format!("limit={}&after={next}", limits::MAX_PAGE);
+        }
+    }
+
+    /// `GET /hosts` with a query, such as `state=failing`: one page.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn hosts_page(&self, query: &str) -> Result<Hosts, Error> {
+        send_json("list the hosts", self.get(&format!("/hosts?{query}"))).await
+    }
+
+    /// `GET /hosts/{id}`: a host, what it should run, and what it said.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn host(&self, id: HostId) -> Result<HostDetail, Error> {
+        let request = self.get(&format!("/hosts/{id}"));
+        send_json("look at the host", request).await
+    }
+
+    /// `GET /fleet`: numbers about all hosts.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn fleet(&self) -> Result<Fleet, Error> {
+        send_json("look at the fleet", self.get("/fleet")).await
+    }
+
+    /// `GET /updates/{id}/progress`: what became of an update over time.
+    ///
+    /// # Errors
+    /// See [`Error`]; 404 if it is not released.
+    pub async fn progress(&self, id: UpdateId) -> Result<Progress, Error> {
+        let request = self.get(&format!("/updates/{id}/progress"));
+        send_json("look at the update's progress", request).await
     }
 
     /// `GET /workers`: all registered workers.

@@ -8,6 +8,7 @@ mod m0005_queue;
 mod m0007_channels;
 mod m0008_waves;
 mod m0011_transparency;
+mod m0020_fleet;
 
 use sea_orm::{ConnectionTrait, DbErr};
 use sea_orm_migration::{
@@ -28,6 +29,7 @@ impl MigratorTrait for Migrator {
             m0007_channels::MIGRATION,
             m0008_waves::MIGRATION,
             m0011_transparency::MIGRATION,
+            m0020_fleet::MIGRATION,
         ];
         all.into_iter()
             .map(|migration| Box::new(migration) as Box<dyn MigrationTrait>)
