@@ -3,6 +3,7 @@ import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { Person, openBrowser } from './stage/browser';
 import { Host } from './stage/host';
+import { CAREFUL } from './stage/scene';
 import { TARGETS, Server, targetId } from './stage/server';
 import { Worker, heading, report } from './stage/worker';
 
@@ -10,6 +11,7 @@ let server: Server;
 let browser: Browser;
 let person: Person;
 let update: string;
+let host: Host;
 
 /** Would run a script, and leave an element to find, if it were taken for markup. */
 const evil = (where: string) => `<img/src=x/data-evil="${where}"/onerror=alert(1)>`;
@@ -41,9 +43,12 @@ beforeAll(async () => {
 		.replaceAll('its code has another size', JSON.stringify(evil('why')).slice(1, -1))
 		.replaceAll('a message that programs', JSON.stringify(evil('finding')).slice(1, -1));
 	await attempt.finish({ status: 'built', reason: evil('reason'), report: JSON.parse(text) });
-	await server.call('engineer', 'POST', `/updates/${update}/release`, { comment: evil('comment') });
-	const host = await Host.enrol(server, evil('host'), TARGETS[0]!);
+	await server.call('engineer', 'POST', '/wave-plans', CAREFUL);
+	await server.call('engineer', 'POST', `/updates/${update}/release`, { comment: evil('comment'), plan: CAREFUL.name });
+	await server.call('engineer', 'POST', `/updates/${update}/halt`, { reason: evil('halt') });
+	host = await Host.enrol(server, evil('host'), TARGETS[0]!);
 	await host.report(update, 'refused', evil('detail'));
+	await server.call('engineer', 'POST', '/groups/odd/freeze', { reason: evil('freeze') });
 	person = await Person.at(browser, server);
 	await person.signIn('team');
 });
@@ -97,7 +102,17 @@ it('a host’s name and what it reports', async () => {
 	await person.page.goto(`/updates/${update}`);
 	await shownAsText('host', 'detail');
 	await person.page.goto('/hosts');
-	await shownAsText('host');
+	await shownAsText('host', 'freeze');
+	await person.page.goto(`/hosts/${host.id}`);
+	await shownAsText('host', 'name', 'detail');
+	expect(await person.page.title()).toContain(evil('host'));
+});
+
+it('the fleet, and why a rollout was halted', async () => {
+	await person.page.goto('/fleet');
+	await shownAsText('name');
+	await person.page.goto('/waves');
+	await shownAsText('name', 'halt');
 });
 
 it('a CVE id, which the server would not take like this', async () => {

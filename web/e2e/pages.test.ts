@@ -28,7 +28,10 @@ const PAGES: [name: string, path: () => string, ready: string][] = [
 	['update-running', () => `/updates/${scene.running}`, 'CC ref'],
 	['update-failed', () => `/updates/${scene.failed}`, 'does not apply'],
 	['update-released', () => `/updates/${scene.released}`, 'Read it twice'],
+	['fleet', () => '/fleet', 'What is in the way'],
 	['hosts', () => '/hosts', 'web-02.example'],
+	['host', () => `/hosts/${scene.host}`, 'held by a kernel livepatch'],
+	['waves', () => '/waves', 'went down with it'],
 	['nowhere', () => '/nowhere', 'nothing here']
 ];
 
@@ -48,6 +51,9 @@ const LOOKS = (Object.keys(SIZES) as Size[]).flatMap((size) =>
 );
 
 describe.each(LOOKS)('on a $size, $scheme', ({ size, scheme }) => {
+	// Both schemes and both sizes are tried once each: axe takes its time.
+	const isTried = (size === 'desktop') === (scheme === 'light');
+
 	it('pages are whole, fit, and have no serious fault that axe knows', async () => {
 		const person = await Person.at(browser, server, size, scheme);
 		const { page } = person;
@@ -59,7 +65,7 @@ describe.each(LOOKS)('on a $size, $scheme', ({ size, scheme }) => {
 		for (const [name, path, ready] of PAGES) {
 			await page.goto(path());
 			await page.getByText(ready).first().waitFor();
-			faults[name] = await violations(person);
+			faults[name] = isTried ? await violations(person) : [];
 			const wide = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
 			if (wide > 0) faults[name].push(`it is ${wide} pixels wider than the screen`);
 			await picture(page, `${name}-${size}-${scheme}`);

@@ -18,10 +18,17 @@ export class Host {
 		return new Host(server, enrolled.host_id, enrolled.token);
 	}
 
-	async report(update: string, event: string, detail = '', pause_ns?: number): Promise<void> {
+	/** Asks what it should run: ids of updates. */
+	async poll(): Promise<string[]> {
+		const answer = await this.server.call({ token: this.token }, 'GET', `/hosts/${this.id}/plan`);
+		const plan = (await answer.json()) as { updates: { update_id: string }[] };
+		return plan.updates.map(({ update_id }) => update_id);
+	}
+
+	async report(update: string, event: string, detail = '', pause_ns?: number, code?: string): Promise<void> {
 		const now = new Date().toISOString();
 		await this.server.call({ token: this.token }, 'POST', `/hosts/${this.id}/reports`, {
-			update_id: update, event, detail, pause_ns,
+			update_id: update, event, detail, pause_ns, code,
 			timeline: [
 				{ name: 'fetch', started_at: now, millis: 84, exit_code: 0 },
 				{ name: 'load', started_at: now, millis: 31, exit_code: event === 'applied' ? 0 : 1 }

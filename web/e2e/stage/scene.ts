@@ -12,6 +12,8 @@ export interface Scene {
 	failed: string;
 	running: string;
 	released: string;
+	/** The host that refused an update. */
+	host: string;
 }
 
 interface Upload {
@@ -32,18 +34,41 @@ export async function upload(server: Server, file: string, rest: Partial<Upload>
 	return ((await answer.json()) as { id: string }).id;
 }
 
+/** Half of the hosts at once, all of them within a day. */
+export const CAREFUL = {
+	name: 'careful',
+	steps: [{ after_s: 0, share: 500 }, { after_s: 6 * 3600, share: 750 }, { after_s: 24 * 3600, share: 1000 }],
+	gate: { failed: { hosts: 3, share: 100 }, crashed: { hosts: 1 }, silent_after_s: 3600 }
+};
+
+/** Ten hosts of two kernels, in groups. */
+async function enrolFleet(server: Server): Promise<Host[]> {
+	const names = ['web-01', 'web-03', 'web-04', 'web-05', 'db-01', 'web-02', 'db-02', 'db-03', 'build-07', 'build-08'];
+	const hosts: Host[] = [];
+	for (const name of names) {
+		const host = await Host.enrol(server, `${name}.example`, TARGETS[name.startsWith('build') ? 1 : 0]!);
+		const groups = { web: ['frontends'], db: ['databases', 'frankfurt'], build: [] }[name.split('-')[0] as 'web'];
+		await server.call('engineer', 'POST', `/hosts/${host.id}/groups`, { groups });
+		hosts.push(host);
+	}
+	return hosts;
+}
+
 export async function setScene(server: Server): Promise<Scene> {
 	const worker = await Worker.register(server);
 	const released = await upload(server, 'fs-loadavg.patch', { cves: ['CVE-2026-68300'] });
 	await worker.build();
-	await server.call('engineer', 'POST', `/updates/${released}/release`, { comment: 'Read it twice; fine.' });
-	const hosts = await Promise.all([
-		Host.enrol(server, 'web-01.example', TARGETS[0]!),
-		Host.enrol(server, 'web-02.example', TARGETS[0]!),
-		Host.enrol(server, 'build-07.example', TARGETS[1]!)
-	]);
-	await hosts[0].report(released, 'applied', '', 38_120);
-	await hosts[1].report(released, 'refused', 'stacked: loadavg_proc_show is held by a kernel livepatch');
+	const hosts = await enrolFleet(server);
+	await server.call('engineer', 'POST', '/wave-plans', CAREFUL);
+	await server.call('engineer', 'POST', `/updates/${released}/release`, {
+		channel: 'stable', comment: 'Read it twice; fine.', plan: CAREFUL.name
+	});
+	const offered: Host[] = [];
+	for (const host of hosts) if ((await host.poll()).includes(released)) offered.push(host);
+	const refusing = offered.pop()!;
+	for (const [index, host] of offered.entries()) await host.report(released, 'applied', '', 38_120 + 41_000 * index);
+	await refusing.report(released, 'refused', 'loadavg_proc_show is held by a kernel livepatch', undefined, 'livepatch');
+	await server.call('engineer', 'POST', '/groups/databases/freeze', { reason: 'quarter’s end' });
 
 	const failed = await upload(server, 'does-not-apply.patch', { cves: ['CVE-2026-74284'] });
 	const attempt = await worker.lease();
@@ -61,5 +86,5 @@ export async function setScene(server: Server): Promise<Scene> {
 	const running = await upload(server, 'kernel-fscaps.patch');
 	const now = await worker.lease();
 	for (const step of STEPS.slice(0, 4)) await now.step(step);
-	return { built, failed, running, released };
+	return { built, failed, running, released, host: refusing.id };
 }

@@ -48,6 +48,14 @@ export function clock(time: string): string {
 	return new Date(time).toLocaleTimeString(undefined, { hour12: false });
 }
 
+/** The time of today, or else the day. */
+export function clockOrDay(time: string, now: Date = new Date()): string {
+	const at = new Date(time);
+	if (at.toDateString() === now.toDateString()) return clock(time);
+	const year = at.getFullYear() === now.getFullYear() ? undefined : 'numeric';
+	return at.toLocaleDateString(undefined, { day: 'numeric', month: 'short', year });
+}
+
 /** "+24 B", "−8 B", "same size". */
 export function sizeChange(before: number, after: number): string {
 	const change = after - before;

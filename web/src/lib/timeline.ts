@@ -1,5 +1,5 @@
 /** What happened to an update, in the order in which it did. */
-import type { HostReport, Job, Step, Update } from './api';
+import type { HostDetail, HostReport, Job, Step, Update } from './api';
 import { duration, pause } from './format';
 
 export type Tone = 'ok' | 'bad' | 'warn' | 'info' | 'quiet';
@@ -13,6 +13,8 @@ export interface Happening {
 	facts: string[];
 	/** Longer text below. */
 	detail?: string;
+	/** Where there is more. */
+	href?: string;
 }
 
 const ENDS: Record<Job['status'], [Tone, string]> = {
@@ -67,13 +69,13 @@ function ofJob(job: Job): Happening[] {
 	return list;
 }
 
-function ofReport(report: HostReport): Happening {
+function ofReport(report: HostReport, title: (what: string) => string): Happening {
 	const [tone, what] = EVENTS[report.event];
 	return {
 		key: report.id,
 		at: report.received_at,
 		tone,
-		title: `${report.host_name} ${what}`,
+		title: title(what),
 		facts: [
 			...report.timeline.map(stepFact),
 			...(typeof report.pause_ns === 'number' ? [`pause ${pause(report.pause_ns)}`] : [])
@@ -93,7 +95,7 @@ export function timelineOf(update: Update, job: Job | undefined): Happening[] {
 			facts: []
 		},
 		...(job ? ofJob(job) : []),
-		...update.reports.map(ofReport)
+		...update.reports.map((report) => ofReport(report, (what) => `${report.host_name} ${what}`))
 	];
 	update.promotions.forEach(({ channel, by, at, comment }, index) => {
 		list.push({
@@ -106,4 +108,23 @@ export function timelineOf(update: Update, job: Job | undefined): Happening[] {
 		});
 	});
 	return list.sort((a, b) => Date.parse(a.at) - Date.parse(b.at));
+}
+
+const OWN: Record<HostReport['event'], string> = {
+	applied: 'Applied',
+	undone: 'Undid',
+	refused: 'Refused',
+	failed: 'Failed to apply',
+	busy: 'Was busy, and will try again:'
+};
+
+/** What a host did, the latest first. */
+export function historyOf({ host, updates, reports }: HostDetail): Happening[] {
+	const names = new Map(updates.map(({ update_id, name }) => [update_id, name]));
+	const list = reports.map((report) => ({
+		...ofReport(report, () => `${OWN[report.event]} ${names.get(report.update_id) ?? report.update_id}`),
+		href: `/updates/${report.update_id}`
+	}));
+	const enrolled: Happening = { key: 'enrolled', at: host.enrolled_at, tone: 'info', title: 'Enrolled', facts: [] };
+	return [...list, enrolled].sort((a, b) => Date.parse(b.at) - Date.parse(a.at));
 }

@@ -27,6 +27,10 @@ export type Options<M extends Method, P extends PathOf<M>> =
 		? Part<Parameters, 'path'> & Optional<Parameters, 'query'> & Taken<Operation<M, P>>
 		: Taken<Operation<M, P>>;
 
+/** What may be asked for in the query. */
+export type Query<M extends Method, P extends PathOf<M>> =
+	Operation<M, P> extends { parameters: { query?: infer Asked } } ? NonNullable<Asked> : never;
+
 /** The address of a call behind the API's own. */
 export function address(path: string, parameters: Record<string, unknown> = {}, query: Record<string, unknown> = {}): string {
 	const filled = path.replace(/\{(\w+)\}/g, (_, name: string) => encodeURIComponent(String(parameters[name])));

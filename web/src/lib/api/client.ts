@@ -1,7 +1,8 @@
 /** The calls of the API that the pages make. */
-import { address, type Answer, type Method, type Options, type PathOf } from './call';
+import type { HostFilter } from '../hosts';
+import { address, type Answer, type Method, type Options, type PathOf, type Query } from './call';
 import { ApiError, toError } from './error';
-import type { Channel, NewUpdate } from './types';
+import type { Channel, NewUpdate, WavePlan } from './types';
 
 /** A piece of a log: bytes from the offset asked for. */
 export interface LogPiece {
@@ -69,16 +70,49 @@ export class Api {
 	whoami = () => this.call('get', '/whoami', {});
 
 	targets = async () => (await this.call('get', '/targets', {})).targets;
-	hosts = async () => (await this.call('get', '/hosts', {})).hosts;
+	fleet = () => this.call('get', '/fleet', {});
+
+	/** A page of hosts that are as the filter says. */
+	hosts = (filter: HostFilter & { after?: string } = {}) =>
+		this.call('get', '/hosts', { query: { limit: 100, ...filter } as Query<'get', '/hosts'> });
+	host = (id: string) => this.call('get', '/hosts/{id}', { path: { id } });
+	setChannel = (id: string, channel: Channel) =>
+		this.call('post', '/hosts/{id}/channel', { path: { id }, body: { channel } });
+	setGroups = (id: string, groups: string[]) =>
+		this.call('post', '/hosts/{id}/groups', { path: { id }, body: { groups } });
+	groups = async () => (await this.call('get', '/groups', {})).groups;
+	freeze = (name: string, reason: string) =>
+		this.call('post', '/groups/{name}/freeze', { path: { name }, body: { reason } });
+	thaw = (name: string) => this.call('post', '/groups/{name}/thaw', { path: { name }, body: {} });
 
 	/** One page of updates, newest first, older than `before`. */
 	updates = (before?: string) => this.call('get', '/updates', { query: { limit: 50, before } });
 	update = (id: string) => this.call('get', '/updates/{id}', { path: { id } });
 	upload = (update: NewUpdate) => this.call('post', '/updates', { body: update });
-	release = (id: string, channel: Channel, comment: string) =>
-		this.call('post', '/updates/{id}/release', { path: { id }, body: { channel, comment } });
-	promote = (id: string, channel: Channel, comment: string) =>
-		this.call('post', '/updates/{id}/promote', { path: { id }, body: { channel, comment } });
+	/** With a plan in waves, and without one at once. */
+	release = (id: string, channel: Channel, comment: string, plan?: string) =>
+		this.call('post', '/updates/{id}/release', { path: { id }, body: { channel, comment, plan } });
+	promote = (id: string, channel: Channel, comment: string, plan?: string) =>
+		this.call('post', '/updates/{id}/promote', { path: { id }, body: { channel, comment, plan } });
+	progress = (id: string) => this.call('get', '/updates/{id}/progress', { path: { id } });
+	halt = (id: string, reason: string) => this.call('post', '/updates/{id}/halt', { path: { id }, body: { reason } });
+	resume = (id: string, reason: string) => this.call('post', '/updates/{id}/resume', { path: { id }, body: { reason } });
+	wavePlans = async () => (await this.call('get', '/wave-plans', {})).plans;
+	putWavePlan = (plan: WavePlan) => this.call('post', '/wave-plans', { body: plan });
+
+	audit = (query: NonNullable<Query<'get', '/audit'>>) => this.call('get', '/audit', { query: { limit: 50, ...query } });
+	logKey = () => this.text('/log/key');
+	logCheckpoint = () => this.text('/log/checkpoint');
+	logTile = (level: number, index: string) => this.bytes('/log/tile/{level}/{index}', { path: { level, index } });
+	logEntries = (index: string) => this.bytes('/log/tile/entries/{index}', { path: { index } });
+
+	private async text(path: '/log/key' | '/log/checkpoint'): Promise<string> {
+		return (await this.send('get', path, {})).text();
+	}
+
+	private async bytes<P extends PathOf<'get'>>(path: P, options: Options<'get', P>): Promise<Uint8Array<ArrayBuffer>> {
+		return new Uint8Array(await (await this.send('get', path, options)).arrayBuffer());
+	}
 
 	/** The patch as it was uploaded. */
 	async patch(id: string): Promise<string> {
