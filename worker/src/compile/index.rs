@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeSet, HashMap};
 
 /// Version of the index and of how it is made.
-const RECIPE: &str = "resplice-index-v2";
+pub(super) const RECIPE: &str = "resplice-index-v2";
 
 /// What a target's configuration builds.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]

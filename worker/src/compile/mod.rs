@@ -10,6 +10,7 @@ mod includes;
 mod index;
 mod kbuild;
 mod objects;
+mod opened;
 mod replay;
 mod tokens;
 mod units;

@@ -1,11 +1,12 @@
 //! Which translation units a patch changes.
 //!
-//! The index says which units contain a touched file. A unit whose own source
-//! is touched is compiled. Of the others, thousands for some headers, the text
-//! is preprocessed before and after, and only those are compiled whose code can
-//! differ ([`difference`](super::difference)).
+//! The index says which units may contain a touched file. A unit whose own
+//! source is touched is compiled. Of the others, thousands for some headers, those
+//! that do contain one ([`opened`](super::opened)) are preprocessed before and
+//! after, and only those are compiled whose code can differ
+//! ([`difference`](super::difference)).
 
-use super::{Index, Unit, difference, replay::preprocess};
+use super::{Index, Unit, difference, opened::opening, replay::preprocess};
 use crate::{
     Error,
     build::{Build, blocking},
@@ -13,12 +14,11 @@ use crate::{
     sandbox::Bind,
     workspace::{IN, INCLUDE, OBJECTS},
 };
-use resplice_target::SANDBOX_SOURCE;
 use std::{collections::BTreeSet, fmt::Write};
 
 /// Most units that are compiled for one patch.
 pub const MAX_UNITS: usize = 400;
-/// Most units that are preprocessed for one patch: 0.4 s of CPU time each.
+/// Most units that are looked at for one patch, for up to 0.4 s of CPU time each.
 /// Debian's amd64 kernel has 13,700.
 pub const MAX_REACHED: usize = 20_000;
 /// Units that are preprocessed in one go: some 2 MB of text each.
@@ -40,6 +40,8 @@ pub async fn units(
 ) -> Result<Vec<String>, Error> {
     let index = Index::load(build).await?;
     let mut reached: Vec<&Unit> = Vec::new();
+    // What a new file reaches: no unit has opened it yet.
+    let mut renamed: BTreeSet<&str> = BTreeSet::new();
     for file in patch.sources() {
         let new: &[String] = if patch.added().contains(file) {
             std::slice::from_ref(file)
@@ -52,6 +54,9 @@ pub async fn units(
                 .log
                 .line(&format!("{file} is in no object of this kernel"));
         }
+        if !new.is_empty() {
+            renamed.extend(units.iter().map(|unit| unit.object.as_str()));
+        }
         reached.extend(units);
     }
     reached.sort_by_key(|unit| &unit.object);
@@ -62,11 +67,8 @@ pub async fn units(
             && patch.files().binary_search(&unit.source).is_ok()
     };
     let (direct, others): (Vec<&Unit>, Vec<&Unit>) = reached.into_iter().partition(touched);
-    let changed = if others.is_empty() {
-        Vec::new()
-    } else {
-        changed(build, &index, patch, patched, &others).await?
-    };
+    let including = including(build, &index, patch, &others, &renamed).await?;
+    let changed = changed(build, &index, patched, &including).await?;
     let mut units: BTreeSet<String> = direct.iter().map(|unit| unit.source.clone()).collect();
     for unit in changed {
         if linked(build, unit)? {
@@ -112,46 +114,52 @@ fn linked(build: &Build<'_>, unit: &Unit) -> Result<bool, Error> {
     Ok(true)
 }
 
-/// Preprocesses units after and before, and gives those that can differ.
-async fn changed<'a>(
+/// Those of the units that include what the patch touches, or may. `renamed`
+/// are the objects of those that a new file's name can reach.
+async fn including<'a>(
     build: &Build<'_>,
     index: &Index,
     patch: &Patch,
-    patched: &[Bind],
     units: &[&'a Unit],
+    renamed: &BTreeSet<&str>,
 ) -> Result<Vec<&'a Unit>, Error> {
+    if units.is_empty() {
+        return Ok(Vec::new());
+    }
     if units.len() > MAX_REACHED {
         return Err(Error::Refused(format!(
             "too-many-units: {} units may include what the patch touches, the limit is {MAX_REACHED}",
             units.len()
         )));
     }
-    let mut markers = String::new();
-    for file in patch.sources() {
-        // Writing to a string can't fail.
-        let _ = writeln!(markers, "\"{SANDBOX_SOURCE}/{file}\"");
-    }
-    build.workspace.write("in/markers", markers.as_bytes())?;
+    let (mut including, others): (Vec<&'a Unit>, Vec<&'a Unit>) = units
+        .iter()
+        .copied()
+        .partition(|unit| renamed.contains(unit.object.as_str()));
+    let files: BTreeSet<&str> = patch.sources().map(String::as_str).collect();
+    including.extend(opening(build, index, &files, &others).await?);
+    including.sort_by_key(|unit| &unit.object);
     build.log.line(&format!(
-        "{} units may include what the patch touches",
-        units.len()
+        "{} units may include what the patch touches, {} of them do",
+        units.len(),
+        including.len()
     ));
+    Ok(including)
+}
+
+/// Preprocesses units after and before, and gives those that can differ.
+async fn changed<'a>(
+    build: &Build<'_>,
+    index: &Index,
+    patched: &[Bind],
+    units: &[&'a Unit],
+) -> Result<Vec<&'a Unit>, Error> {
     let mut changed = Vec::new();
     let mut done = 0;
     for batch in units.chunks(BATCH) {
         let posts = texts(build, index, batch, Some(patched)).await?;
-        let (again, posts): (Vec<&'a Unit>, Vec<Text>) = batch
-            .iter()
-            .copied()
-            .zip(posts)
-            .filter(|(_, text)| !matches!(text, Text::Elsewhere))
-            .unzip();
-        let pres = if again.is_empty() {
-            Vec::new()
-        } else {
-            texts(build, index, &again, None).await?
-        };
-        let assembly: Vec<bool> = again
+        let pres = texts(build, index, batch, None).await?;
+        let assembly: Vec<bool> = batch
             .iter()
             .map(|unit| !unit.source.ends_with(".c"))
             .collect();
@@ -160,13 +168,12 @@ async fn changed<'a>(
         })
         .await?;
         let before = changed.len();
-        let differing = again.iter().zip(differ).filter(|(_, differs)| *differs);
+        let differing = batch.iter().zip(differ).filter(|(_, differs)| *differs);
         changed.extend(differing.map(|(unit, _)| *unit));
         done += batch.len();
         build.log.line(&format!(
-            "{done} of {}: {} include it, {} can change",
+            "{done} of {}: {} can change",
             units.len(),
-            again.len(),
             changed.len() - before
         ));
         for unit in changed.get(before..).unwrap_or_default() {
@@ -203,22 +210,15 @@ fn compare(pres: Vec<Text>, posts: Vec<Text>, assembly: Vec<bool>) -> Vec<bool> 
 
 fn differs((pre, post, assembly): &(Text, Text, bool)) -> bool {
     match (pre, post) {
-        (Text::Whole(pre), Text::Whole(post)) if *assembly => difference::differ(pre, post),
-        (Text::Whole(pre), Text::Whole(post)) => difference::affected(pre, post),
+        (Some(pre), Some(post)) if *assembly => difference::differ(pre, post),
+        (Some(pre), Some(post)) => difference::affected(pre, post),
         // What can't be told here, the compiler will tell.
         _ => true,
     }
 }
 
-/// What preprocessing gave.
-enum Text {
-    /// The text.
-    Whole(Vec<u8>),
-    /// It includes nothing that the patch touches.
-    Elsewhere,
-    /// The preprocessor failed.
-    Failed,
-}
+/// What preprocessing gave; nothing if it failed.
+type Text = Option<Vec<u8>>;
 
 async fn texts(
     build: &Build<'_>,
@@ -244,10 +244,7 @@ async fn texts(
         let output = format!("{OBJECTS}/{number}.i");
         let cpp = preprocess(compiler, &unit.object, &output, flags)
             .map_err(|error| Error::internal(format!("preprocess {}", unit.source), error))?;
-        let mut script = format!("{cpp} 2> /dev/null || {{ rm -f {output}; exit 0; }}\n");
-        if patched.is_some() {
-            let _ = writeln!(script, "grep -qFf {IN}/markers {output} || : > {output}");
-        }
+        let script = format!("{cpp} 2> /dev/null || rm -f {output}\n");
         build
             .workspace
             .write(&format!("in/{name}/{number}.sh"), script.as_bytes())?;
@@ -275,14 +272,9 @@ async fn texts(
         .map(|number| {
             let name = format!("{number}.i");
             if !build.workspace.has_object(&name) {
-                return Ok(Text::Failed);
+                return Ok(None);
             }
-            let text = build.workspace.read("objects", &name)?;
-            Ok(if text.is_empty() {
-                Text::Elsewhere
-            } else {
-                Text::Whole(text)
-            })
+            build.workspace.read("objects", &name).map(Some)
         })
         .collect()
 }
