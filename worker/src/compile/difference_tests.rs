@@ -125,6 +125,82 @@ fn numbers_that_the_preprocessor_counts_mean_nothing() {
     assert!(affected(&with(PRE, 1), other.as_bytes()));
 }
 
+/// A header of which one place has two versions, as the preprocessor leaves it.
+fn two(old: &str, new: &str) -> String {
+    format!("__resplice_old__ 3\n{old}\n__resplice_new__ 4\n{new}\n__resplice_end__ 5\n")
+}
+
+fn changes_in_both(header: &str, code: &str) -> Option<bool> {
+    affected_in_both(unit(header, code).as_bytes())
+}
+
+#[test]
+fn one_text_with_both_versions_says_the_same_as_two() {
+    for (pre, post, code) in [
+        (PRE, POST, CODE),
+        (PRE, POST, USES),
+        (PRE, PRE, USES),
+        ("", "int v;", CODE),
+        ("", "int p(int);", CODE),
+        (
+            "enum e { A, B };",
+            "enum e { A, X, B };",
+            "int f(void) { return B; }",
+        ),
+    ] {
+        let expected = Some(changes(pre, post, code));
+        assert_eq!(changes_in_both(&two(pre, post), code), expected, "{post}");
+    }
+    // Only a part of the declaration is there twice.
+    let inside = |code| {
+        let body = two("return 1;", "return 2;");
+        changes_in_both(
+            &format!("static inline int g(struct sock *sk) {{ {body} }}"),
+            code,
+        )
+    };
+    assert_eq!(inside(CODE), Some(false));
+    assert_eq!(inside(USES), Some(true));
+    // A header that is not included, or a place that is skipped.
+    assert_eq!(changes_in_both(PRE, USES), Some(false));
+    // One that is included twice.
+    let twice = two("int p(int);", "int p(long);").repeat(2);
+    assert_eq!(
+        changes_in_both(&twice, "int f(void) { return p(1); }"),
+        Some(true)
+    );
+}
+
+#[test]
+fn versions_that_macros_have_mixed_up_are_not_told_apart() {
+    let two = two("a", "b");
+    for header in [
+        two.replace("__resplice_end__", ""),
+        two.replace("__resplice_old__", ""),
+        two.replace("__resplice_new__", "__resplice_end__"),
+        two.replace("__resplice_new__", "x__resplice_new__"),
+        format!("char x[] = \"{}\";", two.replace('\n', " ")),
+        format!("{two}char x[] = \"__resplice_old__\";"),
+        format!("{two}\n#pragma push_macro(\"x\")\n"),
+        format!("__resplice_old__ 0\n{two}__resplice_new__ 1 __resplice_end__ 2"),
+    ] {
+        assert_eq!(changes_in_both(&header, USES), None, "{header}");
+    }
+}
+
+#[test]
+fn versions_that_count_differently_are_not_told_apart() {
+    let once = "extern void __compiletime_assert_1(void);";
+    let again = "extern void __compiletime_assert_2(void);";
+    let count = |text: String, end: &str| text.replace("__ 4", "__ 5").replace("end__ 5", end);
+    let same = count(two(once, again), "end__ 7");
+    assert_eq!(changes_in_both(&same, USES), Some(false));
+    let other = count(two("", once), "end__ 6");
+    assert_eq!(changes_in_both(&other, USES), None);
+    let words = two("", once).replace("__ 4", "__ four");
+    assert_eq!(changes_in_both(&words, USES), None);
+}
+
 #[test]
 fn any_bytes_are_taken() {
     for text in [
@@ -138,5 +214,6 @@ fn any_bytes_are_taken() {
     ] {
         let _ = affected(text.as_bytes(), b"int x;");
         let _ = affected(b"int x;", text.as_bytes());
+        let _ = affected_in_both(two(text, text).as_bytes());
     }
 }

@@ -100,6 +100,9 @@ pub async fn opening<'a>(
     files: &BTreeSet<&str>,
     units: &[&'a Unit],
 ) -> Result<Vec<&'a Unit>, Error> {
+    if units.is_empty() || files.is_empty() {
+        return Ok(Vec::new());
+    }
     let objects = Objects::of(build.target);
     let mut opened = Opened::kept(&objects);
     let unknown: Vec<&Unit> = units

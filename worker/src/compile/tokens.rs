@@ -74,29 +74,52 @@ pub fn tokens(text: &[u8]) -> Vec<&[u8]> {
         if is_marker(line) {
             continue;
         }
-        let mut at = 0;
-        while let Some(&byte) = line.get(at) {
-            let end = match byte {
-                b' ' | b'\t' | b'\r' | 0x0b | 0x0c => {
-                    at += 1;
+        let mut rest = line;
+        while let Some(&byte) = rest.first() {
+            let end = match KINDS[usize::from(byte)] {
+                Kind::Space => {
+                    rest = &rest[1..];
                     continue;
                 }
-                b'"' | b'\'' => quoted(line, at),
-                _ if is_word_byte(byte) => {
-                    let word = line.get(at..).unwrap_or_default();
-                    at + word.iter().take_while(|&&byte| is_word_byte(byte)).count()
-                }
-                _ => at + 1,
+                Kind::Quote => quoted(rest, 0),
+                Kind::Word => rest
+                    .iter()
+                    .position(|&byte| !matches!(KINDS[usize::from(byte)], Kind::Word))
+                    .unwrap_or(rest.len()),
+                Kind::Mark => 1,
             };
-            tokens.push(uncounted(line.get(at..end).unwrap_or_default()));
-            at = end;
+            let (token, after) = rest.split_at(end);
+            tokens.push(uncounted(token));
+            rest = after;
         }
     }
     tokens
 }
 
-fn is_word_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'$' || byte >= 0x80
+/// What a byte can begin.
+#[derive(Clone, Copy)]
+enum Kind {
+    Space,
+    Word,
+    Quote,
+    Mark,
+}
+
+const KINDS: [Kind; 256] = kinds();
+
+const fn kinds() -> [Kind; 256] {
+    let mut kinds = [Kind::Mark; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        kinds[byte] = match byte as u8 {
+            b' ' | b'\t' | b'\r' | 0x0b | 0x0c => Kind::Space,
+            b'"' | b'\'' => Kind::Quote,
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'_' | b'$' | 0x80.. => Kind::Word,
+            _ => Kind::Mark,
+        };
+        byte += 1;
+    }
+    kinds
 }
 
 /// The end of a string that begins at `at`.
@@ -135,10 +158,14 @@ pub fn is_one_of(token: &[u8], words: &[&str]) -> bool {
 }
 
 fn uncounted(word: &[u8]) -> &[u8] {
-    if !COUNTED.iter().any(|name| word.starts_with(name)) {
+    if !matches!(word.get(..2), Some(b"__" | b"\"_")) || !is_counted(word) {
         return word;
     }
     let body = word.strip_suffix(b"\"").unwrap_or(word);
     let digits = body.iter().rev().take_while(|byte| byte.is_ascii_digit());
     body.get(..body.len() - digits.count()).unwrap_or(word)
+}
+
+fn is_counted(word: &[u8]) -> bool {
+    COUNTED.iter().any(|name| word.starts_with(name))
 }

@@ -2,15 +2,15 @@
 //!
 //! The index says which units may contain a touched file. A unit whose own
 //! source is touched is compiled. Of the others, thousands for some headers, those
-//! that do contain one ([`opened`](super::opened)) are preprocessed before and
-//! after, and only those are compiled whose code can differ
-//! ([`difference`](super::difference)).
+//! that do contain one ([`opened`](super::opened)) are preprocessed with and
+//! without the patch, at once if that can be ([`both`](crate::patch::both)), and
+//! only those are compiled whose code can differ ([`difference`](super::difference)).
 
 use super::{Index, Unit, difference, opened::opening, replay::preprocess};
 use crate::{
     Error,
     build::{Build, blocking},
-    patch::Patch,
+    patch::{Patch, both_versions},
     sandbox::Bind,
     workspace::{IN, INCLUDE, OBJECTS},
 };
@@ -68,7 +68,7 @@ pub async fn units(
     };
     let (direct, others): (Vec<&Unit>, Vec<&Unit>) = reached.into_iter().partition(touched);
     let including = including(build, &index, patch, &others, &renamed).await?;
-    let changed = changed(build, &index, patched, &including).await?;
+    let changed = changed(build, &index, patch, patched, &including).await?;
     let mut units: BTreeSet<String> = direct.iter().map(|unit| unit.source.clone()).collect();
     for unit in changed {
         if linked(build, unit)? {
@@ -122,93 +122,118 @@ async fn including<'a>(
     patch: &Patch,
     units: &[&'a Unit],
     renamed: &BTreeSet<&str>,
-) -> Result<Vec<&'a Unit>, Error> {
-    if units.is_empty() {
-        return Ok(Vec::new());
-    }
+) -> Result<Including<'a>, Error> {
     if units.len() > MAX_REACHED {
         return Err(Error::Refused(format!(
             "too-many-units: {} units may include what the patch touches, the limit is {MAX_REACHED}",
             units.len()
         )));
     }
-    let (mut including, others): (Vec<&'a Unit>, Vec<&'a Unit>) = units
-        .iter()
-        .copied()
-        .partition(|unit| renamed.contains(unit.object.as_str()));
     let files: BTreeSet<&str> = patch.sources().map(String::as_str).collect();
-    including.extend(opening(build, index, &files, &others).await?);
-    including.sort_by_key(|unit| &unit.object);
+    let (renamed, others) = split(units, |unit| renamed.contains(unit.object.as_str()));
+    let mut including = Including::default();
+    if !others.is_empty() {
+        including.known = opening(build, index, &files, &others).await?;
+    }
+    including.renamed = renamed;
+    if units.is_empty() {
+        return Ok(including);
+    }
     build.log.line(&format!(
         "{} units may include what the patch touches, {} of them do",
         units.len(),
-        including.len()
+        including.known.len() + including.renamed.len()
     ));
     Ok(including)
 }
 
-/// Preprocesses units after and before, and gives those that can differ.
+/// Units that include what a patch touches.
+#[derive(Default)]
+struct Including<'a> {
+    /// The preprocessor says so.
+    known: Vec<&'a Unit>,
+    /// They may include what the patch adds.
+    renamed: Vec<&'a Unit>,
+}
+
+/// Preprocesses units with and without the patch, and gives those that can differ.
 async fn changed<'a>(
     build: &Build<'_>,
     index: &Index,
+    patch: &Patch,
     patched: &[Bind],
-    units: &[&'a Unit],
+    including: &Including<'a>,
 ) -> Result<Vec<&'a Unit>, Error> {
+    let (both, without) = both_versions(build, patch)?;
+    let without: BTreeSet<&str> = without.iter().map(String::as_str).collect();
+    let mut twice = including.renamed.clone();
+    twice.extend(opening(build, index, &without, &including.known).await?);
+    let objects: BTreeSet<&str> = twice.iter().map(|unit| unit.object.as_str()).collect();
+    // Lines of assembly are compared as they stand.
+    let (once, assembly) = split(&including.known, |unit| {
+        unit.source.ends_with(".c") && !objects.contains(unit.object.as_str())
+    });
+    let assembly = assembly.into_iter();
+    twice.extend(assembly.filter(|unit| !objects.contains(unit.object.as_str())));
     let mut changed = Vec::new();
     let mut done = 0;
-    for batch in units.chunks(BATCH) {
-        let posts = texts(build, index, batch, Some(patched)).await?;
-        let pres = texts(build, index, batch, None).await?;
-        let assembly: Vec<bool> = batch
-            .iter()
-            .map(|unit| !unit.source.ends_with(".c"))
-            .collect();
-        let differ = blocking("compare preprocessed units", move || {
-            Ok(compare(pres, posts, assembly))
+    for batch in once.chunks(BATCH) {
+        let texts = texts(build, index, batch, &Version::Both(&both)).await?;
+        let affected = each(texts, |text| {
+            text.as_deref().and_then(difference::affected_in_both)
         })
         .await?;
+        let before = changed.len();
+        for (unit, affected) in batch.iter().zip(affected) {
+            match affected {
+                Some(true) => changed.push(*unit),
+                Some(false) => {}
+                None => twice.push(unit),
+            }
+        }
+        done += batch.len();
+        say(
+            build,
+            done,
+            once.len(),
+            changed.get(before..).unwrap_or_default(),
+        );
+    }
+    done = 0;
+    for batch in twice.chunks(BATCH) {
+        let posts = texts(build, index, batch, &Version::Post(patched)).await?;
+        let pres = texts(build, index, batch, &Version::Pre).await?;
+        let assembly = batch.iter().map(|unit| !unit.source.ends_with(".c"));
+        let pairs = pres.into_iter().zip(posts).zip(assembly).collect();
+        let differ = each(pairs, differs).await?;
         let before = changed.len();
         let differing = batch.iter().zip(differ).filter(|(_, differs)| *differs);
         changed.extend(differing.map(|(unit, _)| *unit));
         done += batch.len();
-        build.log.line(&format!(
-            "{done} of {}: {} can change",
-            units.len(),
-            changed.len() - before
-        ));
-        for unit in changed.get(before..).unwrap_or_default() {
-            build.log.line(&format!("  can change {}", unit.object));
-        }
+        say(
+            build,
+            done,
+            twice.len(),
+            changed.get(before..).unwrap_or_default(),
+        );
     }
     Ok(changed)
 }
 
-/// Whether each unit can differ, as many at a time as there are processors.
-fn compare(pres: Vec<Text>, posts: Vec<Text>, assembly: Vec<bool>) -> Vec<bool> {
-    let pairs: Vec<(Text, Text, bool)> = pres
-        .into_iter()
-        .zip(posts)
-        .zip(assembly)
-        .map(|((pre, post), assembly)| (pre, post, assembly))
-        .collect();
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    std::thread::scope(|scope| {
-        let parts: Vec<_> = pairs
-            .chunks(pairs.len().div_ceil(threads).max(1))
-            .map(|part| {
-                let part_of = || part.iter().map(differs).collect::<Vec<bool>>();
-                (part.len(), scope.spawn(part_of))
-            })
-            .collect();
-        parts
-            .into_iter()
-            // A unit that could not be compared is compiled.
-            .flat_map(|(len, part)| part.join().unwrap_or_else(|_| vec![true; len]))
-            .collect()
-    })
+fn say(build: &Build<'_>, done: usize, all: usize, changed: &[&Unit]) {
+    build
+        .log
+        .line(&format!("{done} of {all}: {} can change", changed.len()));
+    for unit in changed {
+        build.log.line(&format!("  can change {}", unit.object));
+    }
 }
 
-fn differs((pre, post, assembly): &(Text, Text, bool)) -> bool {
+fn split<'a>(units: &[&'a Unit], first: impl Fn(&Unit) -> bool) -> (Vec<&'a Unit>, Vec<&'a Unit>) {
+    units.iter().copied().partition(|unit| first(unit))
+}
+
+fn differs(((pre, post), assembly): &((Text, Text), bool)) -> bool {
     match (pre, post) {
         (Some(pre), Some(post)) if *assembly => difference::differ(pre, post),
         (Some(pre), Some(post)) => difference::affected(pre, post),
@@ -217,30 +242,62 @@ fn differs((pre, post, assembly): &(Text, Text, bool)) -> bool {
     }
 }
 
+/// Looks at each, as many at a time as there are processors.
+async fn each<T, R>(list: Vec<T>, look: fn(&T) -> R) -> Result<Vec<R>, Error>
+where
+    T: Send + Sync + 'static,
+    R: Send + 'static,
+{
+    let work = move || {
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let size = list.len().div_ceil(threads).max(1);
+        std::thread::scope(|scope| {
+            let parts: Vec<_> = list
+                .chunks(size)
+                .map(|part| scope.spawn(move || part.iter().map(look).collect::<Vec<R>>()))
+                .collect();
+            let mut all = Vec::with_capacity(list.len());
+            for part in parts {
+                let part = part.join().map_err(|_| {
+                    Error::internal("compare preprocessed units", "a thread panicked")
+                })?;
+                all.extend(part);
+            }
+            Ok(all)
+        })
+    };
+    blocking("compare preprocessed units", work).await
+}
+
 /// What preprocessing gave; nothing if it failed.
 type Text = Option<Vec<u8>>;
+
+/// Which source is preprocessed.
+enum Version<'a> {
+    Pre,
+    Post(&'a [Bind]),
+    /// With both versions of each place that changes.
+    Both(&'a [Bind]),
+}
 
 async fn texts(
     build: &Build<'_>,
     index: &Index,
     units: &[&Unit],
-    patched: Option<&[Bind]>,
+    version: &Version<'_>,
 ) -> Result<Vec<Text>, Error> {
-    let name = if patched.is_some() {
-        "cpp-post"
-    } else {
-        "cpp-pre"
+    let headers = format!("-I{INCLUDE}");
+    let (name, binds, flags): (_, &[Bind], &[&str]) = match version {
+        Version::Pre => ("cpp-pre", &[], &[]),
+        Version::Post(binds) => ("cpp-post", binds, &[&headers]),
+        // Where a line came from is of no interest, and takes a sixth of the time.
+        Version::Both(binds) => ("cpp-both", binds, &["-P", &headers]),
     };
     let all: Vec<String> = (0..units.len()).map(|index| index.to_string()).collect();
     let mut makefile = format!("all: {0}\n.PHONY: all {0}\n", all.join(" "));
     for (number, unit) in units.iter().enumerate() {
         let command = index.command(unit);
         let compiler = command.split(|word| word == ";").next().unwrap_or_default();
-        let flags: &[&str] = if patched.is_some() {
-            &["-I/resplice/include"]
-        } else {
-            &[]
-        };
         let output = format!("{OBJECTS}/{number}.i");
         let cpp = preprocess(compiler, &unit.object, &output, flags)
             .map_err(|error| Error::internal(format!("preprocess {}", unit.source), error))?;
@@ -262,8 +319,8 @@ async fn texts(
     ];
     let argv: Vec<String> = words.into_iter().chain(rest).collect();
     let mut step = build.workspace.object_step(name, argv)?;
-    if let Some(patched) = patched {
-        step.binds.extend(patched.iter().cloned());
+    step.binds.extend(binds.iter().cloned());
+    if !matches!(version, Version::Pre) {
         let headers = build.workspace.path("include");
         step.binds.push(Bind::read_only(headers, INCLUDE));
     }
@@ -278,3 +335,7 @@ async fn texts(
         })
         .collect()
 }
+
+#[cfg(test)]
+#[path = "units_tests.rs"]
+mod tests;

@@ -142,7 +142,7 @@ fn script(patch: &Patch) -> Result<String, Error> {
 }
 
 /// Reads a file of the kernel's source; no link may lead out of it.
-fn read_source(source: &Path, file: &str) -> Result<Vec<u8>, Error> {
+pub(super) fn read_source(source: &Path, file: &str) -> Result<Vec<u8>, Error> {
     let missing = || {
         Error::Patch(PatchError::NoSuchFile {
             path: file.to_owned(),

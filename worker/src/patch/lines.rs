@@ -14,7 +14,7 @@ use std::io::Write;
 
 /// How far a directive may move to get out of parentheses, in lines. Beyond
 /// that an unbalanced `#if`/`#else` has led the count of parentheses astray.
-const MAX_DELAY_LINES: usize = 64;
+pub(super) const MAX_DELAY_LINES: usize = 64;
 
 /// A run of lines that was replaced by another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,23 +111,37 @@ fn old_line(changes: &[LineChange], new: usize) -> usize {
 
 /// What the preprocessor knows at a line's end.
 #[derive(Debug, Default)]
-struct Scanner {
+pub(super) struct Scanner {
     comment: bool,
     continued: bool,
+    /// Whether the line that is continued is a directive.
+    directive: bool,
     quote: Option<u8>,
     parentheses: usize,
     conditionals: usize,
+    /// The last byte outside of comments, white space and directives.
+    last: Option<u8>,
 }
 
 impl Scanner {
     /// Whether a directive may come before the next line.
-    fn takes_directive(&self, in_parentheses: bool) -> bool {
+    pub(super) fn takes_directive(&self, in_parentheses: bool) -> bool {
         !self.comment && !self.continued && (self.parentheses == 0 || in_parentheses)
     }
 
+    /// Whether a statement, a declaration or nothing at all came before: no
+    /// macro's name that waits for its parenthesis.
+    pub(super) fn is_between(&self) -> bool {
+        matches!(self.last, None | Some(b';' | b'{' | b'}'))
+    }
+
     /// Reads a line; says whether it is `#else`, `#elif` or `#endif`.
-    fn line(&mut self, line: &[u8]) -> bool {
+    pub(super) fn line(&mut self, line: &[u8]) -> bool {
         let text = line.trim_ascii_end();
+        if !self.continued {
+            self.directive = !self.comment && text.trim_ascii_start().starts_with(b"#");
+        }
+        let last = self.last;
         let turn = !self.comment && !self.continued && self.conditional(text);
         self.continued = text.ends_with(b"\\");
         let mut rest = text.strip_suffix(b"\\").unwrap_or(text);
@@ -137,6 +151,9 @@ impl Scanner {
         if !self.continued {
             // An apostrophe in text that is skipped is no open quote.
             self.quote = None;
+        }
+        if self.directive {
+            self.last = last;
         }
         // A function's end is where every count is known.
         if text.starts_with(b"}") && !self.comment {
@@ -153,6 +170,10 @@ impl Scanner {
                 return after.get(1..).unwrap_or_default();
             }
             return after;
+        }
+        let opens_comment = byte == b'/' && matches!(after.first(), Some(b'*' | b'/'));
+        if !byte.is_ascii_whitespace() && (self.quote.is_some() || !opens_comment) {
+            self.last = Some(byte);
         }
         if let Some(quote) = self.quote {
             if byte == b'\\' {

@@ -1,6 +1,7 @@
 //! A source patch: what it touches, and whether that can be updated live.
 
 mod apply;
+mod both;
 mod error;
 mod lines;
 mod parse;
@@ -8,6 +9,7 @@ mod shadow;
 mod touched;
 
 pub use apply::{apply, post_text};
+pub use both::{END, NEW, OLD, both, both_versions};
 pub use error::PatchError;
 pub use lines::{LineChange, line_changes, with_line_directives};
 pub use parse::{Patch, without_effect};
