@@ -6,6 +6,7 @@ use crate::{
     config::Config,
     db::{self, Db},
     error::Failure,
+    feeds,
     fleet::Counted,
     logs::Logs,
     metrics::Metrics,
@@ -15,6 +16,7 @@ use crate::{
     transparency::Transparency,
 };
 use anyhow::Context;
+use resplice_feeds::openpgp::SecretKey;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
@@ -44,6 +46,8 @@ pub struct Parts {
     pub transparency: Transparency,
     /// The TUF repository.
     pub repository: Arc<Repository>,
+    /// The key that signs advisories.
+    pub feed_key: SecretKey,
     /// Kernel targets.
     pub catalogue: Arc<dyn Catalogue>,
     /// Cancelled when the server is to stop.
@@ -73,6 +77,7 @@ impl App {
         let logs = Logs::open(&config.data)?;
         let transparency = Transparency::open(&db, &config.data).await?;
         let repository = open_repository(&config.data)?;
+        let feed_key = feeds::open_key(&config.data)?;
         let passwords = Passwords::default();
         let mut tokens = crate::auth::ensure_tokens(&db, &config.tokens()).await?;
         tokens.admin_password =
@@ -88,6 +93,7 @@ impl App {
             metrics: Metrics::default(),
             transparency,
             repository: Arc::new(repository),
+            feed_key,
             catalogue,
             shutdown: CancellationToken::new(),
         }));

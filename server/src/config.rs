@@ -1,6 +1,6 @@
 //! How the server is set up.
 
-use crate::db::Place;
+use crate::{db::Place, feeds};
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 /// How the server is set up.
@@ -20,6 +20,8 @@ pub struct Config {
     pub pause: Duration,
     /// Most jobs that run at the same time for one who uploads.
     pub team_limit: Option<u32>,
+    /// How the feeds are published.
+    pub feeds: feeds::Settings,
 }
 
 impl Config {

@@ -13,6 +13,7 @@
 //! | [`rate`] | how often somebody may do something |
 //! | [`catalogue`] | the kernels that can be built for |
 //! | [`queue`] | leases that run out |
+//! | [`feeds`] | who publishes feeds and advisories, and the key that signs them |
 //! | [`publish`] | keeps the repository in line with what is released |
 //! | [`repository`] | the TUF repository: what has been released, signed |
 //! | [`transparency`] | the signed, append-only log over audit entries and releases |
@@ -38,6 +39,7 @@ pub mod cli;
 pub mod config;
 pub mod db;
 pub mod error;
+pub mod feeds;
 pub mod fleet;
 pub mod logs;
 pub mod metrics;

@@ -2,6 +2,7 @@
 
 mod audit;
 mod bundle;
+mod feed;
 mod host;
 mod job;
 mod keys;
@@ -63,6 +64,9 @@ enum Command {
     /// The transparency log over the audit log and the releases
     #[command(subcommand)]
     Audit(audit::Audit),
+    /// The feeds that vendors read
+    #[command(subcommand)]
+    Feed(feed::Feed),
     /// Print the document of the API (OpenAPI 3.1)
     Openapi,
     /// People's accounts on a server
@@ -101,6 +105,7 @@ pub async fn main() -> ExitCode {
         Command::Update(command) => command.run().await,
         Command::Job(command) => command.run().await,
         Command::Keys(command) => command.run(),
+        Command::Feed(command) => command.run(),
         Command::Bundle(command) => command.run().await,
         Command::Host(command) => command.run().await,
         Command::Rollout(command) => command.run().await,

@@ -8,7 +8,7 @@ use crate::{
     App, Config,
     auth::{FIRST_ADMIN, TokenFiles},
     catalogue::Imported,
-    serve,
+    feeds, serve,
 };
 use anyhow::Context;
 use clap::Args;
@@ -43,9 +43,40 @@ pub(super) struct Serve {
     /// Most jobs that run at the same time for one team: for one name that uploads
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     team_limit: Option<u32>,
+    #[command(flatten)]
+    feeds: Feeds,
     /// Logs as JSON
     #[arg(long)]
     json_logs: bool,
+}
+
+/// How the feeds are published.
+#[derive(Args)]
+struct Feeds {
+    /// Let anyone read the feeds, without a token
+    #[arg(long)]
+    public_feeds: bool,
+    /// The server's address as others see it, for links in feeds and advisories
+    #[arg(long, env = "RESPLICE_PUBLIC_URL", value_name = "URL")]
+    public_url: Option<String>,
+    /// Who publishes, for feeds and advisories
+    #[arg(long, value_name = "NAME", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    publisher: Option<String>,
+    /// How the publisher is reached
+    #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    publisher_contact: Option<String>,
+}
+
+impl Feeds {
+    fn settings(self) -> anyhow::Result<feeds::Settings> {
+        let address = self.public_url.as_deref().map(feeds::address).transpose()?;
+        Ok(feeds::Settings {
+            public: self.public_feeds,
+            address,
+            publisher: self.publisher,
+            contact: self.publisher_contact,
+        })
+    }
 }
 
 impl Serve {
@@ -59,6 +90,7 @@ impl Serve {
             max_losses: self.max_losses,
             pause: Duration::from_secs(self.pause_seconds),
             team_limit: self.team_limit,
+            feeds: self.feeds.settings()?,
         };
         let cache = self.cache.map_or_else(Cache::from_env, Cache::new);
         let listener = TcpListener::bind(config.listen)

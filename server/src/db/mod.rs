@@ -12,6 +12,7 @@
 //! statement sees what was committed before it began, and a row that a decision
 //! depends on is locked first.
 
+pub mod advisories;
 pub mod audit;
 mod dialect;
 pub mod fleet;

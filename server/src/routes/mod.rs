@@ -4,6 +4,7 @@
 
 mod attempts;
 mod body;
+mod feeds;
 mod fleet;
 mod guard;
 mod health;
@@ -309,6 +310,7 @@ pub fn router(app: App) -> Router {
         .route("/repo/targets/{file}", get(repository::target))
         // Nothing below there is a page of the web interface.
         .route("/repo/{*path}", get(repository::no_such_file))
+        .merge(feeds::router(&app))
         .fallback(web::asset)
         .layer(RequestBodyLimitLayer::new(limits::MAX_PACKAGE_BYTES))
         .layer(TimeoutLayer::with_status_code(

@@ -8,6 +8,7 @@ mod accounts;
 mod bad_input;
 mod cluster;
 mod crash;
+mod feeds;
 mod fencing;
 mod fleet;
 mod health;

@@ -6,7 +6,7 @@ use resplice_api::{
     NewWorker, Role, Target, Token, Update, client::Client,
 };
 use resplice_package::{Package, PublicKey, SecretKey, example, part_member};
-use resplice_server::{App, Config, catalogue::Catalogue, db::Place, serve};
+use resplice_server::{App, Config, catalogue::Catalogue, db::Place, feeds::Settings, serve};
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
@@ -83,35 +83,41 @@ pub struct Service {
     pub url: String,
     pub app: App,
     kept: Arc<Kept>,
-    lease: Duration,
     stop: oneshot::Sender<()>,
     task: JoinHandle<anyhow::Result<()>>,
 }
 
 impl Service {
     pub async fn start() -> Self {
-        Self::with_lease(Duration::from_secs(60)).await
+        Self::with(|_| ()).await
     }
 
     pub async fn with_lease(lease: Duration) -> Self {
-        Self::run(Arc::new(Kept::new().await), lease, None).await
+        Self::with(|config| config.lease = lease).await
     }
 
     pub async fn with_team_limit(limit: u32) -> Self {
-        let kept = Arc::new(Kept::new().await);
-        Self::run(kept, Duration::from_secs(60), Some(limit)).await
+        Self::with(|config| config.team_limit = Some(limit)).await
     }
 
-    async fn run(kept: Arc<Kept>, lease: Duration, team_limit: Option<u32>) -> Self {
-        let config = Config {
+    /// A service that is set up in another way than most tests want.
+    pub async fn with(set_up: impl FnOnce(&mut Config)) -> Self {
+        let kept = Arc::new(Kept::new().await);
+        let mut config = Config {
             data: kept.data(),
             database: kept.place(),
             listen: "127.0.0.1:0".parse().unwrap(),
-            lease,
+            lease: Duration::from_secs(60),
             max_losses: Config::MAX_LOSSES,
             pause: Duration::from_millis(20),
-            team_limit,
+            team_limit: None,
+            feeds: Settings::default(),
         };
+        set_up(&mut config);
+        Self::run(kept, config).await
+    }
+
+    async fn run(kept: Arc<Kept>, config: Config) -> Self {
         let listener = TcpListener::bind(config.listen).await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let (app, _) = App::open(config, Arc::new(Fixed)).await.unwrap();
@@ -125,7 +131,6 @@ impl Service {
             url,
             app,
             kept,
-            lease,
             stop,
             task,
         }
@@ -133,8 +138,14 @@ impl Service {
 
     /// Stops the service and starts another one on the same directory.
     pub async fn restart(self) -> Self {
-        let lease = self.lease;
-        Self::run(self.stop().await, lease, None).await
+        self.restart_with(|_| ()).await
+    }
+
+    /// The same, set up in another way.
+    pub async fn restart_with(self, set_up: impl FnOnce(&mut Config)) -> Self {
+        let mut config = self.app.config.clone();
+        set_up(&mut config);
+        Self::run(self.stop().await, config).await
     }
 
     /// Stops the service and leaves what it kept.
