@@ -11,16 +11,15 @@
 //! | fast-forward | there: `a_fast_forward_is_undone_by_new_keys` |
 //! | stolen online key | there: `stolen_online_keys_can_not_announce_software` |
 //! | another repository under shared keys | there: `metadata_of_another_repository_under_shared_keys_can_not_replace_what_is_known` |
+//! | a release that nobody else sees, a log that was forked or cut | `ledger_test.rs`: `a_fork_or_a_cut_log_is_refused_and_named`, `an_entry_that_is_missing_or_of_something_else_is_refused` |
 //! | stolen worker key | below: `a_stolen_worker_key_is_worth_nothing_once_it_is_revoked_nor_without_the_repository` |
-//! | another host's identity | `server/tests/service/access.rs`: `a_host_can_not_act_as_another_one` |
+//! | replayed enrolment | `server/tests/service/access.rs`: `a_replayed_enrolment_is_refused_and_the_host_keeps_its_token` |
+//! | fixes undone by a server without the targets keys | `revoke_test.rs`: `a_plan_alone_undoes_nothing` |
+//! | another host's identity | there: `a_host_can_not_act_as_another_one` |
 //! | traversing names | `tuf/tests/attacks.rs`: `traversing_target_names_are_refused_before_anything_is_asked_for`; `bundle_test.rs`: `hostile_tar_files_are_refused_before_anything_is_read_from_them` |
 //! | symbolic links | below: `metadata_behind_a_symbolic_link_is_not_believed` |
 //! | key files that others can read | below: `keys_that_others_can_read_are_not_used` |
 //! | damaged files | `flip_test.rs`, and `ten_thousand_random_byte_flips…` in `tuf/tests/attacks.rs` |
-//!
-//! Not here: a replayed enrolment. A server accepts an enrolment token for as long as
-//! it is good, and whoever replays a recorded request takes the host's place until
-//! the host enrols again; TLS is what keeps it from being recorded.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use crate::{

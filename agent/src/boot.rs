@@ -13,12 +13,13 @@ use crate::{
     agent::{Agent, Outcome, key},
     journal::{By, Entry, Record, State},
     pause::{self, Pause},
-    server::known_plan,
     state::StateDir,
+    vouch::{self, Revocations},
 };
 use anyhow::Result;
 use jiff::{SignedDuration, Timestamp};
 use resplice_package::Package;
+use resplice_tuf::{Store, kept::Kept};
 use serde::{Deserialize, Serialize};
 
 /// How long an update has to be in effect before a crash is no fault of its own.
@@ -131,7 +132,8 @@ impl Agent {
 
     /// Puts back what was in effect when the last boot ended, in the order in which
     /// it had come, from the packages on disk and without asking anybody. What the
-    /// server has said to undo stays out, and all of it while the host is paused.
+    /// repository, as far as it is known here, says to undo stays out, and all of it
+    /// while the host is paused.
     ///
     /// # Errors
     /// If the journal can't be written or the kernel can't be asked; what is in the
@@ -145,12 +147,10 @@ impl Agent {
         }
         lost.sort_by_key(|(_, record)| record.last.seq);
         let paused = Pause::in_force(&self.state, Timestamp::now())?.is_some();
-        // A damaged plan says nothing; the next poll replaces it.
-        let plan = known_plan(&self.state).unwrap_or_default();
+        let revocations = self.known_revocations();
         let mut outcomes = Vec::new();
         for (update, record) in lost {
-            let undo = plan.iter().flat_map(|plan| &plan.undo);
-            if undo.map(ToString::to_string).any(|id| id == update) {
+            if revocations.get(&update).is_some_and(|revoked| revoked.undo) {
                 continue;
             }
             outcomes.push(match paused {
@@ -159,6 +159,17 @@ impl Agent {
             });
         }
         Ok(outcomes)
+    }
+
+    /// What is known to be revoked, without asking anybody. A damaged repository says
+    /// nothing here; the next poll brings another.
+    #[must_use]
+    pub fn known_revocations(&self) -> Revocations {
+        let kept = Store::open(&self.state.repository()).and_then(|store| Kept::read(&store));
+        match kept.map(|kept| kept.targets) {
+            Ok(Some(targets)) => vouch::revocations(&targets, &self.enrolment.target),
+            _ => Revocations::new(),
+        }
     }
 
     /// Whether nothing is to be done about it in this boot: it is in effect, or

@@ -30,13 +30,14 @@ const MAX_FILES: usize = 4096;
 /// Longest name of one in bytes.
 const MAX_NAME_BYTES: usize = 300;
 
-/// Applies what a bundle has for this host and [`poll::decision`] wants.
+/// Undoes what a bundle says is revoked, and applies what it has for this host and
+/// [`poll::decision`] wants.
 ///
 /// # Errors
 /// If the bundle can't be read or its metadata not be believed.
 pub fn apply(agent: &mut Agent, path: &Path) -> Result<Vec<Outcome>> {
     let (vouched, mut client) = Vouched::refresh_with(agent, Bundle::open(path)?)?;
-    let mut outcomes = Vec::new();
+    let mut outcomes = agent.undo_revoked(&vouched.revocations(), By::Operator)?;
     for (planned, target) in vouched.for_this_host() {
         if poll::decision(agent, &agent.journal.records(), &planned)? != Decision::Apply {
             continue;

@@ -13,6 +13,7 @@ use crate::{
     boot::Boot,
     doctor::{Place, examine},
     journal::Journal,
+    ledger::Known,
     poll::{Polled, decision},
     rig::{Rig, apply, package_bytes, update},
     server::known_plan,
@@ -22,6 +23,7 @@ use crate::{
 use jiff::Timestamp;
 use resplice_api::{Token, package_target};
 use resplice_package::{Package, SecretKey};
+use resplice_tlog::Signer;
 use resplice_tuf::{Store, json::Json, kept::Kept};
 use std::{
     collections::BTreeMap,
@@ -65,6 +67,10 @@ fn host() -> (Rig, String) {
     agent.enrolment.server = Some("http://127.0.0.1:1".to_owned());
     vouch::begin(&rig.state, repository.root()).unwrap();
     Vouched::refresh_by(&agent, &repository).unwrap();
+    let log = Signer::new("log.test", &[7; 32]).unwrap();
+    agent.enrolment.log_key = Some(log.verifier().to_string());
+    let checkpoint = log.sign(3, [5; 32]);
+    rig.state.write_json("log.json", &checkpoint).unwrap();
     rig.state.store_enrolment(&agent.enrolment).unwrap();
     apply(&mut agent);
     agent.boot_ended().unwrap();
@@ -143,6 +149,7 @@ fn look(rig: &Rig, changed: Option<&Path>) -> Seen {
         seen.whole = false;
         return seen;
     };
+    seen.whole &= Known::read(state, enrolment.log_key.as_deref()).is_ok();
     let mut agent: Agent = rig.agent_with(journal);
     agent.enrolment = enrolment;
     let plan = known_plan(state);

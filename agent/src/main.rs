@@ -36,12 +36,15 @@ mod journal;
 mod kernel;
 #[cfg(test)]
 mod kill_test;
+mod ledger;
 mod metrics;
 #[cfg(test)]
 mod parts_test;
 mod pause;
 mod policy;
 mod poll;
+#[cfg(test)]
+mod revoke_test;
 #[cfg(test)]
 mod rig;
 mod rollout;

@@ -28,6 +28,8 @@ pub struct Situation<'a> {
     pub live: bool,
     /// Whether a module that it patches has come since and is not patched yet.
     pub has_more_to_patch: bool,
+    /// Whether the update that had taken its place was revoked, and is out again.
+    pub lost_successor: bool,
     /// sha256 of the planned package.
     pub package: &'a str,
     /// This boot.
@@ -60,7 +62,7 @@ pub fn decide(situation: Situation<'_>) -> Decision {
         State::Quarantined => {
             Decision::Leave("the host went down while or soon after it was applied")
         }
-        State::Undone if last.code.as_deref() == Some(SUPERSEDED) => {
+        State::Undone if last.code.as_deref() == Some(SUPERSEDED) && !situation.lost_successor => {
             Decision::Leave("superseded by a newer update")
         }
         State::Undone if last.by == By::Operator => Decision::Leave("undone by the operator"),
@@ -133,6 +135,7 @@ mod tests {
             record: Some(record),
             live: false,
             has_more_to_patch: false,
+            lost_successor: false,
             package,
             boot,
             now: record.last.time + SignedDuration::from_secs(seconds),
@@ -180,6 +183,7 @@ mod tests {
                 record: Some(record),
                 live: true,
                 has_more_to_patch: more,
+                lost_successor: false,
                 package: "p1",
                 boot: "b1",
                 now: record.last.time + SignedDuration::from_secs(seconds),
@@ -206,6 +210,7 @@ mod tests {
                 record: Some(&record),
                 live: false,
                 has_more_to_patch: more,
+                lost_successor: false,
                 package: "p1",
                 boot: "b1",
                 now: record.last.time,

@@ -1,9 +1,10 @@
 //! One round with the server: report, ask for the plan, carry it out.
 
 use crate::{
-    agent::{Agent, Expected, Outcome, Refusal, timed},
+    agent::{Agent, Expected, Outcome, Refusal, has_lost_successor, timed},
     journal::{By, Record, State},
     kernel::LiveUpdate,
+    ledger::{self, Objection},
     pause::{self, Pause},
     policy::{Decision, Situation, decide},
     rollout::Calendar,
@@ -94,6 +95,16 @@ pub fn apply_planned(
         }
     };
     let mut timeline = Vec::new();
+    let logged = timed(&mut timeline, "log", || {
+        ledger::check(agent, server, planned)
+    });
+    match logged {
+        Ok(()) => {}
+        Err(Objection::Unreachable(error)) => return Ok(not_had(planned, "log", &error)),
+        Err(Objection::Refused(why)) => {
+            return agent.refuse(&planned.update_id.to_string(), "log", why, by);
+        }
+    }
     let bytes = timed(&mut timeline, "download", || {
         server.package(agent, planned, Some(by))
     })?;
@@ -196,6 +207,7 @@ pub fn decision(
             Some(info) => agent.has_more_to_patch(info, live.as_ref())?,
             None => false,
         },
+        lost_successor: record.is_some_and(|record| has_lost_successor(records, record)),
         package: &planned.package_sha256,
         boot: agent.journal.boot(),
         now: Timestamp::now(),
@@ -233,8 +245,9 @@ fn has_work(agent: &Agent, plan: &Plan) -> Result<bool> {
     Ok(false)
 }
 
-/// Carries a plan out, if the repository is in order: undoes first, then applies what [`decision`] says. An
-/// update that can't be had does not keep the others from being applied.
+/// Carries a plan out, if the repository is in order: undoes what that says is
+/// revoked, then applies what [`decision`] says. An update that can't be had does not
+/// keep the others from being applied.
 ///
 /// # Errors
 /// If the repository can't be believed, the journal can't be written or the kernel
@@ -251,20 +264,8 @@ pub fn carry_out(
     }
     let vouched = Vouched::refresh(agent)?;
     let calendar = Calendar::read(&agent.state)?;
-    let mut outcomes = Vec::new();
-    let records = agent.journal.records();
-    for update in &plan.undo {
-        let record = records.get(&update.to_string());
-        if let Some(info) = record.and_then(|record| record.info.as_ref())
-            && is_live(agent, record)?
-        {
-            outcomes.push(agent.undo(&info.id, by)?);
-        }
-    }
+    let mut outcomes = agent.undo_revoked(&vouched.revocations(), by)?;
     for planned in &plan.updates {
-        if plan.undo.contains(&planned.update_id) {
-            continue;
-        }
         if decision(agent, &agent.journal.records(), planned)? != Decision::Apply {
             continue;
         }

@@ -130,6 +130,7 @@ impl Rig {
                 name: "host".to_owned(),
                 target: "debian:6.1.0-50-cloud-amd64".to_owned(),
                 worker_keys: vec![worker().public()],
+                log_key: None,
                 channel: resplice_api::Channel::Stable,
             },
             journal,

@@ -9,7 +9,7 @@ use crate::{
 };
 use anyhow::{Context, Result};
 use resplice_api::{
-    HostId, NewReport, Plan, PlannedUpdate, ReportEvent, Step, UpdateId,
+    HostId, NewReport, Plan, PlannedUpdate, ReleaseProof, ReportEvent, Step, UpdateId,
     client::{Client, Error, PlanAnswer},
 };
 use resplice_package::MAX_PACKAGE_BYTES;
@@ -126,6 +126,20 @@ impl Server {
             agent.journal.append(entry)?;
         }
         Ok(bytes)
+    }
+
+    /// What the server's log says about an update's release, and how it has grown
+    /// since it had `since` entries; none if it has no such release.
+    ///
+    /// # Errors
+    /// If the server can't be reached or refuses.
+    pub fn release_proof(
+        &self,
+        update: UpdateId,
+        since: Option<u64>,
+    ) -> Result<Option<ReleaseProof>> {
+        let proof = self.client.release_proof(update, since);
+        self.runtime.block_on(proof).map_err(words)
     }
 
     /// Sends all outcomes that the server does not know yet, oldest first.

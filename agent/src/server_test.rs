@@ -78,6 +78,7 @@ fn agent_of(dir: &tempfile::TempDir, server: &str) -> Agent {
         name: "host".to_owned(),
         target: "debian:x".to_owned(),
         worker_keys: Vec::new(),
+        log_key: None,
         channel: resplice_api::Channel::Edge,
     };
     state.store_enrolment(&enrolment).unwrap();

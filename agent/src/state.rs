@@ -4,6 +4,7 @@
 //! host.json        server, host id, target, trusted worker keys
 //! host.key         the host's own ed25519 key
 //! token            what it shows the server
+//! log.json         the newest checkpoint of the server's log that was seen
 //! journal.jsonl    see [`crate::journal`]
 //! rollout.json     when updates may come, see [`crate::rollout`]
 //! sent             number of the last journal entry that the server knows
@@ -50,6 +51,9 @@ pub struct Enrolment {
     pub target: String,
     /// Workers whose packages are accepted.
     pub worker_keys: Vec<PublicKey>,
+    /// Who signs the server's transparency log.
+    #[serde(default)]
+    pub log_key: Option<String>,
     /// The widest channel that updates are taken from, whatever the server says.
     #[serde(default)]
     pub channel: Channel,

@@ -2,12 +2,15 @@
 //! to look at: name, length and digest of a package come from here, and what was
 //! seen once can't be taken back by whoever stands between.
 
-use crate::{agent::Agent, rollout::Calendar, state::StateDir};
+use crate::{agent::Agent, rollout::Calendar, state::StateDir, text};
 use anyhow::{Context, Result};
 use jiff::Timestamp;
 use resplice_api::{Channel, HostId, PlannedUpdate, REPOSITORY_PATH, UpdateId, package_target};
-use resplice_rollout::Terms;
-use resplice_tuf::{Client, Error, Fetch, Store, Target, Trusted, client, http::Http};
+use resplice_rollout::{Revoked, Terms};
+use resplice_tuf::{
+    Client, Error, Fetch, Store, Target, Trusted, client, http::Http, metadata::Targets,
+};
+use std::collections::BTreeMap;
 
 /// The repository, verified and up to date.
 pub struct Vouched {
@@ -19,6 +22,9 @@ pub struct Vouched {
     /// Its id at the server.
     host: Option<HostId>,
 }
+
+/// What was taken back for this host's kernel target, by update.
+pub type Revocations = BTreeMap<String, Revoked>;
 
 /// Why an update is not taken.
 #[derive(Debug)]
@@ -131,6 +137,12 @@ impl Vouched {
         found
     }
 
+    /// What the repository says was taken back.
+    #[must_use]
+    pub fn revocations(&self) -> Revocations {
+        revocations(&self.trusted.targets, &self.target)
+    }
+
     /// Fetches a target's bytes and checks them.
     ///
     /// # Errors
@@ -182,6 +194,9 @@ impl Vouched {
 
     /// Why this host may not take an update on its signed terms.
     fn objection(&self, terms: &Terms, now: Timestamp) -> Option<String> {
+        if let Some(revoked) = &terms.revoked {
+            return Some(format!("it was revoked: {}", text::plain(&revoked.reason)));
+        }
         if !self.channel.gets(terms.channel) {
             return Some(format!(
                 "it has got to {} only; this host takes what has got to {}",
@@ -204,6 +219,20 @@ impl Vouched {
 
 fn terms(update: UpdateId, target: &Target) -> Result<Terms, Doubt> {
     Terms::read(target.custom.as_ref()).map_err(|error| withheld(update, &error.to_string()))
+}
+
+/// What targets say was taken back for a kernel target.
+#[must_use]
+pub fn revocations(targets: &Targets, target: &str) -> Revocations {
+    let entries = targets.targets.iter();
+    entries
+        .filter_map(|(name, meta)| {
+            let update: UpdateId = name.split_once('.')?.0.parse().ok()?;
+            let is_ours = *name == package_target(update, target);
+            let terms = Terms::read(meta.custom.as_ref()).ok().filter(|_| is_ours)?;
+            Some((update.to_string(), terms.revoked?))
+        })
+        .collect()
 }
 
 fn withheld(update: UpdateId, why: &str) -> Doubt {

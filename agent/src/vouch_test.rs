@@ -75,7 +75,7 @@ impl Repository {
     }
 
     /// Lists one target instead, on other terms.
-    fn with_terms(&mut self, version: i64, name: &str, sha256: &str, terms: Json) {
+    pub(crate) fn with_terms(&mut self, version: i64, name: &str, sha256: &str, terms: Json) {
         let list = object([(name, entry(7, sha256, terms))]);
         let file = format!("{version}.targets");
         self.put(&file, "targets", version, &[("targets", list)]);
@@ -134,6 +134,7 @@ fn host(dir: &tempfile::TempDir, repository: &Repository) -> Agent {
         name: "host".to_owned(),
         target: TARGET.to_owned(),
         worker_keys: Vec::new(),
+        log_key: None,
         channel: Channel::Stable,
     };
     state.store_enrolment(&enrolment).unwrap();

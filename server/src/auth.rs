@@ -110,6 +110,7 @@ impl Minted {
             host: None,
             created_by: None,
             expires_at: None,
+            uses: None,
         }
     }
 }
@@ -201,6 +202,9 @@ async fn by_token(db: &Db, secret: &str) -> Result<Caller, Failure> {
     if row.expires_at.is_some_and(|end| end <= db::now()) {
         return Err(Failure::unauthenticated("the token has expired"));
     }
+    if row.uses_left == Some(0) {
+        return Err(spent());
+    }
     // When a host was seen is noted with the host.
     if row.host_id.is_none() {
         tokens::used(db, &row).await?;
@@ -215,6 +219,10 @@ async fn by_token(db: &Db, secret: &str) -> Result<Caller, Failure> {
         session: None,
         must_change_password: false,
     })
+}
+
+pub(crate) fn spent() -> Failure {
+    Failure::unauthenticated("as many hosts have enrolled with the token as may; get another one")
 }
 
 fn first_password(directory: &Path) -> PathBuf {

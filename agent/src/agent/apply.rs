@@ -61,7 +61,7 @@ impl Agent {
                             entry.state = State::Applied;
                             entry.pause_ns = live.pause_ns;
                             entry.detail = waiting(&self.waits_for(&info)?);
-                            self.note_superseded(&package.manifest().supersedes, by)?;
+                            self.note_superseded(&package.manifest().supersedes, update, by)?;
                         }
                         None => {
                             entry.detail = Some(

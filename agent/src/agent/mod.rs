@@ -10,6 +10,7 @@ mod check;
 mod compare;
 mod parts;
 mod reconcile;
+mod revoke;
 mod supersede;
 mod undo;
 mod verify;
@@ -18,7 +19,8 @@ pub use cache::read_package;
 pub use check::CheckResult;
 pub use compare::{Finding, Held};
 pub(crate) use parts::ABSENT;
-pub(crate) use supersede::SUPERSEDED;
+pub(crate) use revoke::REVOKED;
+pub(crate) use supersede::{SUPERSEDED, has_lost_successor};
 pub use verify::{Expected, Refusal};
 
 use crate::{

@@ -65,7 +65,7 @@ impl Agent {
         let Some(live) = live.filter(LiveUpdate::is_superseded) else {
             return Ok(false);
         };
-        self.journal.append(superseded(update, By::Agent))?;
+        self.journal.append(superseded(update, None, By::Agent))?;
         self.unload_idle(&live);
         Ok(true)
     }

@@ -14,6 +14,16 @@ impl Agent {
     /// # Errors
     /// If the journal can't be written; everything else is an [`Outcome`].
     pub fn undo(&mut self, id: &str, by: By) -> Result<Outcome> {
+        self.take_back(id, by, None)
+    }
+
+    /// As [`Self::undo`], with a code and a sentence that say why.
+    pub(super) fn take_back(
+        &mut self,
+        id: &str,
+        by: By,
+        why: Option<(&str, String)>,
+    ) -> Result<Outcome> {
         let record = self.record_of(id);
         let update = record.as_ref().map_or(id, |(update, _)| update).to_owned();
         let info = record.and_then(|(_, record)| record.info);
@@ -26,6 +36,8 @@ impl Agent {
             let mut entry = Entry::new(&update, State::Undone, by);
             match end {
                 Ok(Undo::Done) => {
+                    entry.code = why.as_ref().map(|(code, _)| (*code).to_owned());
+                    entry.detail = why.as_ref().map(|(_, sentence)| sentence.clone());
                     // Undone it is, whatever becomes of the modules.
                     if let Some(live) = self.kernel.update(id)? {
                         entry.pause_ns = live.pause_ns;

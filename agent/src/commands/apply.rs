@@ -9,6 +9,7 @@ use crate::{
     pause::Pause,
     poll::{self, Ask},
     server::Server,
+    text,
     vouch::Vouched,
 };
 use anyhow::{Context as _, Result, bail, ensure};
@@ -105,6 +106,13 @@ fn from_file(agent: &mut Agent, path: &Path, force: bool) -> Result<Outcome> {
     };
     let update = key(&package).to_owned();
     check_quarantine(agent, &update, force)?;
+    if let Some(revoked) = agent.known_revocations().get(&update) {
+        ensure!(
+            force,
+            "{update} was revoked: {}: add --force to apply it all the same",
+            text::plain(&revoked.reason)
+        );
+    }
     agent.store_package(&update, &bytes, By::Operator)?;
     match agent.verify_noted(&update, &bytes, None, By::Operator)? {
         Ok(package) => agent.apply(&package, By::Operator, timeline),

@@ -4,11 +4,13 @@ use super::Context;
 use crate::{
     cli::Enroll,
     host::Host,
+    ledger,
     server::{runtime, words},
     state::Enrolment,
     vouch,
 };
 use anyhow::{Context as _, Result, bail, ensure};
+use jiff::Timestamp;
 use resplice_api::{Enrol, Token, client::Client};
 use resplice_package::{PublicKey, SecretKey};
 use serde_json::json;
@@ -37,6 +39,7 @@ pub fn run(context: &Context<'_>, arguments: &Enroll) -> Result<ExitCode> {
         name: arguments.name.clone().unwrap_or_else(|| host.name.clone()),
         target: arguments.target.clone().unwrap_or_else(|| host.target()),
         worker_keys: pinned,
+        log_key: None,
         channel: arguments
             .channel
             .or(old.map(|old| old.channel))
@@ -44,13 +47,16 @@ pub fn run(context: &Context<'_>, arguments: &Enroll) -> Result<ExitCode> {
     };
     if let (Some(server), Some(token_file)) = (&arguments.server, &arguments.token_file) {
         let client = Client::new(server, Some(Token::from_file(token_file)?)).map_err(words)?;
-        let enrol = Enrol {
+        let mut enrol = Enrol {
             name: enrolment.name.clone(),
             public_key: key.public().to_string(),
             release: host.release.clone(),
             target: enrolment.target.clone(),
             channel: Some(enrolment.channel),
+            at: Timestamp::now(),
+            signature: String::new(),
         };
+        enrol.signature = hex::encode(key.sign(enrol.signed().as_bytes()));
         let answer = runtime()?.block_on(client.enrol(&enrol)).map_err(words)?;
         if enrolment.worker_keys.is_empty() {
             enrolment.worker_keys = keys(&answer.worker_keys)
@@ -63,6 +69,8 @@ pub fn run(context: &Context<'_>, arguments: &Enroll) -> Result<ExitCode> {
         vouch::begin(state, &root)?;
         enrolment.server = Some(client.server().to_owned());
         enrolment.host_id = Some(answer.host_id);
+        ledger::begin(state, &answer.log_key)?;
+        enrolment.log_key = Some(answer.log_key);
         state.store_token(&answer.token)?;
     } else if let Some(path) = &arguments.root {
         vouch::begin(state, &read_root(path)?)?;

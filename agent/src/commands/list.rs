@@ -24,8 +24,6 @@ struct Row {
     released_at: Timestamp,
     /// What the agent would do by itself: `apply`, or why it leaves it.
     next: String,
-    /// Whether the server wants it undone.
-    undo: bool,
 }
 
 pub fn run(context: &Context<'_>) -> Result<ExitCode> {
@@ -55,7 +53,6 @@ pub fn run(context: &Context<'_>) -> Result<ExitCode> {
                 Decision::Apply => "apply".to_owned(),
                 Decision::Leave(reason) => reason.to_owned(),
             },
-            undo: plan.undo.contains(&planned.update_id),
             update,
         });
     }

@@ -132,6 +132,9 @@ pub struct Entry {
     /// A sentence for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
+    /// The update that has taken its place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub successor: Option<String>,
     /// How long the kernel stood still, in nanoseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pause_ns: Option<u64>,
@@ -155,6 +158,7 @@ impl Entry {
             info: None,
             code: None,
             detail: None,
+            successor: None,
             pause_ns: None,
             timeline: Vec::new(),
         }

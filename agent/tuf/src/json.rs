@@ -44,11 +44,20 @@ impl Json {
     #[must_use]
     pub fn canonical(&self) -> Vec<u8> {
         let mut out = Vec::new();
-        self.write(&mut out);
+        self.write(&mut out, write_text);
         out
     }
 
-    fn write(&self, out: &mut Vec<u8>) {
+    /// As [`Self::canonical`], but as JSON has it: control characters, which the
+    /// canonical form leaves as they are, can't be read back.
+    #[must_use]
+    pub fn file(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        self.write(&mut out, write_escaped);
+        out
+    }
+
+    fn write(&self, out: &mut Vec<u8>, write_text: fn(&str, &mut Vec<u8>)) {
         match self {
             Self::Null => out.extend(b"null"),
             Self::Bool(true) => out.extend(b"true"),
@@ -61,7 +70,7 @@ impl Json {
                     if at > 0 {
                         out.push(b',');
                     }
-                    item.write(out);
+                    item.write(out, write_text);
                 }
                 out.push(b']');
             }
@@ -73,12 +82,24 @@ impl Json {
                     }
                     write_text(name, out);
                     out.push(b':');
-                    value.write(out);
+                    value.write(out, write_text);
                 }
                 out.push(b'}');
             }
         }
     }
+}
+
+fn write_escaped(text: &str, out: &mut Vec<u8>) {
+    out.push(b'"');
+    for byte in text.bytes() {
+        match byte {
+            b'"' | b'\\' => out.extend([b'\\', byte]),
+            0..0x20 => out.extend(format!("\\u{byte:04x}").bytes()),
+            _ => out.push(byte),
+        }
+    }
+    out.push(b'"');
 }
 
 fn write_text(text: &str, out: &mut Vec<u8>) {
@@ -183,6 +204,8 @@ mod tests {
             ),
         ] {
             assert_eq!(canonical(text), expected);
+            let value = Json::read(text.as_bytes()).unwrap();
+            assert_eq!(Json::read(&value.file()).unwrap(), value);
         }
     }
 

@@ -34,7 +34,7 @@ pub fn public(key: &[u8; 32]) -> (String, Json) {
 }
 
 /// A file of what is signed, and signatures over its canonical form: in hex, by
-/// the id of their key. The file's bytes are canonical, too.
+/// the id of their key.
 #[must_use]
 pub fn seal(signed: &Json, signatures: &BTreeMap<String, String>) -> Vec<u8> {
     let signatures = signatures
@@ -45,5 +45,5 @@ pub fn seal(signed: &Json, signatures: &BTreeMap<String, String>) -> Vec<u8> {
         ("signed", signed.clone()),
         ("signatures", Json::Array(signatures)),
     ])
-    .canonical()
+    .file()
 }

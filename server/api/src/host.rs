@@ -21,6 +21,31 @@ pub struct Enrol {
     /// left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub channel: Option<Channel>,
+    /// When this was signed, by the host's clock; later than the same key's last
+    /// enrolment, so that none can be replayed.
+    pub at: Timestamp,
+    /// The key's signature over [`Self::signed`], 128 hex digits: whoever enrols
+    /// has the host's own key.
+    #[serde(default)]
+    pub signature: String,
+}
+
+impl Enrol {
+    /// What is signed: a line for what this is, then one for each of name, public
+    /// key, release, target, channel (`-` for none) and time in microseconds since
+    /// 1970; each ends in a line feed. None of them has one inside.
+    #[must_use]
+    pub fn signed(&self) -> String {
+        format!(
+            "resplice enrolment 1\n{}\n{}\n{}\n{}\n{}\n{}\n",
+            self.name,
+            self.public_key,
+            self.release,
+            self.target,
+            self.channel.map_or("-", Channel::as_str),
+            self.at.as_microsecond(),
+        )
+    }
 }
 
 /// Answer to an enrolment.
@@ -35,6 +60,8 @@ pub struct Enrolled {
     pub worker_keys: Vec<String>,
     /// The TUF repository's newest root file, which the host begins with.
     pub root: String,
+    /// The key of the server's transparency log, as C2SP signed-note writes it.
+    pub log_key: String,
 }
 
 /// What a package is called in the server's TUF repository: the update, and the
@@ -60,7 +87,8 @@ pub struct Plan {
     pub channel: Channel,
     /// Released updates for the host's target, in the order of their release.
     pub updates: Vec<PlannedUpdate>,
-    /// Updates that it should undo.
+    /// Released updates that it should undo. The repository has the last word: an agent undoes
+    /// what that says is revoked.
     pub undo: Vec<UpdateId>,
     /// Updates of its channel that are not offered to it now.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

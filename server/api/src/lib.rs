@@ -55,7 +55,8 @@ pub use status::{FinishStatus, JobStatus};
 pub use target::{Target, Targets};
 pub use token::{NewToken, NewTokenAnswer, TokenInfo, Tokens};
 pub use update::{
-    Check, CheckFile, NewRelease, NewUpdate, Release, TargetStatus, Update, UpdateSummary, Updates,
+    Check, CheckFile, NewRelease, NewRevocation, NewUpdate, Release, Revocation, TargetStatus,
+    Update, UpdateSummary, Updates,
 };
 pub use worker::{
     Finish, Heartbeat, HeartbeatAnswer, Lease, LeaseRequest, LeasedUpdate, NewWorker, Worker,

@@ -67,7 +67,7 @@ pub struct LoggedPackage {
     pub sha256: String,
 }
 
-/// Answer of `GET /updates/{id}/proof`: that its release is in the log.
+/// Answer of `GET /updates/{id}/proof?since=SIZE`: that its release is in the log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ReleaseProof {
@@ -77,7 +77,11 @@ pub struct ReleaseProof {
     pub index: u64,
     /// The inclusion proof, from the entry up: hashes in base64.
     pub proof: Vec<String>,
-    /// The checkpoint that the proof leads to.
+    /// With `since`, the consistency proof from that size: hashes in base64. Empty
+    /// if the log is not larger.
+    #[serde(default)]
+    pub consistency: Vec<String>,
+    /// The checkpoint that the proofs lead to.
     pub checkpoint: String,
 }
 

@@ -18,6 +18,10 @@ pub struct NewToken {
     /// When it ends; without, it holds until it is revoked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Timestamp>,
+    /// How many hosts may enrol with it; only for the role `enrol`. Without, any
+    /// number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uses: Option<u32>,
 }
 
 /// Answer of `POST /tokens`.
@@ -46,6 +50,9 @@ pub struct TokenInfo {
     pub created_at: Timestamp,
     /// When it ends.
     pub expires_at: Option<Timestamp>,
+    /// How many more hosts may enrol with it, if that is limited.
+    #[serde(default)]
+    pub uses_left: Option<u32>,
     /// When it was last used, to a minute.
     pub last_used_at: Option<Timestamp>,
     /// When it was revoked.

@@ -84,6 +84,9 @@ pub struct Update {
     pub created_at: Timestamp,
     /// Who released it, if someone did.
     pub released: Option<Release>,
+    /// Who took it back, if someone did.
+    #[serde(default)]
+    pub revoked: Option<Revocation>,
     /// The channel that it has got to; none before its release.
     pub channel: Option<Channel>,
     /// How it got there, oldest first; the first one is its release.
@@ -108,6 +111,31 @@ pub struct Release {
     pub at: Timestamp,
     /// What the engineer wrote.
     pub comment: String,
+}
+
+/// That an update was taken back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Revocation {
+    /// Who revoked it.
+    pub by: String,
+    /// When.
+    pub at: Timestamp,
+    /// Why.
+    pub reason: String,
+    /// Whether hosts undo it; where it runs it stays, if not.
+    pub undo: bool,
+}
+
+/// Body of `POST /updates/{id}/revoke`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct NewRevocation {
+    /// Why; hosts show it.
+    pub reason: String,
+    /// Whether hosts are to undo it; where it runs it stays, if not.
+    pub undo: bool,
 }
 
 /// Body of `POST /updates/{id}/release`.
@@ -153,6 +181,9 @@ pub struct UpdateSummary {
     pub uploaded_by: String,
     /// Whether it was released.
     pub released: bool,
+    /// Whether it was taken back since.
+    #[serde(default)]
+    pub revoked: bool,
     /// The channel that it has got to; none before its release.
     pub channel: Option<Channel>,
     /// How it stands for each target.

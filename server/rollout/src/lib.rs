@@ -2,7 +2,7 @@
 //! it, and what follows from that for a host. Server and agent share this code,
 //! so that both come to the same answer; all of it is pure.
 //!
-//! - [`Terms`]: what is signed beside a package: channel and schedule.
+//! - [`Terms`]: what is signed beside a package: channel, schedule, and whether it was revoked.
 //! - [`Wave`], [`Place`]: the schedule, and where a host stands in it.
 //! - [`Standing`]: the schedule as the server keeps to it: halted, or later.
 //! - [`verdict`]: when a rollout stops by itself.
@@ -14,6 +14,6 @@ mod turn;
 mod wave;
 
 pub use gate::verdict;
-pub use terms::{Terms, TermsError};
+pub use terms::{Revoked, Terms, TermsError};
 pub use turn::{Standing, Turn};
 pub use wave::{PLACES, Place, Step, Wave};

@@ -19,6 +19,21 @@ pub struct Terms {
     /// The schedule by which hosts get it; all at once, if there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wave: Option<Wave>,
+    /// That it was taken back: no host takes it any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revoked: Option<Revoked>,
+}
+
+/// An update that was taken back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Revoked {
+    /// When.
+    pub at: Timestamp,
+    /// Whether hosts undo it; where it runs it stays, if not.
+    pub undo: bool,
+    /// Why, for people.
+    pub reason: String,
 }
 
 /// Terms that can't be understood; the package is not taken then.
@@ -51,12 +66,26 @@ mod tests {
         ))
         .unwrap();
         assert_eq!(terms.channel, Channel::Edge);
+        assert_eq!(terms.revoked, None);
+        let taken_back = json!({
+            "channel": "edge", "since": "2026-01-01T00:00:00Z",
+            "revoked": {"at": "2026-01-02T00:00:00Z", "undo": true, "reason": "it leaks"},
+        });
+        assert!(
+            Terms::read(Some(&taken_back))
+                .unwrap()
+                .revoked
+                .unwrap()
+                .undo
+        );
         for bad in [
             json!(null),
             json!({}),
             json!({"channel": "beta", "since": "2026-01-01T00:00:00Z"}),
             json!({"channel": "edge"}),
             json!({"channel": "edge", "since": "2026-01-01T00:00:00Z", "only_on": "mondays"}),
+            json!({"channel": "edge", "since": "2026-01-01T00:00:00Z", "revoked": {"undo": true}}),
+            json!({"channel": "edge", "since": "2026-01-01T00:00:00Z", "revoked": true}),
         ] {
             assert!(Terms::read(Some(&bad)).is_err(), "{bad}");
         }

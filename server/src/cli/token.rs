@@ -22,6 +22,9 @@ pub(super) enum Token {
         /// Days until it ends; without, it holds until it is revoked
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
         days: Option<u16>,
+        /// How many hosts may enrol with it, for the role enrol [default: any number]
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+        uses: Option<u32>,
         /// File to write it to, with mode 0600, instead of showing it
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
@@ -52,9 +55,18 @@ impl Token {
                 role,
                 name,
                 days,
+                uses,
                 out,
                 connection,
-            } => create(role, name, days, out, &connection).await?,
+            } => {
+                let new = NewToken {
+                    role,
+                    name,
+                    expires_at: end(days)?,
+                    uses,
+                };
+                create(&new, out, &connection).await?;
+            }
             Self::List {
                 connection,
                 json: as_json,
@@ -68,21 +80,19 @@ impl Token {
     }
 }
 
+/// When a token of so many days ends.
+fn end(days: Option<u16>) -> anyhow::Result<Option<Timestamp>> {
+    let hours = days.map(|days| i64::from(days) * 24);
+    let end = hours.map(|hours| Timestamp::now().checked_add(SignedDuration::from_hours(hours)));
+    end.transpose().context("the token would end too late")
+}
+
 async fn create(
-    role: Role,
-    name: String,
-    days: Option<u16>,
+    new: &NewToken,
     out: Option<PathBuf>,
     connection: &Connection,
 ) -> anyhow::Result<()> {
-    let hours = days.map(|days| i64::from(days) * 24);
-    let end = hours.map(|hours| Timestamp::now().checked_add(SignedDuration::from_hours(hours)));
-    let new = NewToken {
-        role,
-        name,
-        expires_at: end.transpose().context("the token would end too late")?,
-    };
-    let made = connection.client()?.create_token(&new).await?;
+    let made = connection.client()?.create_token(new).await?;
     match out {
         None => say!("{}", made.token.secret()),
         Some(file) => {
@@ -114,16 +124,18 @@ async fn list(connection: &Connection, as_json: bool) -> anyhow::Result<()> {
             (None, Some(end)) => format!("until {end:.0}"),
             (None, None) => String::new(),
         };
+        let left = token.uses_left.map(|left| format!("{left} left"));
         let used = match token.last_used_at {
             Some(at) => format!("used {at:.0}"),
             None => "never used".to_owned(),
         };
         say!(
-            "{}  {:<9} {:<24} {}  {state}",
+            "{}  {:<9} {:<24} {}  {state}{}",
             token.id,
             token.role,
             token.name,
-            dim(used)
+            dim(used),
+            left.unwrap_or_default()
         );
     }
     Ok(())

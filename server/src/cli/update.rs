@@ -9,7 +9,8 @@ use anyhow::{Context, bail};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use clap::{Args, Subcommand};
 use resplice_api::{
-    Channel, Check, CheckFile, JobId, JobStatus, NewPromotion, NewRelease, NewUpdate, UpdateId,
+    Channel, Check, CheckFile, JobId, JobStatus, NewPromotion, NewRelease, NewRevocation,
+    NewUpdate, UpdateId,
     client::{Client, update_page},
     limits,
 };
@@ -93,6 +94,22 @@ pub(super) enum Update {
         /// Why it is good
         #[arg(long, default_value = "")]
         comment: String,
+        /// JSON for machines
+        #[arg(long)]
+        json: bool,
+    },
+    /// Take a release back: no host takes it any more
+    Revoke {
+        /// The update
+        id: UpdateId,
+        #[command(flatten)]
+        connection: Connection,
+        /// Why; hosts show it
+        #[arg(long)]
+        reason: String,
+        /// Have hosts undo it; without, it stays where it runs
+        #[arg(long)]
+        undo: bool,
         /// JSON for machines
         #[arg(long)]
         json: bool,
@@ -197,6 +214,29 @@ impl Update {
                 };
                 let update = client.promote_with(id, &body).await?;
                 moved(&client, &update, "promoted", as_json)
+            }
+            Self::Revoke {
+                id,
+                connection,
+                reason,
+                undo,
+                json: as_json,
+            } => {
+                let body = NewRevocation { reason, undo };
+                let update = connection.client()?.revoke(id, &body).await?;
+                if as_json {
+                    json(&update)?;
+                } else {
+                    say!(
+                        "revoked {}: {}",
+                        bold(&update.name),
+                        match undo {
+                            true => "hosts undo it",
+                            false => "no further host takes it",
+                        }
+                    );
+                }
+                Ok(ExitCode::SUCCESS)
             }
         }
     }

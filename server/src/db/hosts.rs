@@ -41,11 +41,12 @@ impl HostRow {
     }
 }
 
-/// Adds a host, or renews the one with the same key.
+/// Adds a host, or renews the one with the same key; none if that key has enrolled
+/// with the same or a later time before.
 ///
 /// # Errors
 /// The database's.
-pub async fn enrol<C: ConnectionTrait>(db: &C, enrol: &Enrol) -> Result<HostId, Error> {
+pub async fn enrol<C: ConnectionTrait>(db: &C, enrol: &Enrol) -> Result<Option<HostId>, Error> {
     #[derive(FromQueryResult)]
     struct Id {
         id: String,
@@ -54,11 +55,14 @@ pub async fn enrol<C: ConnectionTrait>(db: &C, enrol: &Enrol) -> Result<HostId, 
     let id: Option<Id> = row(
         db,
         operation,
-        "INSERT INTO hosts (id, name, target, kernel_release, public_key, enrolled_at, last_seen_at, channel)
-         VALUES ($1, $2, $3, $4, $5, $6, $6, COALESCE($7, 'stable'))
+        "INSERT INTO hosts (id, name, target, kernel_release, public_key, enrolled_at, last_seen_at, channel,
+             enrol_stamp)
+         VALUES ($1, $2, $3, $4, $5, $6, $6, COALESCE($7, 'stable'), $8)
          ON CONFLICT (public_key) DO UPDATE SET name = excluded.name, target = excluded.target,
              kernel_release = excluded.kernel_release, enrolled_at = excluded.enrolled_at,
-             last_seen_at = excluded.last_seen_at, channel = COALESCE($7, hosts.channel)
+             last_seen_at = excluded.last_seen_at, channel = COALESCE($7, hosts.channel),
+             enrol_stamp = excluded.enrol_stamp
+         WHERE hosts.enrol_stamp < excluded.enrol_stamp
          RETURNING id",
         vec![
             HostId::new().to_string().into(),
@@ -68,13 +72,16 @@ pub async fn enrol<C: ConnectionTrait>(db: &C, enrol: &Enrol) -> Result<HostId, 
             enrol.public_key.as_str().into(),
             now().into(),
             enrol.channel.map(|c| c.as_str().to_owned()).into(),
+            enrol.at.as_microsecond().into(),
         ],
     )
     .await?;
-    let id = id.ok_or_else(|| super::unreadable(operation, "no id came back"))?;
+    let Some(id) = id else {
+        return Ok(None);
+    };
     let id = parse(operation, &id.id)?;
     host_updates::keep_target(db, id, &enrol.target).await?;
-    Ok(id)
+    Ok(Some(id))
 }
 
 /// Finds a host, without what it runs.

@@ -32,6 +32,7 @@ pub mod plans;
 pub mod promotions;
 pub mod releases;
 pub mod reports;
+pub mod revocations;
 pub mod rollouts;
 pub mod sessions;
 pub mod supersedes;

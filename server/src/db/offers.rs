@@ -3,7 +3,7 @@
 use super::{Error, parse, rollouts, rows, time, unsigned};
 use jiff::Timestamp;
 use resplice_api::{Channel, UpdateId};
-use resplice_rollout::Standing;
+use resplice_rollout::{Revoked, Standing};
 use sea_orm::{ConnectionTrait, FromQueryResult, Value};
 use std::collections::HashSet;
 
@@ -26,6 +26,8 @@ pub struct Offer {
     pub channel: Channel,
     /// When it got there.
     pub since: Timestamp,
+    /// That it was taken back.
+    pub revoked: Option<Revoked>,
     /// Its rollout in waves; without one, all hosts get it at once.
     pub standing: Option<Standing>,
 }
@@ -47,8 +49,9 @@ impl Offers {
         seen.iter().filter(is_newest).copied().collect()
     }
 
-    /// Those that some host may still want: all but those whose successor has got
-    /// as far, and goes to all hosts at once.
+    /// Those that a host must know of: all but those whose successor has got as
+    /// far, and goes to all hosts at once. A revoked one stays: hosts that missed
+    /// its successor may still have it.
     pub fn wanted(&self) -> Vec<&Offer> {
         let gone = |older: &Offer| {
             let mut all = self.all.iter();
@@ -58,11 +61,15 @@ impl Offers {
                     && newer.standing.is_none()
             })
         };
-        self.all.iter().filter(|offer| !gone(offer)).collect()
+        let listed = |offer: &&Offer| offer.revoked.is_some() || !gone(offer);
+        self.all.iter().filter(listed).collect()
     }
 
+    /// What was revoked takes nobody's place: its predecessor is wanted again.
     fn replaces(&self, newer: &Offer, older: &Offer) -> bool {
-        newer.target == older.target && self.supersedes.contains(&(newer.update, older.update))
+        newer.revoked.is_none()
+            && newer.target == older.target
+            && self.supersedes.contains(&(newer.update, older.update))
     }
 }
 
@@ -76,6 +83,9 @@ struct OfferRow {
     released_at: i64,
     channel: String,
     since: Option<i64>,
+    revoked_at: Option<i64>,
+    revoke_reason: Option<String>,
+    revoke_undo: Option<i64>,
 }
 
 #[derive(FromQueryResult)]
@@ -96,7 +106,7 @@ pub async fn list<C: ConnectionTrait>(db: &C, target: Option<&str>) -> Result<Of
     };
     let sql = format!(
         "SELECT u.id AS update_id, u.name, j.package_sha256, j.package_bytes, j.target,
-             u.released_at, u.channel,
+             u.released_at, u.channel, u.revoked_at, u.revoke_reason, u.revoke_undo,
              (SELECT MAX(p.promoted_at) FROM promotions p WHERE p.update_id = u.id) AS since
          FROM updates u JOIN jobs j ON j.update_id = u.id
          WHERE u.released_at IS NOT NULL AND j.status = 'built' {condition}
@@ -106,6 +116,14 @@ pub async fn list<C: ConnectionTrait>(db: &C, target: Option<&str>) -> Result<Of
     let standings = rollouts::standings(db).await?;
     let offer = |row: OfferRow| {
         let update = parse(operation, &row.update_id)?;
+        let revoked = match row.revoked_at {
+            Some(at) => Some(Revoked {
+                at: time(operation, at)?,
+                undo: row.revoke_undo == Some(1),
+                reason: row.revoke_reason.unwrap_or_default(),
+            }),
+            None => None,
+        };
         Ok(Offer {
             update,
             name: row.name,
@@ -115,6 +133,7 @@ pub async fn list<C: ConnectionTrait>(db: &C, target: Option<&str>) -> Result<Of
             released_at: time(operation, row.released_at)?,
             channel: parse(operation, &row.channel)?,
             since: time(operation, row.since.unwrap_or(row.released_at))?,
+            revoked,
             standing: standings.get(&update).cloned(),
         })
     };

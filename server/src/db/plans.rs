@@ -36,7 +36,8 @@ pub async fn look(db: &Db, host: &Host) -> Result<(Plan, Vec<UpdateId>), Error> 
             _ => Turn::Now,
         }
     };
-    let visible = |offer: &Offer| host.channel.gets(offer.channel);
+    let visible = |offer: &Offer| offer.revoked.is_none() && host.channel.gets(offer.channel);
+    let undo = |offer: &&Offer| offer.revoked.as_ref().is_some_and(|revoked| revoked.undo);
     let offered = offers.newest(|offer| visible(offer) && turn(offer) == Turn::Now);
     let held = offers.newest(visible).into_iter().filter_map(|offer| {
         let (from, reason) = match turn(offer) {
@@ -54,10 +55,11 @@ pub async fn look(db: &Db, host: &Host) -> Result<(Plan, Vec<UpdateId>), Error> 
     let held = held.collect();
     let in_waves = offered.iter().filter(|offer| offer.standing.is_some());
     let in_waves: Vec<_> = in_waves.map(|offer| offer.update).collect();
+    let undo = offers.all.iter().filter(undo).map(|offer| offer.update);
     let plan = Plan {
         channel: host.channel,
         updates: offered.into_iter().map(planned).collect(),
-        undo: Vec::new(),
+        undo: undo.collect(),
         held,
     };
     Ok((plan, in_waves))
@@ -92,6 +94,7 @@ pub async fn released<C: ConnectionTrait>(db: &C) -> Result<Vec<Package>, Error>
                 .standing
                 .as_ref()
                 .map(|standing| standing.wave.clone()),
+            revoked: offer.revoked.clone(),
         },
     };
     Ok(offers.wanted().into_iter().map(package).collect())

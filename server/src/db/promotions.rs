@@ -15,6 +15,8 @@ pub enum Outcome {
     SamePerson,
     /// It is not released.
     NotReleased,
+    /// It was revoked.
+    Revoked,
     /// It has got there or further already.
     Already(Channel),
 }
@@ -34,6 +36,7 @@ pub struct Word<'a> {
 struct Standing {
     uploaded_by: String,
     channel: Option<String>,
+    revoked_at: Option<i64>,
 }
 
 /// Sends a released update on to a channel.
@@ -51,7 +54,7 @@ pub async fn promote(
     let standing: Option<Standing> = row(
         &transaction,
         operation,
-        "SELECT uploaded_by, channel FROM updates WHERE id = $1",
+        "SELECT uploaded_by, channel, revoked_at FROM updates WHERE id = $1",
         vec![id.to_string().into()],
     )
     .await?;
@@ -64,6 +67,9 @@ pub async fn promote(
     let Some(reached) = standing.channel else {
         return Ok(Outcome::NotReleased);
     };
+    if standing.revoked_at.is_some() {
+        return Ok(Outcome::Revoked);
+    }
     let from: Channel = parse(operation, &reached)?;
     // Somebody may have promoted it since it was looked at.
     let values = vec![
@@ -71,7 +77,8 @@ pub async fn promote(
         channel.as_str().into(),
         reached.into(),
     ];
-    let sql = "UPDATE updates SET channel = $2 WHERE id = $1 AND channel = $3";
+    let sql =
+        "UPDATE updates SET channel = $2 WHERE id = $1 AND channel = $3 AND revoked_at IS NULL";
     if from >= channel || execute(&transaction, operation, sql, values).await? != 1 {
         return Ok(Outcome::Already(from.max(channel)));
     }

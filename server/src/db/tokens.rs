@@ -9,7 +9,7 @@ use sea_orm::{ConnectionTrait, FromQueryResult};
 const USED_RESOLUTION_MICROS: i64 = 60_000_000;
 
 const COLUMNS: &str = "id, role, name, host_id, sha256, created_by, created_at, expires_at,
-    last_used_at, revoked_at";
+    last_used_at, revoked_at, uses_left";
 
 /// A known token.
 #[derive(Debug, Clone, FromQueryResult)]
@@ -28,6 +28,8 @@ pub struct TokenRow {
     pub expires_at: Option<i64>,
     /// When it was revoked.
     pub revoked_at: Option<i64>,
+    /// How many more hosts may enrol with it.
+    pub uses_left: Option<i64>,
     created_by: Option<String>,
     created_at: i64,
     last_used_at: Option<i64>,
@@ -47,6 +49,7 @@ impl TokenRow {
             expires_at: when(self.expires_at)?,
             last_used_at: when(self.last_used_at)?,
             revoked_at: when(self.revoked_at)?,
+            uses_left: self.uses_left.map(|n| u32::try_from(n).unwrap_or(0)),
             id: self.id,
             name: self.name,
             created_by: self.created_by,
@@ -109,6 +112,8 @@ pub struct NewRow<'a> {
     pub created_by: Option<&'a str>,
     /// When it ends.
     pub expires_at: Option<Timestamp>,
+    /// How many hosts may enrol with it.
+    pub uses: Option<u32>,
 }
 
 /// Stores a token beside those that are there.
@@ -119,8 +124,9 @@ pub async fn add<C: ConnectionTrait>(db: &C, new: &NewRow<'_>) -> Result<(), Err
     execute(
         db,
         "store a token",
-        "INSERT INTO tokens (id, role, name, host_id, sha256, created_at, created_by, expires_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        "INSERT INTO tokens (id, role, name, host_id, sha256, created_at, created_by, expires_at,
+             uses_left)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
         vec![
             new.id.into(),
             new.role.as_str().into(),
@@ -130,10 +136,21 @@ pub async fn add<C: ConnectionTrait>(db: &C, new: &NewRow<'_>) -> Result<(), Err
             now().into(),
             new.created_by.into(),
             new.expires_at.map(Timestamp::as_microsecond).into(),
+            new.uses.map(i64::from).into(),
         ],
     )
     .await
     .map(drop)
+}
+
+/// Takes one use from a token; false if it has none left.
+///
+/// # Errors
+/// The database's.
+pub async fn spend<C: ConnectionTrait>(db: &C, id: &str) -> Result<bool, Error> {
+    let sql = "UPDATE tokens SET uses_left = uses_left - 1
+        WHERE id = $1 AND (uses_left IS NULL OR uses_left > 0)";
+    Ok(execute(db, "use a token", sql, vec![id.into()]).await? == 1)
 }
 
 /// Makes a token the only one of its host, or that the server itself made for

@@ -4,12 +4,14 @@ use super::{
     Db, Error, begin, commit, dialect, execute, jobs, json, now, parse, promotions, reports, row,
     rows, supersedes, time, to_json, unsigned,
 };
-use resplice_api::{JobId, NewUpdate, Release, TargetStatus, Update, UpdateId, UpdateSummary};
+use resplice_api::{
+    JobId, NewUpdate, Release, Revocation, TargetStatus, Update, UpdateId, UpdateSummary,
+};
 use sea_orm::{ConnectionTrait, FromQueryResult};
 
 const COLUMNS: &str = "id, name, cves, notes, files, patch_sha256, patch_bytes, check_sha256,
     uploaded_by, created_at, released_at, released_by, release_comment,
-    channel";
+    channel, revoked_at, revoked_by, revoke_reason, revoke_undo";
 
 /// An update's row.
 #[derive(FromQueryResult)]
@@ -28,6 +30,10 @@ pub(crate) struct UpdateRow {
     released_by: Option<String>,
     release_comment: Option<String>,
     channel: Option<String>,
+    revoked_at: Option<i64>,
+    revoked_by: Option<String>,
+    revoke_reason: Option<String>,
+    revoke_undo: Option<i64>,
 }
 
 impl UpdateRow {
@@ -39,6 +45,15 @@ impl UpdateRow {
                 by: self.released_by.unwrap_or_default(),
                 at: time(operation, at)?,
                 comment: self.release_comment.unwrap_or_default(),
+            }),
+            None => None,
+        };
+        let revoked = match self.revoked_at {
+            Some(at) => Some(Revocation {
+                by: self.revoked_by.unwrap_or_default(),
+                at: time(operation, at)?,
+                reason: self.revoke_reason.unwrap_or_default(),
+                undo: self.revoke_undo == Some(1),
             }),
             None => None,
         };
@@ -54,6 +69,7 @@ impl UpdateRow {
             uploaded_by: self.uploaded_by,
             created_at: time(operation, self.created_at)?,
             released,
+            revoked,
             channel: self.channel.map(|c| parse(operation, &c)).transpose()?,
             promotions: Vec::new(),
             supersedes: Vec::new(),
@@ -203,6 +219,7 @@ fn summary(update: Update, targets: &[TargetRow]) -> Result<UpdateSummary, Error
         created_at: update.created_at,
         uploaded_by: update.uploaded_by,
         released: update.released.is_some(),
+        revoked: update.revoked.is_some(),
         channel: update.channel,
         targets,
     })

@@ -267,8 +267,7 @@ impl Repository {
         });
         if !known {
             self.files.remove_waiting()?;
-            self.files
-                .replace(&self.files.unsigned(), &signed.canonical())?;
+            self.files.replace(&self.files.unsigned(), &signed.file())?;
         }
         Ok(None)
     }

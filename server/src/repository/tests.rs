@@ -64,6 +64,7 @@ impl Rig {
                 channel: Channel::Edge,
                 since: Timestamp::UNIX_EPOCH,
                 wave: None,
+                revoked: None,
             },
         };
         self.repository

@@ -12,23 +12,40 @@ use axum::{
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use jiff::{SignedDuration, Timestamp};
 use resplice_api::{
     Channel, Enrol, Enrolled, Host, HostId, HostReport, Hosts, NewReport, ReportEvent, Role,
     UpdateId, limits,
 };
 use serde::Deserialize;
 
+/// How far a host's clock may be ahead of the server's when it enrols; if it were
+/// further, the host could not enrol again once its clock is right.
+const MAX_AHEAD: SignedDuration = SignedDuration::from_mins(10);
+
 /// Makes a host known. A host that comes again with the same key is the same
 /// host: it gets a new token, and its old one is void.
-pub(super) async fn enrol(State(app): State<App>, body: Bytes) -> Result<Json<Enrolled>, Failure> {
+pub(super) async fn enrol(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    body: Bytes,
+) -> Result<Json<Enrolled>, Failure> {
     let enrol: Enrol = json(&body)?;
     check_word("host's name", &enrol.name)?;
     check_word("kernel release", &enrol.release)?;
     check_word("target", &enrol.target)?;
-    check_key(&enrol.public_key)?;
+    check_proof(&enrol)?;
     let minted = auth::mint().map_err(Failure::internal("make a token"))?;
     let transaction = db::begin(&app.db).await?;
-    let host_id = db::hosts::enrol(&transaction, &enrol).await?;
+    if !db::tokens::spend(&transaction, &caller.token).await? {
+        return Err(auth::spent());
+    }
+    let Some(host_id) = db::hosts::enrol(&transaction, &enrol).await? else {
+        return Err(Failure::conflict(
+            "replayed",
+            "a host with this key has enrolled with the same or a later time; if that was this host, set its clock right and enrol again",
+        ));
+    };
     let token = db::tokens::NewRow {
         host: Some(host_id),
         ..minted.row(Role::Host, &enrol.name)
@@ -46,6 +63,7 @@ pub(super) async fn enrol(State(app): State<App>, body: Bytes) -> Result<Json<En
             .map(|worker| worker.public_key)
             .collect(),
         root,
+        log_key: app.transparency.verifier().to_string(),
     }))
 }
 
@@ -145,6 +163,27 @@ pub(super) async fn report(
     }
     tracing::info!(host = host.name, update = %report.update_id, event = report.event.as_str(), "report");
     Ok((StatusCode::CREATED, Json(stored)))
+}
+
+/// Whoever enrols must have the key.
+fn check_proof(enrol: &Enrol) -> Result<(), Failure> {
+    let key = check_key(&enrol.public_key)?;
+    let now = Timestamp::now();
+    if enrol.at.duration_since(now) > MAX_AHEAD {
+        return Err(Failure::invalid(format!(
+            "the host's clock says {:.0}, the server's {now:.0}: set it right and enrol again",
+            enrol.at
+        )));
+    }
+    let mut signature = [0; 64];
+    let proven = hex::decode_to_slice(&enrol.signature, &mut signature).is_ok()
+        && key.verify(enrol.signed().as_bytes(), &signature).is_ok();
+    if !proven {
+        return Err(Failure::forbidden(
+            "the enrolment is not signed by the host's key; if its agent is older than the server, bring it up to date",
+        ));
+    }
+    Ok(())
 }
 
 /// The host, if it is the one that calls.

@@ -137,9 +137,16 @@ pub(super) async fn consistency(
     }))
 }
 
+/// Query of `GET /updates/{id}/proof`.
+#[derive(Deserialize)]
+pub(super) struct Seen {
+    since: Option<u64>,
+}
+
 pub(super) async fn release_proof(
     State(app): State<App>,
     Path(id): Path<UpdateId>,
+    Query(seen): Query<Seen>,
 ) -> Result<Json<ReleaseProof>, Failure> {
     let update = db::updates::find_row(&app.db, id).await?;
     let update = update.map(db::updates::UpdateRow::read).transpose()?;
@@ -151,12 +158,21 @@ pub(super) async fn release_proof(
     let index = index.ok_or_else(|| Failure::not_found("logged release of update", id))?;
     let entry = log::entries(&app.db, index, 1).await?.pop();
     let (_, entry) = entry.ok_or_else(|| Failure::not_found("entry", index))?;
-    let tiles = log::tiles(&app.db, &tile::needed(&[index], head.size)).await?;
+    let since = seen.since.filter(|size| (1..=head.size).contains(size));
+    let mut ways = vec![index];
+    ways.extend(since.map(|size| size - 1));
+    let tiles = log::tiles(&app.db, &tile::needed(&ways, head.size)).await?;
+    let consistency = match since {
+        Some(size) => tree::consistency_proof(&tiles, size, head.size)
+            .map_err(Failure::internal("prove consistency"))?,
+        None => Vec::new(),
+    };
     let proof = tree::inclusion_proof(&tiles, index, head.size);
     Ok(Json(ReleaseProof {
         entry,
         index,
         proof: encode(&proof.map_err(Failure::internal("prove inclusion"))?),
+        consistency: encode(&consistency),
         checkpoint: head.checkpoint,
     }))
 }

@@ -247,6 +247,7 @@ fn rollout_operations() -> Vec<Operation> {
     const ENGINEER: &[Role] = &[Role::Engineer];
     vec![
         write("/updates/{id}/promote", ENGINEER, Audit::Before("update.promote"), JSON, post(rollout::promote)),
+        write("/updates/{id}/revoke", ENGINEER, Audit::Before("update.revoke"), JSON, post(rollout::revoke)),
         read("/updates/{id}/rollout", PEOPLE, get(rollout::find)),
         read("/updates/{id}/progress", PEOPLE, get(fleet::progress)),
         write("/updates/{id}/halt", ENGINEER, Audit::Before("rollout.halt"), JSON, post(rollout::halt)),

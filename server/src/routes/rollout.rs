@@ -1,7 +1,7 @@
 //! How updates reach hosts: channels, waves, groups.
 
 use super::{
-    body::{check_count, check_text, json, json_or_default},
+    body::{check_count, check_line, check_text, json, json_or_default},
     updates::load,
 };
 use crate::{
@@ -10,7 +10,7 @@ use crate::{
     db::{
         groups, hosts,
         promotions::{self, Outcome},
-        rollouts, wave_plans,
+        revocations, rollouts, wave_plans,
     },
     error::Failure,
     publish,
@@ -21,8 +21,8 @@ use axum::{
     extract::{Path, State},
 };
 use resplice_api::{
-    Because, Gate, Groups, Host, HostId, NewPromotion, Rollout, RolloutState, SetChannel,
-    SetGroups, Update, UpdateId, WavePlan, WavePlans, limits,
+    Because, Gate, Groups, Host, HostId, NewPromotion, NewRevocation, Rollout, RolloutState,
+    SetChannel, SetGroups, Update, UpdateId, WavePlan, WavePlans, limits,
 };
 
 /// Longest that a rollout may take, and a host be silent: a quarter of a year.
@@ -60,10 +60,42 @@ pub(super) async fn promote(
             "not-released",
             "the update is not released; release it into the channel",
         )),
+        Outcome::Revoked => Err(revoked()),
         Outcome::Already(reached) => Err(Failure::conflict(
             "already-there",
             format!("the update has got to {reached} already, and none goes back"),
         )),
+    }
+}
+
+fn revoked() -> Failure {
+    Failure::conflict(
+        "revoked",
+        "the update was revoked; upload its patch again to make another one",
+    )
+}
+
+/// One engineer can do this, the uploader too: it stops something.
+pub(super) async fn revoke(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<UpdateId>,
+    body: Bytes,
+) -> Result<Json<Update>, Failure> {
+    let new: NewRevocation = json(&body)?;
+    check_line("reason", &new.reason)?;
+    match revocations::revoke(&app.db, id, &new, &caller.name).await? {
+        revocations::Outcome::Revoked => {
+            tracing::warn!(update = %id, undo = new.undo, by = caller.name, "revoked");
+            publish::now(&app).await;
+            Ok(Json(load(&app, id).await?))
+        }
+        revocations::Outcome::Missing => Err(Failure::not_found("update", id)),
+        revocations::Outcome::NotReleased => Err(Failure::conflict(
+            "not-released",
+            "the update is not released, so no host has it",
+        )),
+        revocations::Outcome::Already => Err(revoked()),
     }
 }
 
@@ -127,6 +159,9 @@ pub(super) async fn resume(
 ) -> Result<Json<Rollout>, Failure> {
     let because: Because = json_or_default(&body)?;
     check_text("reason", &because.reason)?;
+    if load(&app, id).await?.revoked.is_some() {
+        return Err(revoked());
+    }
     let resumed = rollouts::resume(&app.db, id).await?;
     changed(&app, id, resumed, "running", "the rollout runs").await
 }

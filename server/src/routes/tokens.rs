@@ -28,6 +28,14 @@ pub(super) async fn create(
     if new.expires_at.is_some_and(|end| end <= Timestamp::now()) {
         return Err(Failure::invalid("the token would have expired already"));
     }
+    if new.uses.is_some() && new.role != Role::Enrol {
+        return Err(Failure::invalid(
+            "only a token with the role enrol is good for so many uses",
+        ));
+    }
+    if new.uses == Some(0) {
+        return Err(Failure::invalid("a token has at least one use"));
+    }
     if let Some(user) = db::users::find(&app.db, &new.name).await?
         && user.read()?.disabled_at.is_some()
     {
@@ -40,6 +48,7 @@ pub(super) async fn create(
     let row = db::tokens::NewRow {
         created_by: Some(&caller.name),
         expires_at: new.expires_at,
+        uses: new.uses,
         ..minted.row(new.role, &new.name)
     };
     db::tokens::add(&app.db, &row).await?;

@@ -2,9 +2,10 @@
 //! the router's own table of operations, so a new one is tested here as soon as
 //! it exists, and fails until it is described.
 
-use crate::support::{Service, TARGET, problem};
+use crate::support::{OTHER_TARGET, Service, TARGET, enrolment, problem, sign};
 use reqwest::StatusCode;
-use resplice_api::{HostId, JobId, Role};
+use resplice_api::{Enrol, HostId, JobId, NewToken, Role};
+use resplice_package::SecretKey;
 use resplice_server::routes::{Access, Audit, Operation, document, operations};
 use sea_orm::{ConnectionTrait, Statement};
 use serde_json::Value;
@@ -210,22 +211,108 @@ async fn a_host_can_not_act_as_another_one() {
 #[tokio::test]
 async fn a_host_that_enrols_again_is_the_same_host_with_a_new_token() {
     let service = Service::start().await;
-    let key = resplice_package::SecretKey::generate().unwrap().public();
-    let enrol = resplice_api::Enrol {
-        name: "web-1".to_owned(),
-        public_key: key.to_string(),
-        release: "6.1.0-50-cloud-amd64".to_owned(),
-        target: TARGET.to_owned(),
-        channel: None,
-    };
+    let key = SecretKey::generate().unwrap();
+    let enrol = enrolment(&key, "web-1", TARGET);
     let client = service.client(Role::Enrol);
     let first = client.enrol(&enrol).await.unwrap();
-    let second = client.enrol(&enrol).await.unwrap();
+    let again = enrolment(&key, "web-1", TARGET);
+    let second = client.enrol(&again).await.unwrap();
     assert_eq!(first.host_id, second.host_id);
     let old = client.with_token(first.token);
     assert_eq!(problem(old.plan(first.host_id, None).await).0, 401);
     let new = client.with_token(second.token);
     new.plan(first.host_id, None).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_replayed_enrolment_is_refused_and_the_host_keeps_its_token() {
+    let service = Service::start().await;
+    let client = service.client(Role::Enrol);
+    let key = SecretKey::generate().unwrap();
+    let recorded = enrolment(&key, "web-1", TARGET);
+    let first = client.enrol(&recorded).await.unwrap();
+    let replayed = client.enrol(&recorded).await;
+    assert_eq!(problem(replayed), (409, "replayed".to_owned()));
+    let host = client.with_token(first.token);
+    host.plan(first.host_id, None).await.unwrap();
+    // With another time, name or target it is not what the key has signed.
+    let at = jiff::Timestamp::now();
+    let forgeries = [
+        Enrol {
+            at,
+            ..recorded.clone()
+        },
+        Enrol {
+            name: "evil".to_owned(),
+            ..recorded.clone()
+        },
+        Enrol {
+            target: OTHER_TARGET.to_owned(),
+            ..recorded.clone()
+        },
+        Enrol {
+            channel: None,
+            ..recorded.clone()
+        },
+        Enrol {
+            signature: String::new(),
+            ..recorded.clone()
+        },
+        // Nor can whoever has another key take this one's place.
+        sign(&SecretKey::generate().unwrap(), Enrol { at, ..recorded }),
+    ];
+    for forged in forgeries {
+        assert_eq!(problem(client.enrol(&forged).await).0, 403);
+    }
+    host.plan(first.host_id, None).await.unwrap();
+    // A clock far ahead would shut the host out later.
+    let at = at + jiff::SignedDuration::from_hours(1);
+    let early = sign(
+        &key,
+        Enrol {
+            at,
+            ..enrolment(&key, "web-1", TARGET)
+        },
+    );
+    assert_eq!(problem(client.enrol(&early).await).0, 422);
+}
+
+#[tokio::test]
+async fn a_token_enrols_as_many_hosts_as_it_may() {
+    let service = Service::start().await;
+    let admin = service.client(Role::Admin);
+    let token = |role, uses| NewToken {
+        role,
+        name: "rack-1".to_owned(),
+        expires_at: None,
+        uses: Some(uses),
+    };
+    for wrong in [token(Role::Team, 1), token(Role::Enrol, 0)] {
+        assert_eq!(problem(admin.create_token(&wrong).await).0, 422);
+    }
+    let made = admin.create_token(&token(Role::Enrol, 2)).await.unwrap();
+    assert_eq!(made.info.uses_left, Some(2));
+    let client = admin.with_token(made.token);
+    let enrol = async || {
+        let key = SecretKey::generate().unwrap();
+        client.enrol(&enrolment(&key, "h", TARGET)).await
+    };
+    // What is refused costs nothing.
+    let key = SecretKey::generate().unwrap();
+    let unsigned = Enrol {
+        signature: String::new(),
+        ..enrolment(&key, "h", TARGET)
+    };
+    assert_eq!(problem(client.enrol(&unsigned).await).0, 403);
+    enrol().await.unwrap();
+    // Two come at once for the last one.
+    let (one, two) = tokio::join!(enrol(), enrol());
+    let failed = [one.map(drop), two.map(drop)]
+        .into_iter()
+        .filter_map(Result::err);
+    let failed: Vec<_> = failed.map(|error| problem::<()>(Err(error)).0).collect();
+    assert_eq!(failed, [401]);
+    assert_eq!(problem(enrol().await).0, 401);
 }
 
 #[tokio::test]

@@ -260,6 +260,7 @@ async fn a_closed_account_has_no_session_no_token_and_no_sign_in() {
         role: Role::Team,
         name: "alice".to_owned(),
         expires_at: None,
+        uses: None,
     };
     assert_eq!(problem(admin.create_token(&token).await).1, "user-disabled");
     // The name is not given to another person.

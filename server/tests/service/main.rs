@@ -19,6 +19,7 @@ mod queue;
 mod releases;
 mod repository;
 mod restart;
+mod revoke;
 mod rollout;
 mod supersede;
 pub(crate) mod support;

@@ -1,12 +1,13 @@
 //! How updates reach hosts.
 
-use crate::support::{Service, TARGET, new_update, problem};
+use crate::support::{Service, TARGET, enrolment, new_update, problem, sign};
 use resplice_api::{
-    Channel, Enrolled, Gate, HostId, Limit, NewRelease, NewReport, Plan, ReportEvent, Role,
+    Channel, Enrol, Enrolled, Gate, HostId, Limit, NewRelease, NewReport, Plan, ReportEvent, Role,
     RolloutState, Update, UpdateId, WavePlan, WaveStep,
     client::{Client, PlanAnswer},
     package_target,
 };
+use resplice_package::SecretKey;
 use resplice_rollout::{Place, Terms};
 use sea_orm::{ConnectionTrait, Statement};
 
@@ -36,7 +37,7 @@ pub async fn follower(service: &Service, name: &str, channel: Channel) -> HostCl
 }
 
 /// What the public targets file says about an update.
-async fn signed(service: &Service, update: UpdateId) -> serde_json::Value {
+pub async fn signed(service: &Service, update: UpdateId) -> serde_json::Value {
     let get = async |file: String| -> serde_json::Value {
         let address = format!("{}/repo/metadata/{file}", service.url);
         let answer = reqwest::get(address).await.unwrap();
@@ -101,14 +102,12 @@ async fn an_update_goes_from_edge_to_stable_and_hosts_get_it_in_their_channel() 
 async fn a_release_may_enter_another_channel_and_hosts_follow_stable_by_default() {
     let service = Service::start().await;
     let (update, _) = service.built().await;
-    let key = resplice_package::SecretKey::generate().unwrap().public();
-    let enrol = resplice_api::Enrol {
-        name: "plain".to_owned(),
-        public_key: key.to_string(),
-        release: "6.1.0-50-cloud-amd64".to_owned(),
-        target: TARGET.to_owned(),
+    let key = SecretKey::generate().unwrap();
+    let enrol = Enrol {
         channel: None,
+        ..enrolment(&key, "plain", TARGET)
     };
+    let enrol = sign(&key, enrol);
     let client = service.client(Role::Enrol);
     let enrolled = client.enrol(&enrol).await.unwrap();
     let token = client.with_token(enrolled.token.clone());

@@ -1,11 +1,12 @@
 //! A service to test, and a worker that builds nothing.
 
 use super::cluster::Database;
+use jiff::Timestamp;
 use resplice_api::{
     Channel, Enrol, Enrolled, Finish, FinishStatus, Lease, LeaseRequest, NewToken, NewUpdate,
     NewWorker, Role, Target, Token, Update, client::Client,
 };
-use resplice_package::{Package, PublicKey, SecretKey, example, part_member};
+use resplice_package::{Package, SecretKey, example, part_member};
 use resplice_server::{App, Config, catalogue::Catalogue, db::Place, feeds::Settings, serve};
 use std::{
     path::{Path, PathBuf},
@@ -183,6 +184,7 @@ impl Service {
             role,
             name: name.to_owned(),
             expires_at: None,
+            uses: None,
         };
         let made = self.client(Role::Admin).create_token(&new).await.unwrap();
         made.token
@@ -212,15 +214,7 @@ impl Service {
     }
 
     pub async fn enrol(&self, name: &str, target: &str) -> (Client, Enrolled) {
-        let key: PublicKey = SecretKey::generate().unwrap().public();
-        let enrol = Enrol {
-            name: name.to_owned(),
-            public_key: key.to_string(),
-            release: "6.1.0-50-cloud-amd64".to_owned(),
-            target: target.to_owned(),
-            // What the tests release enters edge.
-            channel: Some(Channel::Edge),
-        };
+        let enrol = enrolment(&SecretKey::generate().unwrap(), name, target);
         let enrolled = self.client(Role::Enrol).enrol(&enrol).await.unwrap();
         let client = Client::new(&self.url, Some(enrolled.token.clone())).unwrap();
         (client, enrolled)
@@ -322,4 +316,24 @@ pub fn problem<T: std::fmt::Debug>(
 
 pub fn stale() -> (u16, String) {
     (409, "stale-attempt".to_owned())
+}
+
+/// What a host with this key sends to enrol, now.
+pub fn enrolment(key: &SecretKey, name: &str, target: &str) -> Enrol {
+    let enrol = Enrol {
+        name: name.to_owned(),
+        public_key: key.public().to_string(),
+        release: "6.1.0-50-cloud-amd64".to_owned(),
+        target: target.to_owned(),
+        // What the tests release enters edge.
+        channel: Some(Channel::Edge),
+        at: Timestamp::now(),
+        signature: String::new(),
+    };
+    sign(key, enrol)
+}
+
+pub fn sign(key: &SecretKey, enrol: Enrol) -> Enrol {
+    let signature = hex::encode(key.sign(enrol.signed().as_bytes()));
+    Enrol { signature, ..enrol }
 }

@@ -10,6 +10,7 @@ fn new(role: Role, name: &str) -> NewToken {
         role,
         name: name.to_owned(),
         expires_at: None,
+        uses: None,
     }
 }
 

@@ -1,5 +1,5 @@
 /** A host that plays its part over the real HTTP API. */
-import { generateKeyPairSync } from 'node:crypto';
+import { generateKeyPairSync, sign } from 'node:crypto';
 import type { Server } from './server';
 
 export class Host {
@@ -10,9 +10,16 @@ export class Host {
 	) {}
 
 	static async enrol(server: Server, name: string, release: string): Promise<Host> {
-		const der = generateKeyPairSync('ed25519').publicKey.export({ type: 'spki', format: 'der' });
+		const pair = generateKeyPairSync('ed25519');
+		const der = pair.publicKey.export({ type: 'spki', format: 'der' });
+		const publicKey = der.subarray(12).toString('hex');
+		const target = `debian:${release}`;
+		const now = new Date();
+		const lines = ['resplice enrolment 1', name, publicKey, release, target, '-', `${now.getTime()}000`];
+		const proof = sign(null, Buffer.from(lines.map((line) => `${line}\n`).join('')), pair.privateKey);
 		const answer = await server.call('enrol', 'POST', '/hosts/enrol', {
-			name, release, target: `debian:${release}`, public_key: der.subarray(12).toString('hex')
+			name, release, target, public_key: publicKey,
+			at: now.toISOString(), signature: proof.toString('hex')
 		});
 		const enrolled = (await answer.json()) as { host_id: string; token: string };
 		return new Host(server, enrolled.host_id, enrolled.token);

@@ -27,7 +27,10 @@ pub struct PublicKey([u8; 32]);
 impl PublicKey {
     /// Checks that `signature` is this key's over `message`, strictly: no small
     /// orders, no second encoding of a signature.
-    pub(crate) fn verify(&self, message: &[u8], signature: &[u8; 64]) -> Result<(), Error> {
+    ///
+    /// # Errors
+    /// [`Error::BadSignature`] if it is not.
+    pub fn verify(&self, message: &[u8], signature: &[u8; 64]) -> Result<(), Error> {
         VerifyingKey::from_bytes(&self.0)
             .and_then(|key| key.verify_strict(message, &Signature::from_bytes(signature)))
             .map_err(|_| Error::BadSignature)

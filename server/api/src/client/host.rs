@@ -1,7 +1,7 @@
 //! What a host does.
 
 use super::{Client, Error, header_text, read_json, send, send_json};
-use crate::{Enrol, Enrolled, HostId, HostReport, NewReport, Plan};
+use crate::{Enrol, Enrolled, HostId, HostReport, NewReport, Plan, ReleaseProof, UpdateId};
 use reqwest::{StatusCode, header};
 
 /// What the server said about a host's plan.
@@ -26,6 +26,27 @@ impl Client {
     /// See [`Error`].
     pub async fn enrol(&self, enrol: &Enrol) -> Result<Enrolled, Error> {
         send_json("enrol the host", self.post("/hosts/enrol").json(enrol)).await
+    }
+
+    /// `GET /updates/{id}/proof`: that its release is in the log, and that the log
+    /// has only grown since it had `since` entries; none if it is not there.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn release_proof(
+        &self,
+        id: UpdateId,
+        since: Option<u64>,
+    ) -> Result<Option<ReleaseProof>, Error> {
+        let since = since
+            .map(|size| format!("?since={size}"))
+            .unwrap_or_default();
+        let request = self.get(&format!("/updates/{id}/proof{since}"));
+        match send_json("read the proof of the release", request).await {
+            Ok(proof) => Ok(Some(proof)),
+            Err(Error::Problem { problem, .. }) if problem.status == 404 => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// `GET /hosts/{id}/plan`: what the host should run.

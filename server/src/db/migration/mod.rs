@@ -7,6 +7,8 @@ mod m0004_accounts;
 mod m0005_queue;
 mod m0007_channels;
 mod m0008_waves;
+mod m0009_revocations;
+mod m0010_enrolment;
 mod m0011_transparency;
 mod m0020_fleet;
 
@@ -28,6 +30,8 @@ impl MigratorTrait for Migrator {
             m0005_queue::MIGRATION,
             m0007_channels::MIGRATION,
             m0008_waves::MIGRATION,
+            m0009_revocations::MIGRATION,
+            m0010_enrolment::MIGRATION,
             m0011_transparency::MIGRATION,
             m0020_fleet::MIGRATION,
         ];
