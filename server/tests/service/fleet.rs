@@ -2,11 +2,10 @@
 
 use super::{
     rollout::{HostClient, follower, plan},
-    support::{OTHER_TARGET, Service, TARGET, finish, new_update, problem},
+    support::{OTHER_TARGET, Service, TARGET, enrolment, finish, new_update, problem},
 };
 use resplice_api::{
-    Channel, CveStage, Enrol, FinishStatus, Fleet, Host, NewReport, ReportEvent, Role, Update,
-    UpdateId,
+    Channel, CveStage, FinishStatus, Fleet, Host, NewReport, ReportEvent, Role, Update, UpdateId,
 };
 
 async fn say(host: &HostClient, update: UpdateId, event: ReportEvent, code: Option<&str>) {
@@ -200,24 +199,19 @@ async fn a_host_is_shown_with_what_it_should_run_and_what_it_said() {
 async fn what_ran_on_another_kernel_is_not_said_to_run() {
     let service = Service::start().await;
     let update = released(&service, &["CVE-2026-1001"]).await;
-    let key = resplice_package::SecretKey::generate().unwrap().public();
-    let mut enrol = Enrol {
-        name: "a".to_owned(),
-        public_key: key.to_string(),
-        release: "6.1.0-50-cloud-amd64".to_owned(),
-        target: TARGET.to_owned(),
-        channel: Some(Channel::Edge),
-    };
+    let key = resplice_package::SecretKey::generate().unwrap();
     let client = service.client(Role::Enrol);
-    let enrolled = client.enrol(&enrol).await.unwrap();
+    let first = enrolment(&key, "a", TARGET);
+    let enrolled = client.enrol(&first).await.unwrap();
     let host = (client.with_token(enrolled.token.clone()), enrolled);
     say(&host, update.id, ReportEvent::Applied, None).await;
     let team = service.client(Role::Team);
     assert_eq!(team.hosts().await.unwrap()[0].applied, [update.id]);
-    client.enrol(&enrol).await.unwrap();
+    let again = enrolment(&key, "a", TARGET);
+    client.enrol(&again).await.unwrap();
     assert_eq!(team.hosts().await.unwrap()[0].applied, [update.id]);
-    enrol.target = OTHER_TARGET.to_owned();
-    client.enrol(&enrol).await.unwrap();
+    let moved = enrolment(&key, "a", OTHER_TARGET);
+    client.enrol(&moved).await.unwrap();
     assert!(team.hosts().await.unwrap()[0].applied.is_empty());
 }
 

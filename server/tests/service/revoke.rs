@@ -57,7 +57,12 @@ async fn a_revocation_needs_a_reason_of_bounded_length() {
     let engineer = service.client(Role::Engineer);
     let (update, _) = service.built().await;
     engineer.release(update.id, "good").await.unwrap();
-    for reason in [String::new(), " ".to_owned(), "two\nlines".to_owned(), "x".repeat(1001)] {
+    for reason in [
+        String::new(),
+        " ".to_owned(),
+        "two\nlines".to_owned(),
+        "x".repeat(1001),
+    ] {
         let new = NewRevocation { reason, undo: true };
         let refused = engineer.revoke(update.id, &new).await;
         assert_eq!(problem(refused).0, 422);
