@@ -315,6 +315,11 @@ fn tell(build: &Build<'_>, plans: &[Plan]) -> Result<(), Error> {
                 "exports {name} to the other parts of the update, and to nobody else"
             ));
         }
+        for name in &unit.events_left {
+            build.log.line(&format!(
+                "tracepoint {name} is new: its code is there, but nobody can enable it"
+            ));
+        }
         for name in &unit.held {
             build.log.line(&format!(
                 "hands out {name}: the update stays loaded when it is undone"

@@ -64,6 +64,9 @@ pub struct UnitPlan {
     /// New exports, which nobody but the update's own parts can use.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub exports_left: Vec<String>,
+    /// New tracepoints: their code is there, but nobody can enable them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub events_left: Vec<String>,
     /// Hooks of the patch's author.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub hooks: Vec<Hook>,

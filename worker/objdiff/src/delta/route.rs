@@ -82,6 +82,13 @@ impl Set<'_> {
             State::Content => Ok(Route::Local(to)),
             State::Added => match role(kind) {
                 Role::Code | Role::Data | Role::StaticCall => Ok(Route::Local(to)),
+                // The tracepoint itself with its name, whose records are left out.
+                Role::Other(..)
+                    if ["__tracepoints", "__tracepoints_strings"]
+                        .contains(&diff.post.section_of(to.1).name.as_str()) =>
+                {
+                    Ok(Route::Local(to))
+                }
                 Role::Other(code, what) => Err(diff.new_record(code, what, to.1)),
                 _ => Err(self.unusable(origin, &label)),
             },

@@ -97,18 +97,30 @@ impl UnitDiff {
                     }
                 }
                 (State::Added, Role::Data) => {}
+                (State::Added, Role::Init) if self.is_read_for_events(id) => {}
                 (_, Role::Init) => self.changed_init(&self.post, id, &mut plan),
                 // The kernel takes in the update's own static calls when it loads it.
                 (State::Added, Role::StaticCall) => plan.added.push(label),
                 (State::Changed(_), Role::StaticCall) => {
                     plan.refused.push(static_call_changed(&label));
                 }
+                // One list of all tracepoints, each of which is compared by itself.
+                (State::Changed(_), Role::Other(..))
+                    if self.post.section_of(id).name == "__tracepoints_ptrs" => {}
                 (State::Changed(_), Role::Other(code, what)) => {
                     plan.refused.push(record(code, what, &label, "different"));
                 }
                 (State::Added, Role::Other(..)) if atom.kind == SectionKind::Ksymtab => {
                     let name = label.strip_prefix("__ksymtab_").unwrap_or(&label);
                     plan.exports_left.push(name.to_owned());
+                }
+                (State::Added, Role::Other(..)) if self.tells_of_event(id) => {
+                    let name = ["__tracepoint_", "__event_"]
+                        .iter()
+                        .find_map(|prefix| label.strip_prefix(prefix))
+                        .map(str::to_owned);
+                    plan.events_left
+                        .extend(name.filter(|name| !plan.events_left.contains(name)));
                 }
                 (State::Added, Role::Other(code, what)) => {
                     plan.refused.push(self.new_record(code, what, id));
@@ -132,6 +144,33 @@ impl UnitDiff {
         self.replaced = replaced;
         self.exchanges = exchanges;
         self.plan = plan;
+    }
+
+    /// Whether an atom of post is what tracing reads of an event when an object is
+    /// loaded. Without it a new event is one that nobody has enabled; its
+    /// tracepoint is a variable of the new code like any other.
+    fn tells_of_event(&self, id: AtomId) -> bool {
+        const SECTIONS: [&str; 6] = [
+            "__tracepoints",
+            "__tracepoints_ptrs",
+            "__tracepoints_strings",
+            "__bpf_raw_tp_map",
+            "_ftrace_events",
+            "_ftrace_eval_map",
+        ];
+        SECTIONS.contains(&self.post.section_of(id).name.as_str())
+    }
+
+    /// The same of data that only such atoms refer to: names of enumerators.
+    fn is_read_for_events(&self, id: AtomId) -> bool {
+        let refers = |from: &AtomId| {
+            let links = &self.post.atoms[*from].links;
+            links.iter().any(|l| l.target == Target::Atom(id))
+        };
+        let mut from = (0..self.post.atoms.len()).filter(refers).peekable();
+        self.post.atoms[id].kind == SectionKind::InitData
+            && from.peek().is_some()
+            && from.all(|from| self.tells_of_event(from))
     }
 
     /// Refuses a record that is only in post. One without a name is about what

@@ -9,7 +9,7 @@ use resplice_objdiff::plan::{Outcome, UnitPlan};
 use crate::delta::Contents;
 
 /// Facts that must be as the case says; what it does not say must be empty.
-const PLAN: [&str; 11] = [
+const PLAN: [&str; 12] = [
     "outcome",
     "replaced",
     "added",
@@ -17,6 +17,7 @@ const PLAN: [&str; 11] = [
     "exchanged",
     "held",
     "unexported",
+    "events",
     "data",
     "init",
     "exit",
@@ -161,7 +162,7 @@ impl Found {
     }
 }
 
-fn names(unit: &UnitPlan) -> [(&'static str, Vec<String>); 10] {
+fn names(unit: &UnitPlan) -> [(&'static str, Vec<String>); 11] {
     let refused = unit.refused.iter();
     [
         (
@@ -180,6 +181,7 @@ fn names(unit: &UnitPlan) -> [(&'static str, Vec<String>); 10] {
         ),
         ("held", unit.held.clone()),
         ("unexported", unit.exports_left.clone()),
+        ("events", unit.events_left.clone()),
         ("init", unit.init_changed.clone()),
         ("exit", unit.exit_changed.clone()),
         (

@@ -1,9 +1,13 @@
 /*
- * A tracepoint that only the patch defines.
+ * A tracepoint that only the patch defines: its code is there, and what tracing
+ * would read of it is not.
  *
- * outcome: refused
+ * outcome: replace
  * replaced: f
- * refused: changed-tracepoint event
+ * events: event
+ * data: __tracepoint_event __tpstrtab_event
+ * table: __jump_table 1
+ * lacks: __tracepoints_ptrs
  */
 #ifdef POST
 DEFINE_TRACE(event);
