@@ -22,6 +22,8 @@ pub mod module_key;
 pub mod package;
 pub mod patch;
 pub mod pipeline;
+pub mod provenance;
+pub mod rebuild;
 pub mod report;
 pub mod sandbox;
 pub mod skeleton;

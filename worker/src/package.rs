@@ -7,10 +7,15 @@ use crate::{
     report::Report,
 };
 use resplice_objdiff::delta::Identity;
-use resplice_package::{Function, Input, Manifest, Package, Part, SecretKey, part_member};
+use resplice_package::{
+    Function, Input, Manifest, Package, Part, SecretKey, part_member, provenance::PATCH,
+};
+use resplice_target::Target;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 
+/// The program that builds, with its version.
+pub const BUILT_BY: &str = concat!("resplice-worker ", env!("CARGO_PKG_VERSION"));
 /// Hex digits of an update's id after `rsp_`.
 const ID_DIGITS: usize = 12;
 
@@ -47,21 +52,29 @@ pub fn identity(
 /// # Errors
 /// If the package's own rules are not met.
 pub fn sign(
-    target: &resplice_target::Target,
+    target: &Target,
     request: &Request,
     built: &Built,
     report: &Report,
     key: &SecretKey,
 ) -> Result<Vec<u8>, Error> {
+    let members = members(built, report)?;
+    Package::write(manifest(target, request, built), members, key)
+        .map_err(|error| Error::internal("sign the package", error))
+}
+
+/// What the package says of itself, without its members.
+#[must_use]
+pub fn manifest(target: &Target, request: &Request, built: &Built) -> Manifest {
     let mut inputs = vec![Input {
-        name: "patch".to_owned(),
+        name: PATCH.to_owned(),
         sha256: request.patch.sha256(),
     }];
     inputs.extend(target.inputs().iter().map(|input| Input {
         name: format!("{} {}", input.name, input.version),
         sha256: input.sha256.clone(),
     }));
-    let manifest = Manifest {
+    Manifest {
         format: resplice_package::FORMAT,
         id: built.identity.id().to_owned(),
         update_id: request.update_id.clone(),
@@ -76,9 +89,16 @@ pub fn sign(
         },
         parts: built.parts.iter().map(manifest_part).collect(),
         members: Vec::new(),
-        built_by: concat!("resplice-worker ", env!("CARGO_PKG_VERSION")).to_owned(),
+        built_by: BUILT_BY.to_owned(),
         inputs,
-    };
+    }
+}
+
+/// What the package holds.
+///
+/// # Errors
+/// If the report has no JSON form.
+pub fn members(built: &Built, report: &Report) -> Result<BTreeMap<String, Vec<u8>>, Error> {
     let mut members = BTreeMap::from([
         (resplice_package::CORE_MODULE.to_owned(), built.core.clone()),
         (resplice_package::REPORT.to_owned(), report.reproducible()?),
@@ -89,8 +109,7 @@ pub fn sign(
             part.module.clone(),
         );
     }
-    Package::write(manifest, members, key)
-        .map_err(|error| Error::internal("sign the package", error))
+    Ok(members)
 }
 
 fn manifest_part(part: &BuiltPart) -> Part {

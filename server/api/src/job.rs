@@ -167,4 +167,7 @@ pub struct PackageInfo {
     pub kernel_id: String,
     /// The key that signed it, in hex.
     pub signer: String,
+    /// sha256 in hex of what is said of its origin: `GET /packages/{sha256}/provenance`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provenance: Option<String>,
 }

@@ -8,6 +8,7 @@ mod job;
 mod keys;
 mod output;
 mod place;
+mod provenance;
 mod rollout;
 mod serve;
 mod target;

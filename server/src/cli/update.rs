@@ -60,6 +60,8 @@ pub(super) enum Update {
         #[arg(long)]
         follow: bool,
     },
+    /// Show what a package was built from
+    Provenance(super::provenance::Show),
     /// Release an update to the hosts; not for whoever uploaded it
     Release {
         /// The update
@@ -181,6 +183,7 @@ impl Update {
                 target,
                 follow,
             } => log(&connection.client()?, id, target.as_deref(), follow).await,
+            Self::Provenance(show) => show.run().await,
             Self::Release {
                 id,
                 connection,

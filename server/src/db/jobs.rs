@@ -11,7 +11,7 @@ use std::time::Duration;
 
 const COLUMNS: &str = "id, update_id, target, status, attempt, worker, created_at, started_at,
     finished_at, exit_code, reason, report, steps, package_sha256, package_bytes, kernel_id, signer,
-    team, priority, not_before, cancelled_by";
+    provenance_sha256, team, priority, not_before, cancelled_by";
 
 #[derive(FromQueryResult)]
 struct JobRow {
@@ -32,6 +32,7 @@ struct JobRow {
     package_bytes: Option<i64>,
     kernel_id: Option<String>,
     signer: Option<String>,
+    provenance_sha256: Option<String>,
     team: String,
     priority: i64,
     not_before: i64,
@@ -48,6 +49,7 @@ impl JobRow {
                 bytes: unsigned(bytes),
                 kernel_id: self.kernel_id.unwrap_or_default(),
                 signer: self.signer.unwrap_or_default(),
+                provenance: self.provenance_sha256,
             }),
             _ => None,
         };
@@ -281,7 +283,8 @@ pub async fn set_package<C: ConnectionTrait>(
     let changed = execute(
         db,
         "record a package",
-        "UPDATE jobs SET package_sha256 = $3, package_bytes = $4, kernel_id = $5, signer = $6
+        "UPDATE jobs SET package_sha256 = $3, package_bytes = $4, kernel_id = $5, signer = $6,
+             provenance_sha256 = NULL
          WHERE id = $1 AND attempt = $2 AND status = 'running'",
         vec![
             id.to_string().into(),
@@ -290,6 +293,34 @@ pub async fn set_package<C: ConnectionTrait>(
             bytes.into(),
             package.kernel_id.as_str().into(),
             package.signer.as_str().into(),
+        ],
+    )
+    .await?;
+    Ok(changed == 1)
+}
+
+/// Names the provenance of the package that the attempt has stored; false if it does
+/// not hold the job, or has stored another package since.
+///
+/// # Errors
+/// The database's.
+pub async fn set_provenance<C: ConnectionTrait>(
+    db: &C,
+    id: JobId,
+    attempt: u32,
+    package: &str,
+    provenance: &str,
+) -> Result<bool, Error> {
+    let changed = execute(
+        db,
+        "record a provenance",
+        "UPDATE jobs SET provenance_sha256 = $4
+         WHERE id = $1 AND attempt = $2 AND status = 'running' AND package_sha256 = $3",
+        vec![
+            id.to_string().into(),
+            i64::from(attempt).into(),
+            package.into(),
+            provenance.into(),
         ],
     )
     .await?;

@@ -116,6 +116,26 @@ pub async fn has_package<C: ConnectionTrait>(db: &C, sha256: &str) -> Result<boo
     Ok(found.is_some())
 }
 
+/// The provenance of a built job's package. Where several builds gave the same
+/// package, each has one of its own: then the first one's.
+///
+/// # Errors
+/// The database's.
+pub async fn provenance<C: ConnectionTrait>(
+    db: &C,
+    package: &str,
+) -> Result<Option<String>, Error> {
+    #[derive(FromQueryResult)]
+    struct Row {
+        provenance_sha256: String,
+    }
+    let sql = "SELECT provenance_sha256 FROM jobs
+        WHERE package_sha256 = $1 AND status = 'built' AND provenance_sha256 IS NOT NULL
+        ORDER BY created_at, id LIMIT 1";
+    let found: Option<Row> = row(db, "look up a provenance", sql, vec![package.into()]).await?;
+    Ok(found.map(|row| row.provenance_sha256))
+}
+
 /// Whether a package belongs to a released update for the host's target.
 ///
 /// # Errors

@@ -158,16 +158,10 @@ async fn verify(
     job: &Job,
     bytes: Bytes,
 ) -> Result<Result<PackageInfo, String>, Failure> {
-    let name = job.worker.clone().unwrap_or_default();
-    let Some(worker) = db::workers::find(&app.db, &name).await? else {
-        return Ok(Err(format!(
-            "the worker {name} has registered no key; it does so with `POST /workers`"
-        )));
+    let key = match worker_key(app, job).await? {
+        Ok(key) => key,
+        Err(reason) => return Ok(Err(reason)),
     };
-    let key: PublicKey = worker
-        .public_key
-        .parse()
-        .map_err(Failure::internal("read a worker's key"))?;
     let (update, target) = (job.update_id.to_string(), job.target.clone());
     let supersedes = db::supersedes::in_kernel(&app.db, job.update_id, &target).await?;
     let checked = tokio::task::spawn_blocking(move || {
@@ -196,9 +190,23 @@ async fn verify(
             bytes: bytes.len() as u64,
             kernel_id: manifest.id.clone(),
             signer: package.signer().to_string(),
+            provenance: None,
         })
     });
     checked.await.map_err(Failure::internal("verify a package"))
+}
+
+/// The key of the worker that has the job; the inner error says that it has none.
+pub(super) async fn worker_key(app: &App, job: &Job) -> Result<Result<PublicKey, String>, Failure> {
+    let name = job.worker.clone().unwrap_or_default();
+    let Some(worker) = db::workers::find(&app.db, &name).await? else {
+        return Ok(Err(format!(
+            "the worker {name} has registered no key; it does so with `POST /workers`"
+        )));
+    };
+    let key = worker.public_key.parse();
+    key.map(Ok)
+        .map_err(Failure::internal("read a worker's key"))
 }
 
 pub(super) async fn finish(
@@ -223,6 +231,13 @@ pub(super) async fn finish(
         return Err(Failure::conflict(
             "no-package",
             "a job is built only once its package is stored; store it first",
+        ));
+    }
+    let untold = job.package.is_some_and(|p| p.provenance.is_none());
+    if holds && end.status == FinishStatus::Built && untold {
+        return Err(Failure::conflict(
+            "no-provenance",
+            "a job is built only once the provenance of its package is stored; store it first",
         ));
     }
     app.logs.sync(id, attempt).await?;
@@ -260,7 +275,7 @@ fn check_finish(end: &Finish) -> Result<(), Failure> {
 }
 
 /// The job, if the attempt holds it.
-async fn held(app: &App, id: JobId, attempt: u32) -> Result<Job, Failure> {
+pub(super) async fn held(app: &App, id: JobId, attempt: u32) -> Result<Job, Failure> {
     let job = db::jobs::find(&app.db, id).await?;
     let job = job.ok_or_else(|| Failure::not_found("job", id))?;
     if job.status == JobStatus::Running && job.attempt == attempt {

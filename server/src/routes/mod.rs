@@ -14,6 +14,7 @@ mod keys;
 mod log;
 mod openapi;
 mod packages;
+mod provenance;
 mod repository;
 mod rollout;
 mod sessions;
@@ -187,6 +188,10 @@ fn build_operations() -> Vec<Operation> {
             method: Method::PUT,
             ..write("/jobs/{id}/attempts/{attempt}/package", BUILDERS, Audit::Before("package.store"), package, put(attempts::put_package))
         },
+        Operation {
+            method: Method::PUT,
+            ..write("/jobs/{id}/attempts/{attempt}/provenance", BUILDERS, Audit::Before("provenance.store"), limits::MAX_PROVENANCE_BYTES, put(provenance::store))
+        },
         write("/jobs/{id}/attempts/{attempt}/finish", BUILDERS, Audit::Before("job.finish"), JSON, post(attempts::finish)),
     ]
 }
@@ -202,6 +207,7 @@ fn host_operations() -> Vec<Operation> {
         read("/fleet", PEOPLE, get(fleet::show)),
         read("/hosts/{id}/plan", &[Role::Host], get(hosts::plan)),
         read("/packages/{sha256}", TAKERS, get(packages::download)),
+        read("/packages/{sha256}/provenance", TAKERS, get(provenance::find)),
         write("/hosts/{id}/reports", &[Role::Host], Audit::Before("host.report"), JSON, post(hosts::report)),
     ]
 }

@@ -19,6 +19,7 @@ use utoipa::{
 const BYTES: &str = "application/octet-stream";
 const TEXT: &str = "text/plain; charset=utf-8";
 const JSON: &str = "application/json";
+const ENVELOPE: &str = super::provenance::ENVELOPE;
 
 type Schemas = Vec<(String, RefOr<Schema>)>;
 
@@ -281,6 +282,13 @@ fn of_builds() -> Vec<Description> {
         )
         .takes(bytes(BYTES))
         .gives(200, of::<api::PackageInfo>()),
+        on(
+            Method::PUT,
+            "/jobs/{id}/attempts/{attempt}/provenance",
+            "Store where the package comes from",
+        )
+        .takes(bytes(ENVELOPE))
+        .gives(200, of::<api::PackageInfo>()),
         posted(
             "/jobs/{id}/attempts/{attempt}/finish",
             "End the attempt and its job",
@@ -312,6 +320,11 @@ fn of_hosts() -> Vec<Description> {
             .gives(200, bytes(BYTES))
             .answers(206, "The range that was asked for", Some(bytes(BYTES)))
             .answers(416, "No such range", None),
+        got(
+            "/packages/{sha256}/provenance",
+            "Where a package comes from: an in-toto statement in a signed envelope (DSSE)",
+        )
+        .gives(200, bytes(ENVELOPE)),
     ]
 }
 

@@ -23,15 +23,9 @@ pub(super) async fn download(
     Path(sha256): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
-    let missing = || Failure::not_found("package", &sha256);
-    let path = app.store.path(&sha256).map_err(|_| missing())?;
-    let allowed = match caller.host {
-        Some(host) => plans::host_may_have(&app.db, host, &sha256).await?,
-        None => plans::has_package(&app.db, &sha256).await?,
-    };
-    if !allowed {
-        return Err(missing());
-    }
+    may_have(&app, &caller, &sha256).await?;
+    let missing = |_| Failure::not_found("package", &sha256);
+    let path = app.store.path(&sha256).map_err(missing)?;
     send(
         &path,
         &sha256,
@@ -39,6 +33,18 @@ pub(super) async fn download(
         &headers,
     )
     .await
+}
+
+/// Makes sure that there is such a package for the caller.
+pub(super) async fn may_have(app: &App, caller: &Caller, sha256: &str) -> Result<(), Failure> {
+    let allowed = match caller.host {
+        Some(host) => plans::host_may_have(&app.db, host, sha256).await?,
+        None => plans::has_package(&app.db, sha256).await?,
+    };
+    if allowed {
+        return Ok(());
+    }
+    Err(Failure::not_found("package", sha256))
 }
 
 /// Sends a file of the store, or the part of it that was asked for.

@@ -192,7 +192,7 @@ async fn one_person_can_not_release_what_was_uploaded_by_any_of_ones_tokens_or_s
     let lease = worker.lease(&[]).await.unwrap();
     let package = worker.package(&lease);
     let client = &worker.client;
-    client.put_package(lease.job, 1, package).await.unwrap();
+    worker.store(&lease, &package).await;
     let end = crate::support::finish(resplice_api::FinishStatus::Built);
     client.finish(lease.job, 1, &end).await.unwrap();
 

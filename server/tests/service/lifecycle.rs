@@ -81,11 +81,7 @@ async fn an_update_goes_from_upload_to_a_host_and_back() {
         .await
         .unwrap();
     let package = worker.package(&lease);
-    let stored = worker
-        .client
-        .put_package(job, attempt, package.clone())
-        .await
-        .unwrap();
+    let stored = worker.store(&lease, &package).await;
     let mut end = finish(FinishStatus::Built);
     end.steps = vec![step("pre"), step("diff")];
     end.report = Some(serde_json::json!({"functions": 1}));

@@ -15,6 +15,7 @@ mod health;
 mod lifecycle;
 mod log;
 mod packages;
+mod provenance;
 mod queue;
 mod releases;
 mod repository;

@@ -63,7 +63,7 @@ async fn of_a_job_that_runs_the_worker_hears_and_nothing_is_published() {
     // Its last words are still taken, a package it had just built is not kept.
     client.append_log(job, 1, 0, b"cancelled\n").await.unwrap();
     let package = worker.package(&lease);
-    client.put_package(job, 1, package).await.unwrap();
+    worker.store(&lease, &package).await;
     for _ in 0..2 {
         let ended = client.finish(job, 1, &finish(FinishStatus::Built)).await;
         let ended = ended.unwrap();
@@ -104,10 +104,7 @@ async fn a_job_runs_again_beside_what_its_first_attempt_left() {
     let lease = worker.lease(&[]).await.unwrap();
     assert_eq!((lease.job, lease.attempt), (job, 2));
     client.append_log(job, 2, 0, b"second\n").await.unwrap();
-    client
-        .put_package(job, 2, worker.package(&lease))
-        .await
-        .unwrap();
+    worker.store(&lease, &worker.package(&lease)).await;
     client
         .finish(job, 2, &finish(FinishStatus::Built))
         .await
@@ -139,7 +136,7 @@ async fn what_was_released_is_not_built_again() {
     let lease = worker.lease(&[TARGET]).await.unwrap();
     let client = &worker.client;
     let package = worker.package(&lease);
-    client.put_package(lease.job, 1, package).await.unwrap();
+    worker.store(&lease, &package).await;
     client
         .finish(lease.job, 1, &finish(FinishStatus::Built))
         .await

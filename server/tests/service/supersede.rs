@@ -63,10 +63,7 @@ async fn a_target_without_a_successor_keeps_the_older_update() {
         let lease = worker.lease(&[]).await.unwrap();
         let package = worker.package(&lease);
         let client = &worker.client;
-        client
-            .put_package(lease.job, lease.attempt, package)
-            .await
-            .unwrap();
+        worker.store(&lease, &package).await;
         let built = finish(FinishStatus::Built);
         client
             .finish(lease.job, lease.attempt, &built)

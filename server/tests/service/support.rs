@@ -4,9 +4,9 @@ use super::cluster::Database;
 use jiff::Timestamp;
 use resplice_api::{
     Channel, Enrol, Enrolled, Finish, FinishStatus, Lease, LeaseRequest, NewToken, NewUpdate,
-    NewWorker, Role, Target, Token, Update, client::Client,
+    NewWorker, PackageInfo, Role, Target, Token, Update, client::Client,
 };
-use resplice_package::{Package, SecretKey, example, part_member};
+use resplice_package::{Package, Provenance, SecretKey, example, part_member};
 use resplice_server::{App, Config, catalogue::Catalogue, db::Place, feeds::Settings, serve};
 use std::{
     path::{Path, PathBuf},
@@ -234,10 +234,7 @@ impl Service {
         assert_eq!(lease.update.id, update.id, "another job was queued before");
         let package = worker.package(&lease);
         let client = &worker.client;
-        client
-            .put_package(lease.job, lease.attempt, package.clone())
-            .await
-            .unwrap();
+        worker.store(&lease, &package).await;
         client
             .finish(lease.job, lease.attempt, &finish(FinishStatus::Built))
             .await
@@ -261,6 +258,22 @@ impl Worker {
             targets: targets.iter().map(|&target| target.to_owned()).collect(),
         };
         self.client.lease(&request).await.unwrap()
+    }
+
+    /// Stores a package of its own, and where it comes from.
+    pub async fn store(&self, lease: &Lease, package: &[u8]) -> PackageInfo {
+        let (job, attempt) = (lease.job, lease.attempt);
+        let put = self.client.put_package(job, attempt, package.to_vec());
+        put.await.unwrap();
+        let provenance = self.provenance(package);
+        let put = self.client.put_provenance(job, attempt, provenance);
+        put.await.unwrap()
+    }
+
+    /// Where a package of its own comes from.
+    pub fn provenance(&self, package: &[u8]) -> Vec<u8> {
+        let package = Package::open(package, &[self.key.public()]).unwrap();
+        Provenance::write(&package, example::told(), &self.key).unwrap()
     }
 
     pub fn package(&self, lease: &Lease) -> Vec<u8> {

@@ -1,10 +1,11 @@
 //! The same inputs give the same package, whoever builds it and wherever.
 
-use crate::SEG6;
-use resplice_package::{Package, PublicKey, SecretKey};
+use crate::{LOADAVG, SEG6};
+use resplice_package::{Package, Provenance, PublicKey, SecretKey, part_member, provenance::Told};
 use resplice_target::{Cache, Target};
 use resplice_tests::programs::{program, run_ok};
 use resplice_tests::{CLOUD, repository, target, updates};
+use serde_json::Value;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -36,10 +37,8 @@ impl Place {
     /// Builds a patch there; everything that comes out is in the directory.
     fn build(&self, target: &Target, patch: &Path, key: &Path) -> TempDir {
         let out = TempDir::new().unwrap();
-        let mut command = Command::new("unshare");
-        command.args(["--uts", "sh", "-c", self.script, "sh"]);
+        let mut command = self.worker();
         command
-            .arg(program("resplice-worker").unwrap())
             .args(["build", "--no-verify", "--json", "--name", "a fix"])
             .arg("--target")
             .arg(target.id().to_string())
@@ -50,20 +49,50 @@ impl Place {
             .arg("--key")
             .arg(key)
             .arg("--out")
-            .arg(out.path())
-            .envs(self.environment.iter().copied());
+            .arg(out.path());
         run_ok(&mut command).unwrap();
         out
     }
+
+    /// Builds there again what a directory holds; the exit code, and what is said.
+    fn rebuild(&self, built: &Path, patch: &Path, trusted: PublicKey) -> (i32, Value) {
+        let mut command = self.worker();
+        command
+            .args(["rebuild", "--json", "--worker-key", &trusted.to_string()])
+            .arg("--cache")
+            .arg(self.cache.path())
+            .arg("--patch")
+            .arg(patch)
+            .arg("--log")
+            .arg(self.cache.path().join("rebuild.log"))
+            .arg(the(built, "rspl"));
+        let output = command.output().unwrap();
+        let said = serde_json::from_slice(&output.stdout);
+        let said = said.unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)));
+        (output.status.code().unwrap(), said)
+    }
+
+    fn worker(&self) -> Command {
+        let mut command = Command::new("unshare");
+        command
+            .args(["--uts", "sh", "-c", self.script, "sh"])
+            .arg(program("resplice-worker").unwrap())
+            .envs(self.environment.iter().copied());
+        command
+    }
+}
+
+/// The file in a directory whose name ends so.
+fn the(directory: &Path, end: &str) -> PathBuf {
+    let mut entries = std::fs::read_dir(directory).unwrap();
+    let wanted = |path: &PathBuf| path.to_string_lossy().ends_with(&format!(".{end}"));
+    entries
+        .find_map(|entry| Some(entry.unwrap().path()).filter(wanted))
+        .unwrap()
 }
 
 fn package(directory: &Path, trusted: &[PublicKey]) -> (Vec<u8>, Package) {
-    let is_package = |path: &PathBuf| path.extension().is_some_and(|end| end == "rspl");
-    let mut entries = std::fs::read_dir(directory).unwrap();
-    let path = entries
-        .find_map(|entry| Some(entry.unwrap().path()).filter(is_package))
-        .unwrap();
-    let bytes = std::fs::read(path).unwrap();
+    let bytes = std::fs::read(the(directory, "rspl")).unwrap();
     let package = Package::open(&bytes, trusted).unwrap();
     (bytes, package)
 }
@@ -105,4 +134,87 @@ fn two_workers_give_the_same_bytes() {
     assert_eq!(opened.manifest(), other.manifest());
     assert_eq!(opened.digest(), other.digest());
     assert!(bytes == other_bytes);
+}
+
+/// By somebody who has neither the worker's key nor its caches.
+#[test]
+fn a_package_is_built_again_from_its_provenance() {
+    let target = target(CLOUD).unwrap();
+    let key = updates::worker_key().unwrap();
+    let secret = SecretKey::load(&key).unwrap();
+    let trusted = secret.public();
+    let patch = repository(LOADAVG);
+    let one = Place::new(r#"exec "$@""#, &[]);
+    let two = Place::new(
+        r#"hostname other; umask 077; exec "$@""#,
+        &[("TZ", "Asia/Tokyo")],
+    );
+    let built = one.build(&target, &patch, &key);
+    let (code, said) = two.rebuild(built.path(), &patch, trusted);
+    assert_eq!((code, &said["same"]), (0, &Value::Bool(true)), "{said}");
+    assert_eq!(said["remarks"], Value::Array(Vec::new()), "{said}");
+
+    // Another patch than it says.
+    let (code, said) = two.rebuild(built.path(), &repository(SEG6), trusted);
+    assert_eq!(code, 2, "{said}");
+    assert!(
+        said["reason"].as_str().unwrap().contains("the patch had"),
+        "{said}"
+    );
+
+    // A worker whose key is trusted, but which ships what was not built.
+    let (bytes, original) = package(built.path(), &[trusted]);
+    let path = the(built.path(), "provenance.json");
+    let honest = std::fs::read(&path).unwrap();
+    let provenance = Provenance::open(&honest, &[trusted]).unwrap();
+    let module = part_member(&original.manifest().id, 0);
+    let mut members: std::collections::BTreeMap<String, Vec<u8>> = original
+        .manifest()
+        .members
+        .iter()
+        .map(|member| {
+            (
+                member.name.clone(),
+                original.member(&member.name).unwrap().to_vec(),
+            )
+        })
+        .collect();
+    *members.get_mut(&module).unwrap().last_mut().unwrap() ^= 1;
+    let other = Package::write(original.manifest().clone(), members, &secret).unwrap();
+    let told = Told {
+        set: provenance.definition().internal_parameters.clone(),
+        more: provenance.definition().resolved_dependencies.clone(),
+        metadata: provenance.metadata().clone(),
+    };
+    let opened = Package::open(&other, &[trusted]).unwrap();
+    std::fs::write(&path, Provenance::write(&opened, told, &secret).unwrap()).unwrap();
+    std::fs::write(the(built.path(), "rspl"), &other).unwrap();
+    let (code, said) = two.rebuild(built.path(), &patch, trusted);
+    assert_eq!((code, &said["same"]), (1, &Value::Bool(false)), "{said}");
+    assert!(
+        said["differences"][0]
+            .as_str()
+            .unwrap()
+            .starts_with(&module),
+        "{said}"
+    );
+
+    // A statement that is not about this package, and one that was tampered with.
+    std::fs::write(the(built.path(), "rspl"), &bytes).unwrap();
+    let (code, said) = two.rebuild(built.path(), &patch, trusted);
+    assert_eq!(code, 2, "{said}");
+    assert!(
+        said["reason"].as_str().unwrap().contains("it is about"),
+        "{said}"
+    );
+    let mut tampered = honest;
+    let at = tampered.len() / 2;
+    tampered[at] = if tampered[at] == b'A' { b'B' } else { b'A' };
+    std::fs::write(&path, tampered).unwrap();
+    let (code, said) = two.rebuild(built.path(), &patch, trusted);
+    assert_eq!(code, 2, "{said}");
+    assert!(
+        said["reason"].as_str().unwrap().contains("altered"),
+        "{said}"
+    );
 }

@@ -97,6 +97,12 @@ pub enum Error {
         /// What is wrong.
         reason: String,
     },
+    /// A provenance that can't be read, or is not this package's.
+    #[error("the provenance is refused: {reason}")]
+    Provenance {
+        /// What is wrong.
+        reason: String,
+    },
     /// A key that can't be used.
     #[error("{what} is not a usable ed25519 key: {reason}")]
     Key {

@@ -1,6 +1,9 @@
 //! A small, fixed package for the tests of this crate and of those that use it.
 
-use crate::{CORE_MODULE, FORMAT, Function, Input, Manifest, Part, REPORT, Target, part_member};
+use crate::{
+    CORE_MODULE, FORMAT, Function, Input, Manifest, Part, REPORT, Target, part_member,
+    provenance::{Dependency, MODULE_SOURCES, Metadata, Set, Told},
+};
 use std::collections::BTreeMap;
 
 /// The example's id.
@@ -54,4 +57,22 @@ pub fn members() -> BTreeMap<String, Vec<u8>> {
         (CORE_MODULE.to_owned(), b"the core".to_vec()),
         (REPORT.to_owned(), b"{\"functions\":1}".to_vec()),
     ])
+}
+
+/// What a worker would tell of the example's build.
+#[must_use]
+pub fn told() -> Told {
+    Told {
+        set: Set {
+            sandbox: "local".to_owned(),
+            cpus: vec!["max".to_owned()],
+            modules_signed: false,
+        },
+        more: vec![Dependency::new(MODULE_SOURCES, "33".repeat(32))],
+        metadata: Metadata {
+            invocation_id: "local".to_owned(),
+            started_on: "2026-01-02T03:04:05Z".to_owned(),
+            finished_on: "2026-01-02T03:05:06Z".to_owned(),
+        },
+    }
 }

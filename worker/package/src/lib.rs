@@ -28,6 +28,8 @@
 //! # }
 //! ```
 //!
+//! Beside a package lies its [`Provenance`]: what it was built from, and how.
+//!
 //! Checks are made in this order: size, archive structure, canonical encoding,
 //! signature by a trusted key, and only then anything that the manifest says.
 //! No secrets are compared here: the only secret is the signing key, and all
@@ -35,6 +37,7 @@
 #![forbid(unsafe_code)]
 
 mod archive;
+mod dsse;
 mod error;
 #[doc(hidden)]
 pub mod example;
@@ -42,6 +45,7 @@ mod key;
 mod manifest;
 mod name;
 mod package;
+pub mod provenance;
 mod signature;
 
 pub use archive::{MAX_MEMBERS, MAX_PACKAGE_BYTES};
@@ -51,3 +55,4 @@ pub use manifest::{
     FORMAT, Function, Input, MAX_MANIFEST_BYTES, MAX_PARTS, Manifest, Member, Part, Target,
 };
 pub use package::{CORE_MODULE, Package, PartModule, REPORT, part_member, part_name, sha256_hex};
+pub use provenance::{MAX_PROVENANCE_BYTES, Provenance};

@@ -53,6 +53,7 @@ pub fn sha256_hex(bytes: &[u8]) -> String {
 pub struct Package {
     manifest: Manifest,
     members: BTreeMap<String, Vec<u8>>,
+    signature: Vec<u8>,
     signer: PublicKey,
     digest: String,
 }
@@ -69,23 +70,7 @@ impl Package {
         mut members: BTreeMap<String, Vec<u8>>,
         key: &SecretKey,
     ) -> Result<Vec<u8>, Error> {
-        for reserved in [MANIFEST, SIGNATURE] {
-            if members.contains_key(reserved) {
-                return Err(Error::BadName {
-                    name: reserved.to_owned(),
-                });
-            }
-        }
-        manifest.format = FORMAT;
-        manifest.members = members
-            .iter()
-            .map(|(name, bytes)| Member {
-                name: name.clone(),
-                sha256: sha256_hex(bytes),
-                bytes: bytes.len() as u64,
-            })
-            .collect();
-        let encoded = manifest.encode()?;
+        let encoded = fill_in(&mut manifest, &members)?;
         members.insert(SIGNATURE.to_owned(), signature::sign(&encoded, key)?);
         members.insert(MANIFEST.to_owned(), encoded);
         let bytes = archive::encode(&members)?;
@@ -119,9 +104,27 @@ impl Package {
                 .into_iter()
                 .map(|(name, bytes)| (name, bytes.to_vec()))
                 .collect(),
+            signature: signature_bytes.to_vec(),
             signer,
             digest: sha256_hex(bytes),
         })
+    }
+
+    /// What another build of the same inputs gives, as a package, with this one's
+    /// signature: without the key that is as far as it goes. The bytes are those of
+    /// this package if, and only if, the build is the same.
+    ///
+    /// # Errors
+    /// For names and sizes that no package has.
+    pub fn rebuilt(
+        &self,
+        mut manifest: Manifest,
+        mut members: BTreeMap<String, Vec<u8>>,
+    ) -> Result<Vec<u8>, Error> {
+        let encoded = fill_in(&mut manifest, &members)?;
+        members.insert(SIGNATURE.to_owned(), self.signature.clone());
+        members.insert(MANIFEST.to_owned(), encoded);
+        archive::encode(&members)
     }
 
     /// What the package says about itself.
@@ -190,6 +193,27 @@ impl Package {
     pub fn report(&self) -> Result<&[u8], Error> {
         self.member(REPORT)
     }
+}
+
+/// Fills in the members and gives the manifest's bytes.
+fn fill_in(manifest: &mut Manifest, members: &BTreeMap<String, Vec<u8>>) -> Result<Vec<u8>, Error> {
+    for reserved in [MANIFEST, SIGNATURE] {
+        if members.contains_key(reserved) {
+            return Err(Error::BadName {
+                name: reserved.to_owned(),
+            });
+        }
+    }
+    manifest.format = FORMAT;
+    manifest.members = members
+        .iter()
+        .map(|(name, bytes)| Member {
+            name: name.clone(),
+            sha256: sha256_hex(bytes),
+            bytes: bytes.len() as u64,
+        })
+        .collect();
+    manifest.encode()
 }
 
 fn take<'a>(members: &mut BTreeMap<String, &'a [u8]>, name: &str) -> Result<&'a [u8], Error> {

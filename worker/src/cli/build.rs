@@ -1,6 +1,6 @@
 //! `resplice-worker build`: the pipeline without a server.
 
-use super::common::{Common, colour};
+use super::common::{CheckFiles, Common, colour, file_name};
 use anyhow::Context;
 use clap::Args;
 use owo_colors::OwoColorize;
@@ -14,9 +14,9 @@ use resplice_worker::{
     package,
     patch::Patch,
     pipeline::{self, Built, Options, Request},
+    provenance::Run,
     report::Report,
     step::Steps,
-    verify::Check,
 };
 use serde_json::json;
 use std::{
@@ -25,8 +25,8 @@ use std::{
     process::ExitCode,
 };
 
-/// Build one update without a server: DIR gets ID.rspl (with --key), the
-/// modules, plan.json, report.json, report.txt, steps.json and build.log; skeleton.patch if
+/// Build one update without a server: DIR gets ID.rspl and
+/// ID.provenance.json (with --key), the modules, plan.json, report.json, report.txt, steps.json and build.log; skeleton.patch if
 /// the patch needs code of its author.
 #[derive(Debug, Args)]
 pub struct BuildCommand {
@@ -54,13 +54,8 @@ pub struct BuildCommand {
     /// carries that one's changes too.
     #[arg(long, value_name = "ID")]
     supersedes: Vec<String>,
-    /// A script that says in the guest whether the fix is in force: exit 0 if
-    /// fixed, 1 if vulnerable.
-    #[arg(long, value_name = "FILE")]
-    check: Option<PathBuf>,
-    /// Files that lie beside the check; without --check, one named `check` is run.
-    #[arg(long, value_name = "FILE")]
-    check_file: Vec<PathBuf>,
+    #[command(flatten)]
+    check: CheckFiles,
     /// QEMU's CPU models to verify on.
     #[arg(long, default_value = "max", value_name = "MODEL")]
     cpu: Vec<String>,
@@ -94,10 +89,15 @@ impl BuildCommand {
         let outcome = async {
             let request = self.request()?;
             let build = Build::new(&target, sandbox.as_ref(), &log, &steps, &self.common.work())?;
+            let run = Run::begin(&build, "local".to_owned()).await?;
             let built = pipeline::build(&build, &request, &options, &mut report).await?;
             let package = match &key {
                 Some(key) => {
-                    let sign = async { package::sign(&target, &request, &built, &report, key) };
+                    let sign = async {
+                        let package = package::sign(&target, &request, &built, &report, key)?;
+                        let provenance = run.provenance(package.clone(), &request, &options, key);
+                        Ok((provenance.await?, package))
+                    };
                     Some(build.stage("sign", sign).await?)
                 }
                 None => None,
@@ -115,7 +115,7 @@ impl BuildCommand {
         }
         self.show(&report)?;
         match outcome {
-            Ok((built, package)) => self.succeed(&built, package.as_deref(), &steps),
+            Ok((built, signed)) => self.succeed(&built, signed.as_ref(), &steps),
             Err(error) => {
                 log.error(&format!("{error:#}"));
                 self.fail(&error)
@@ -151,38 +151,14 @@ impl BuildCommand {
             cves: self.cve.clone(),
             patch: Patch::parse(&text).map_err(Error::from)?,
             supersedes: self.supersedes.clone(),
-            check: self.check()?,
+            check: self.check.read()?,
         })
-    }
-
-    fn check(&self) -> anyhow::Result<Option<Check>> {
-        use base64::{Engine, engine::general_purpose::STANDARD};
-        if self.check.is_none() && self.check_file.is_empty() {
-            return Ok(None);
-        }
-        let read = |path: &Path| fs::read(path).with_context(|| format!("read {}", path.display()));
-        let script = self
-            .check
-            .as_deref()
-            .map(|path| {
-                fs::read_to_string(path).with_context(|| format!("read {}", path.display()))
-            })
-            .transpose()?;
-        let mut files = Vec::new();
-        for path in &self.check_file {
-            files.push(resplice_api::CheckFile {
-                name: file_name(path),
-                mode: 0o755,
-                base64: STANDARD.encode(read(path)?),
-            });
-        }
-        Ok(Some(Check::new(&resplice_api::Check { script, files })?))
     }
 
     fn succeed(
         &self,
         built: &Built,
-        package: Option<&[u8]>,
+        signed: Option<&(Vec<u8>, Vec<u8>)>,
         steps: &Steps,
     ) -> anyhow::Result<ExitCode> {
         for part in &built.parts {
@@ -190,9 +166,11 @@ impl BuildCommand {
         }
         self.save("resplice.ko", &built.core)?;
         let mut result = format!("{}.ko", built.identity.id());
-        if let Some(bytes) = package {
-            result = format!("{}.rspl", built.identity.id());
-            self.save(&result, bytes)?;
+        if let Some((provenance, package)) = signed {
+            let id = built.identity.id();
+            self.save(&format!("{id}.provenance.json"), provenance)?;
+            result = format!("{id}.rspl");
+            self.save(&result, package)?;
         }
         let functions: Vec<&str> = built
             .parts
@@ -241,11 +219,4 @@ impl BuildCommand {
         let path = self.out.join(name);
         fs::write(&path, bytes).with_context(|| format!("write {}", path.display()))
     }
-}
-
-fn file_name(path: &Path) -> String {
-    path.file_name()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned()
 }

@@ -7,8 +7,12 @@ use resplice_worker::{
     kmod::Kmod,
     module_key::ModuleKey,
     sandbox::{DEFAULT_IMAGE, Docker, Local, Sandbox},
+    verify::Check,
 };
-use std::path::PathBuf;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 /// Where build steps run.
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -87,6 +91,53 @@ impl Common {
         let id: TargetId = id.parse()?;
         Ok(Target::load(&self.cache(), &id)?)
     }
+}
+
+/// An update's own check.
+#[derive(Debug, Args)]
+pub struct CheckFiles {
+    /// A script that says in the guest whether the fix is in force: exit 0 if
+    /// fixed, 1 if vulnerable.
+    #[arg(long, value_name = "FILE")]
+    check: Option<PathBuf>,
+    /// Files that lie beside the check; without --check, one named `check` is run.
+    #[arg(long, value_name = "FILE")]
+    check_file: Vec<PathBuf>,
+}
+
+impl CheckFiles {
+    /// The check, if there is one.
+    pub fn read(&self) -> anyhow::Result<Option<Check>> {
+        use base64::{Engine, engine::general_purpose::STANDARD};
+        if self.check.is_none() && self.check_file.is_empty() {
+            return Ok(None);
+        }
+        let read = |path: &Path| fs::read(path).with_context(|| format!("read {}", path.display()));
+        let script = self
+            .check
+            .as_deref()
+            .map(|path| {
+                fs::read_to_string(path).with_context(|| format!("read {}", path.display()))
+            })
+            .transpose()?;
+        let mut files = Vec::new();
+        for path in &self.check_file {
+            files.push(resplice_api::CheckFile {
+                name: file_name(path),
+                mode: 0o755,
+                base64: STANDARD.encode(read(path)?),
+            });
+        }
+        Ok(Some(Check::new(&resplice_api::Check { script, files })?))
+    }
+}
+
+/// A path's last part.
+pub fn file_name(path: &Path) -> String {
+    path.file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned()
 }
 
 /// Whether standard output shows colours.

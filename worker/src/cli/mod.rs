@@ -4,6 +4,7 @@ mod build;
 mod common;
 mod keygen;
 mod r#match;
+mod rebuild;
 mod run;
 mod verify;
 
@@ -28,6 +29,8 @@ enum Command {
     Build(build::BuildCommand),
     /// Try a finished package on its stock kernel.
     Verify(verify::VerifyCommand),
+    /// Build a finished package again and compare the bytes.
+    Rebuild(rebuild::Rebuild),
     /// Match units against a kernel's files.
     Match(r#match::MatchCommand),
 }
@@ -43,6 +46,7 @@ impl Cli {
             Command::Run(command) => command.run().await,
             Command::Build(command) => command.run().await,
             Command::Verify(command) => command.run().await,
+            Command::Rebuild(command) => command.run().await,
             Command::Match(command) => command.run().await,
         }
     }

@@ -8,6 +8,7 @@ use crate::{
     package,
     patch::Patch,
     pipeline::{self, Options, Request},
+    provenance::Run,
     report::Report,
     sandbox::Sandbox,
     step::Steps,
@@ -71,9 +72,15 @@ struct Job {
     work: PathBuf,
 }
 
+/// A package, and where it comes from.
+struct Signed {
+    package: Vec<u8>,
+    provenance: Vec<u8>,
+}
+
 /// What a build came to, for the server.
 struct Outcome {
-    result: Result<Vec<u8>, Error>,
+    result: Result<Signed, Error>,
     report: Report,
 }
 
@@ -132,7 +139,7 @@ impl Job {
         Outcome { result, report }
     }
 
-    async fn build_into(&self, report: &mut Report) -> Result<Vec<u8>, Error> {
+    async fn build_into(&self, report: &mut Report) -> Result<Signed, Error> {
         let unusable = |error: &dyn std::fmt::Display| {
             Error::internal(format!("open the target {}", self.lease.target), error)
         };
@@ -155,8 +162,18 @@ impl Job {
         };
         let sandbox = self.sandbox.as_ref();
         let build = Build::new(&target, sandbox, &self.log, &self.steps, &self.work)?;
+        let invocation = format!("{}/{}", self.lease.job, self.lease.attempt);
+        let run = Run::begin(&build, invocation).await?;
         let built = pipeline::build(&build, &request, &self.options, report).await?;
-        let sign = async { package::sign(&target, &request, &built, report, &self.key) };
+        let sign = async {
+            let package = package::sign(&target, &request, &built, report, &self.key)?;
+            let (options, key) = (&self.options, &self.key);
+            let provenance = run.provenance(package.clone(), &request, options, key);
+            Ok(Signed {
+                provenance: provenance.await?,
+                package,
+            })
+        };
         build.stage("sign", sign).await
     }
 
@@ -169,7 +186,7 @@ impl Job {
     ) {
         let Outcome { result, report } = outcome;
         let result = match result {
-            Ok(package) => self.store(package).await,
+            Ok(signed) => self.store(&signed).await,
             Err(error) => Err(error),
         };
         match &result {
@@ -193,15 +210,17 @@ impl Job {
         }
     }
 
-    async fn store(&self, package: Vec<u8>) -> Result<(), Error> {
-        let put = || {
-            self.client
-                .put_package(self.lease.job, self.lease.attempt, package.clone())
-        };
+    async fn store(&self, signed: &Signed) -> Result<(), Error> {
+        let (job, attempt) = (self.lease.job, self.lease.attempt);
+        let put = || (self.client).put_package(job, attempt, signed.package.clone());
         self.retry(put)
             .await
-            .map(|_| ())
-            .map_err(|error| Error::internal("store the package on the server", error))
+            .map_err(|error| Error::internal("store the package on the server", error))?;
+        let put = || (self.client).put_provenance(job, attempt, signed.provenance.clone());
+        self.retry(put)
+            .await
+            .map(drop)
+            .map_err(|error| Error::internal("store the provenance on the server", error))
     }
 
     /// Repeats a call until it succeeds or is refused. The lease bounds it: the

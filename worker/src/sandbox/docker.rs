@@ -6,7 +6,7 @@
 //! involved. The container engine has to see the worker's directories under
 //! the same paths.
 
-use super::{SANDBOX_UID, Sandbox, SandboxError, Step, base_environment, output::Output};
+use super::{SANDBOX_UID, Sandbox, SandboxError, Step, Tool, base_environment, output::Output};
 use crate::log::Log;
 use bollard::{
     Docker as Engine,
@@ -32,6 +32,7 @@ pub const DEFAULT_IMAGE: &str = "resplice-builder:latest";
 #[derive(Debug)]
 pub struct Docker {
     engine: Engine,
+    /// The image's id: what its name means when the worker starts is what is used.
     image: String,
     uid: u32,
     gid: u32,
@@ -47,12 +48,13 @@ impl Docker {
     pub async fn new(image: &str) -> Result<Self, SandboxError> {
         let engine = Engine::connect_with_defaults().map_err(|error| no_engine(&error))?;
         engine.ping().await.map_err(|error| no_engine(&error))?;
-        engine.inspect_image(image).await.map_err(|error| {
+        let found = engine.inspect_image(image).await.map_err(|error| {
             unusable(
                 &format!("image {image}: {error}"),
                 "make it with deploy/builder-image",
             )
         })?;
+        let id = found.id.unwrap_or_else(|| image.to_owned());
         let own = fs::metadata("/proc/self")
             .map_err(|error| unusable(&error.to_string(), "mount /proc"))?;
         let root = own.uid() == 0;
@@ -63,7 +65,7 @@ impl Docker {
         };
         Ok(Self {
             engine,
-            image: image.to_owned(),
+            image: id,
             uid,
             gid,
             root,
@@ -227,6 +229,18 @@ impl Docker {
 impl Sandbox for Docker {
     fn run<'a>(&'a self, step: &'a Step, log: &'a Log) -> BoxFuture<'a, Result<i32, SandboxError>> {
         Box::pin(self.run_step(step, log))
+    }
+
+    fn toolchain<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Vec<Tool>, SandboxError>> {
+        let digest = self.image.strip_prefix("sha256:").map(str::to_owned);
+        let digest = digest.ok_or_else(|| {
+            unusable(
+                &format!("the engine names the image {} by no sha256", self.image),
+                "use an engine that does",
+            )
+        });
+        let tools = digest.map(|digest| vec![("image".to_owned(), digest)]);
+        Box::pin(std::future::ready(tools))
     }
 
     fn name(&self) -> &'static str {

@@ -1,6 +1,8 @@
 //! The default sandbox: bubblewrap on the worker's own machine.
 
-use super::{Bind, Limits, SANDBOX_UID, Sandbox, SandboxError, Step, output::Output};
+use super::{
+    Bind, Limits, SANDBOX_UID, Sandbox, SandboxError, Step, Tool, output::Output, toolchain,
+};
 use crate::log::Log;
 use futures_util::future::BoxFuture;
 use std::{
@@ -194,6 +196,19 @@ impl Local {
 impl Sandbox for Local {
     fn run<'a>(&'a self, step: &'a Step, log: &'a Log) -> BoxFuture<'a, Result<i32, SandboxError>> {
         Box::pin(self.run_step(step, log))
+    }
+
+    fn toolchain<'a>(
+        &'a self,
+        compiler: &'a str,
+    ) -> BoxFuture<'a, Result<Vec<Tool>, SandboxError>> {
+        let compiler = compiler.to_owned();
+        Box::pin(async move {
+            tokio::task::spawn_blocking(move || toolchain::local(&compiler))
+                .await
+                .map_err(|error| unusable(&error.to_string()))?
+                .map_err(|reason| unusable(&reason))
+        })
     }
 
     fn name(&self) -> &'static str {

@@ -17,10 +17,12 @@ mod docker;
 mod limits;
 mod local;
 mod output;
+mod toolchain;
 
 pub use docker::{DEFAULT_IMAGE, Docker};
 pub use limits::Limits;
 pub use local::Local;
+pub use toolchain::Tool;
 
 use crate::log::Log;
 use futures_util::future::BoxFuture;
@@ -131,6 +133,14 @@ pub trait Sandbox: Send + Sync {
     /// # Errors
     /// See [`SandboxError`]. A command that fails is not an error here.
     fn run<'a>(&'a self, step: &'a Step, log: &'a Log) -> BoxFuture<'a, Result<i32, SandboxError>>;
+
+    /// What a build with this compiler is made with, by digest: programs, or the
+    /// image that holds them.
+    ///
+    /// # Errors
+    /// [`SandboxError::Unusable`] if one is missing.
+    fn toolchain<'a>(&'a self, compiler: &'a str)
+    -> BoxFuture<'a, Result<Vec<Tool>, SandboxError>>;
 
     /// `local` or `docker`.
     fn name(&self) -> &'static str;

@@ -13,6 +13,7 @@ const PROGRAM: &str = "check";
 #[derive(Debug, Clone)]
 pub struct Check {
     files: Vec<GuestFile>,
+    sha256: String,
     /// What runs it.
     pub(super) command: String,
 }
@@ -66,13 +67,29 @@ impl Check {
         };
         // The directory is made along with a file.
         files.push(GuestFile::new(format!("{DIRECTORY}/.check"), 0o644, ""));
-        Ok(Self { files, command })
+        Ok(Self {
+            files,
+            sha256: digest(check)?,
+            command,
+        })
+    }
+
+    /// sha256 of the check as it was uploaded, in hex: of its JSON, as the server
+    /// keeps it.
+    #[must_use]
+    pub fn sha256(&self) -> &str {
+        &self.sha256
     }
 
     /// The files for the guest.
     pub(super) fn files(&self) -> &[GuestFile] {
         &self.files
     }
+}
+
+fn digest(check: &resplice_api::Check) -> Result<String, CheckError> {
+    let json = serde_json::to_vec(check).map_err(|error| CheckError(error.to_string()))?;
+    Ok(resplice_package::sha256_hex(&json))
 }
 
 #[cfg(test)]

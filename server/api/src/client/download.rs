@@ -1,6 +1,7 @@
 //! Downloading a package, from where an earlier try stopped.
 
-use super::{Client, Error, send};
+use super::{Client, Error, read, send};
+use crate::limits::MAX_PROVENANCE_BYTES;
 use reqwest::{StatusCode, header};
 use sha2::{Digest, Sha256};
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -45,6 +46,18 @@ impl Client {
             expected: sha256.to_owned(),
             found,
         })
+    }
+
+    /// `GET /packages/{sha256}/provenance`: where a package comes from, in an
+    /// envelope whose signature is still to be verified.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn provenance(&self, sha256: &str) -> Result<Vec<u8>, Error> {
+        let operation = "download the provenance";
+        let request = self.get(&format!("/packages/{sha256}/provenance"));
+        let response = send(operation, request).await?;
+        read(operation, response, MAX_PROVENANCE_BYTES).await
     }
 
     async fn continue_download<W: Write>(

@@ -98,6 +98,25 @@ impl Client {
         send_json("store the package", request).await
     }
 
+    /// `PUT /jobs/{id}/attempts/{n}/provenance`: stores where the package comes from,
+    /// which the server holds against the package first.
+    ///
+    /// # Errors
+    /// See [`Error`]; 422 if it is not good: the job has failed then.
+    pub async fn put_provenance(
+        &self,
+        job: JobId,
+        attempt: u32,
+        provenance: Vec<u8>,
+    ) -> Result<PackageInfo, Error> {
+        let path = format!("/jobs/{job}/attempts/{attempt}/provenance");
+        let request = self
+            .request(Method::PUT, &path)
+            .header(BYTES.0, BYTES.1)
+            .body(provenance);
+        send_json("store the provenance", request).await
+    }
+
     /// `POST /jobs/{id}/attempts/{n}/finish`: ends the attempt and the job.
     ///
     /// # Errors

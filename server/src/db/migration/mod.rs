@@ -11,6 +11,7 @@ mod m0009_revocations;
 mod m0010_enrolment;
 mod m0011_transparency;
 mod m0020_fleet;
+mod m0021_provenance;
 
 use sea_orm::{ConnectionTrait, DbErr};
 use sea_orm_migration::{
@@ -34,6 +35,7 @@ impl MigratorTrait for Migrator {
             m0010_enrolment::MIGRATION,
             m0011_transparency::MIGRATION,
             m0020_fleet::MIGRATION,
+            m0021_provenance::MIGRATION,
         ];
         all.into_iter()
             .map(|migration| Box::new(migration) as Box<dyn MigrationTrait>)
