@@ -4,6 +4,7 @@
 //! | module | what it is |
 //! |---|---|
 //! | [`config`] | where things are kept, and limits in time |
+//! | [`settings`] | what of that can be set, and where from |
 //! | [`db`] | the SQL, by noun |
 //! | [`store`] | content-addressed files: patches, checks, packages |
 //! | [`logs`] | build logs: bytes appended at an offset |
@@ -52,6 +53,7 @@ pub mod repository;
 pub mod routes;
 pub mod serve;
 pub mod session;
+pub mod settings;
 pub mod store;
 pub mod transparency;
 pub mod waves;

@@ -66,12 +66,12 @@ impl Audit {
 }
 
 fn own_key(place: &ServerPlace) -> anyhow::Result<Verifier> {
-    let file = place.data().join("log/key");
+    let file = place.data()?.join("log/key");
     Ok(transparency::read_key(&file)?.verifier())
 }
 
 async fn open(place: &ServerPlace) -> anyhow::Result<Db> {
-    let file = place.data().join("resplice.db");
+    let file = place.data()?.join("resplice.db");
     let database = match place.database()? {
         Some(database) => database,
         None => {
@@ -92,7 +92,7 @@ async fn verify(
         None => own_key(place)?,
     };
     let mut kept = Vec::new();
-    let copy = place.data().join("log/checkpoint");
+    let copy = place.data()?.join("log/checkpoint");
     kept.extend(transparency::read_checkpoint(&copy, &verifier)?);
     for file in checkpoints {
         let checkpoint = transparency::read_checkpoint(file, &verifier)?;

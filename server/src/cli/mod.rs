@@ -33,6 +33,8 @@ struct Cli {
 enum Command {
     /// Run the server
     Serve(serve::Serve),
+    /// Print a file of settings, with each one as it is by default
+    Config,
     /// Kernels to build for, in this machine's cache
     #[command(subcommand)]
     Target(target::Target),
@@ -115,6 +117,10 @@ pub async fn main() -> ExitCode {
         Command::Token(command) => command.run().await,
         Command::User(command) => command.run().await,
         Command::Audit(command) => command.run().await,
+        Command::Config => {
+            output::say!("{}", crate::settings::TEMPLATE.trim_end());
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Openapi => {
             output::say!("{}", crate::routes::document().trim_end());
             Ok(ExitCode::SUCCESS)

@@ -1,12 +1,16 @@
 //! Where a server keeps what it has.
 
-use crate::db::Place;
+use crate::{db::Place, settings::Settings};
+use anyhow::Context;
 use clap::Args;
 use std::path::PathBuf;
 
 /// Where a server keeps what it has.
 #[derive(Args)]
 pub(super) struct ServerPlace {
+    /// File with settings; `resplice-server config` prints one
+    #[arg(long, env = "RESPLICE_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
     /// Directory of everything that the server keeps; one server at a time
     #[arg(long, env = "RESPLICE_DATA", value_name = "DIR")]
     data: Option<PathBuf>,
@@ -26,8 +30,20 @@ pub(super) struct ServerPlace {
 }
 
 impl ServerPlace {
-    pub(super) fn data(&self) -> PathBuf {
-        self.data.clone().unwrap_or_else(default_data)
+    /// What is set in the file, if one is named.
+    pub(super) fn file(&self) -> anyhow::Result<Settings> {
+        let Some(path) = &self.config else {
+            return Ok(Settings::default());
+        };
+        Ok(Settings::read(path)?)
+    }
+
+    pub(super) fn data(&self) -> anyhow::Result<PathBuf> {
+        let set = match &self.data {
+            Some(data) => Some(data.clone()),
+            None => self.file()?.data,
+        };
+        Ok(set.unwrap_or_else(default_data))
     }
 
     /// The database; none is the file in the data directory.
@@ -38,9 +54,20 @@ impl ServerPlace {
             (Some(url), _, _) => Some(Place::from_argument(url)?),
             (None, Some(file), _) => Some(Place::from_file(file)?),
             (None, None, Some(url)) => Some(Place::postgres(&url)?),
-            (None, None, None) => None,
+            (None, None, None) => database_of(&self.file()?)?,
         })
     }
+}
+
+/// The database that a file of settings names. Others may read that file, so there
+/// is no password in it.
+fn database_of(file: &Settings) -> anyhow::Result<Option<Place>> {
+    let named = || "can't use the database in the file of settings";
+    Ok(match (&file.database, &file.database_file) {
+        (Some(url), _) => Some(Place::from_argument(url).with_context(named)?),
+        (None, Some(file)) => Some(Place::from_file(file).with_context(named)?),
+        (None, None) => None,
+    })
 }
 
 /// `$XDG_DATA_HOME/resplice`, else `~/.local/share/resplice`.

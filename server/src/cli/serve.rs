@@ -9,6 +9,7 @@ use crate::{
     auth::{FIRST_ADMIN, TokenFiles},
     catalogue::Imported,
     feeds, serve,
+    settings::Settings,
 };
 use anyhow::Context;
 use clap::Args;
@@ -20,79 +21,59 @@ use tokio::net::TcpListener;
 pub(super) struct Serve {
     #[command(flatten)]
     place: ServerPlace,
-    /// Address and port to listen on; port 0 takes any free one
-    #[arg(
-        long,
-        env = "RESPLICE_LISTEN",
-        default_value = "127.0.0.1:8440",
-        value_name = "ADDR"
-    )]
-    listen: SocketAddr,
+    /// Address and port to listen on; port 0 takes any free one [default: 127.0.0.1:8440]
+    #[arg(long, env = "RESPLICE_LISTEN", value_name = "ADDR")]
+    listen: Option<SocketAddr>,
     /// Cache with the imported targets
     #[arg(long, env = "RESPLICE_CACHE", value_name = "DIR")]
     cache: Option<PathBuf>,
-    /// Seconds that a worker has a job without a heartbeat
-    #[arg(long, default_value_t = 30, value_name = "N", value_parser = clap::value_parser!(u64).range(2..=3600))]
-    lease_seconds: u64,
-    /// Times that a job's worker may vanish until the job is set aside as poison
-    #[arg(long, default_value_t = Config::MAX_LOSSES, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=20))]
-    max_losses: u32,
+    /// Seconds that a worker has a job without a heartbeat [default: 30]
+    #[arg(long, env = "RESPLICE_LEASE_SECONDS", value_name = "N")]
+    lease_seconds: Option<u64>,
+    /// Times that a job's worker may vanish until the job is set aside as poison [default: 3]
+    #[arg(long, env = "RESPLICE_MAX_LOSSES", value_name = "N")]
+    max_losses: Option<u32>,
     /// Seconds that a job waits after its worker has vanished; twice as long each time
-    #[arg(long, default_value_t = 5, value_name = "N", value_parser = clap::value_parser!(u64).range(..=3600))]
-    pause_seconds: u64,
+    /// [default: 5]
+    #[arg(long, env = "RESPLICE_PAUSE_SECONDS", value_name = "N")]
+    pause_seconds: Option<u64>,
     /// Most jobs that run at the same time for one team: for one name that uploads
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, env = "RESPLICE_TEAM_LIMIT", value_name = "N")]
     team_limit: Option<u32>,
     #[command(flatten)]
     feeds: Feeds,
     /// Logs as JSON
-    #[arg(long)]
-    json_logs: bool,
+    #[arg(long, env = "RESPLICE_JSON_LOGS", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
+    json_logs: Option<bool>,
 }
 
 /// How the feeds are published.
 #[derive(Args)]
 struct Feeds {
     /// Let anyone read the feeds, without a token
-    #[arg(long)]
-    public_feeds: bool,
+    #[arg(long, env = "RESPLICE_PUBLIC_FEEDS", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
+    public_feeds: Option<bool>,
     /// The server's address as others see it, for links in feeds and advisories
     #[arg(long, env = "RESPLICE_PUBLIC_URL", value_name = "URL")]
     public_url: Option<String>,
     /// Who publishes, for feeds and advisories
-    #[arg(long, value_name = "NAME", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    #[arg(long, env = "RESPLICE_PUBLISHER", value_name = "NAME", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     publisher: Option<String>,
     /// How the publisher is reached
-    #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    #[arg(long, env = "RESPLICE_PUBLISHER_CONTACT", value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     publisher_contact: Option<String>,
-}
-
-impl Feeds {
-    fn settings(self) -> anyhow::Result<feeds::Settings> {
-        let address = self.public_url.as_deref().map(feeds::address).transpose()?;
-        Ok(feeds::Settings {
-            public: self.public_feeds,
-            address,
-            publisher: self.publisher,
-            contact: self.publisher_contact,
-        })
-    }
 }
 
 impl Serve {
     pub(super) async fn run(self) -> anyhow::Result<ExitCode> {
-        start_logs(self.json_logs);
-        let config = Config {
-            database: self.place.database()?,
-            data: self.place.data(),
-            listen: self.listen,
-            lease: Duration::from_secs(self.lease_seconds),
-            max_losses: self.max_losses,
-            pause: Duration::from_secs(self.pause_seconds),
-            team_limit: self.team_limit,
-            feeds: self.feeds.settings()?,
-        };
-        let cache = self.cache.map_or_else(Cache::from_env, Cache::new);
+        let settings = self.settings()?;
+        start_logs(
+            settings.log.as_deref().unwrap_or_default(),
+            settings.json_logs.unwrap_or_default(),
+        )?;
+        let cache = settings.cache.as_ref();
+        let cache = cache.map_or_else(Cache::from_env, Cache::new);
+        let config = self.config(&settings)?;
         let listener = TcpListener::bind(config.listen)
             .await
             .with_context(|| format!("can't listen on {}", config.listen))?;
@@ -104,6 +85,51 @@ impl Serve {
         banner(address, &tokens);
         serve::serve(app, listener, serve::stop_signal()).await?;
         Ok(ExitCode::SUCCESS)
+    }
+
+    /// From flags and variables, from the file, and by default.
+    fn settings(&self) -> anyhow::Result<Settings> {
+        let given = Settings {
+            listen: self.listen,
+            cache: self.cache.clone(),
+            lease_seconds: self.lease_seconds,
+            max_losses: self.max_losses,
+            pause_seconds: self.pause_seconds,
+            team_limit: self.team_limit,
+            log: std::env::var("RESPLICE_LOG").ok(),
+            json_logs: self.json_logs,
+            public_feeds: self.feeds.public_feeds,
+            public_url: self.feeds.public_url.clone(),
+            publisher: self.feeds.publisher.clone(),
+            publisher_contact: self.feeds.publisher_contact.clone(),
+            ..Settings::default()
+        };
+        let all = given.or(self.place.file()?).or(Settings::defaults());
+        all.check()?;
+        Ok(all)
+    }
+
+    fn config(&self, settings: &Settings) -> anyhow::Result<Config> {
+        let unset = "a setting without a default is not set";
+        Ok(Config {
+            database: self.place.database()?,
+            data: self.place.data()?,
+            listen: settings.listen.context(unset)?,
+            lease: Duration::from_secs(settings.lease_seconds.context(unset)?),
+            max_losses: settings.max_losses.context(unset)?,
+            pause: Duration::from_secs(settings.pause_seconds.context(unset)?),
+            team_limit: settings.team_limit,
+            feeds: feeds::Settings {
+                public: settings.public_feeds.unwrap_or_default(),
+                address: settings
+                    .public_url
+                    .as_deref()
+                    .map(feeds::address)
+                    .transpose()?,
+                publisher: settings.publisher.clone(),
+                contact: settings.publisher_contact.clone(),
+            },
+        })
     }
 }
 
@@ -132,10 +158,9 @@ fn banner(address: SocketAddr, tokens: &TokenFiles) {
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }
 
-fn start_logs(json: bool) {
+fn start_logs(filter: &str, json: bool) -> anyhow::Result<()> {
     use tracing_subscriber::EnvFilter;
-    let filter = EnvFilter::try_from_env("RESPLICE_LOG")
-        .unwrap_or_else(|_| EnvFilter::new("info,sqlx=warn,sea_orm_migration=warn"));
+    let filter = EnvFilter::try_new(filter).with_context(|| format!("can't log {filter:?}"))?;
     let logs = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(super::output::stderr_has_colour())
@@ -145,4 +170,5 @@ fn start_logs(json: bool) {
     } else {
         logs.init();
     }
+    Ok(())
 }

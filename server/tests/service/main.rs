@@ -22,6 +22,7 @@ mod repository;
 mod restart;
 mod revoke;
 mod rollout;
+mod settings;
 mod supersede;
 pub(crate) mod support;
 mod tokens;
