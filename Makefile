@@ -10,7 +10,7 @@ export PATH := $(PATH):$(cache)/tools/bin:/usr/sbin:/sbin
 export RESPLICE_TEST_TARGET ?= debian:oldest-cloud
 rooted := deploy/rooted
 
-.PHONY: setup setup-test demo test lint fuzz bench eval eval-match tuf-shim
+.PHONY: setup setup-test demo test lint fuzz chaos bench eval eval-match tuf-shim
 
 setup:
 	@deploy/setup
@@ -41,6 +41,12 @@ test: lint
 fuzz:
 	@deploy/setup --fuzz
 	SECONDS_EACH=$(SECONDS) deploy/fuzz
+
+# Servers, workers and connections to the database die at random, on both databases;
+# JOBS=, KILLS=, and RESPLICE_SEED= to repeat a run.
+chaos: setup-test
+	RESPLICE_CHAOS=$(or $(JOBS),2000),$(or $(KILLS),200) cargo nextest run -p resplice-server \
+	    --no-capture -E 'test(nothing_is_lost_or_published_twice)'
 
 # These take OUT=DIR for their results and TARGET=… for the kernel: EVALUATION.md has all variables.
 

@@ -8,7 +8,7 @@ use crate::{
     error::Failure,
     feeds,
     fleet::Counted,
-    logs::Logs,
+    logs::{self, Logs},
     metrics::Metrics,
     password::Passwords,
     repository::{Ceremony, Repository},
@@ -74,7 +74,7 @@ impl App {
         create_private_directory(&config.data)?;
         let db = db::open(&config.database()).await?;
         let store = Store::open(&config.data)?;
-        let logs = Logs::open(&config.data)?;
+        logs::import(&db, &config.data).await?;
         let transparency = Transparency::open(&db, &config.data).await?;
         let repository = open_repository(&config.data)?;
         let feed_key = feeds::open_key(&config.data)?;
@@ -86,7 +86,7 @@ impl App {
             config,
             db,
             store,
-            logs,
+            logs: Logs::default(),
             passwords,
             sign_ins: SignIns::default(),
             fleet: Counted::default(),

@@ -6,6 +6,7 @@
 //! | [`config`] | where things are kept, and limits in time |
 //! | [`settings`] | what of that can be set, and where from |
 //! | [`db`] | the SQL, by noun |
+//! | [`backup`] | all of it in one file, and back |
 //! | [`store`] | content-addressed files: patches, checks, packages |
 //! | [`logs`] | build logs: bytes appended at an offset |
 //! | [`patch`] | reads a unified diff and refuses what is none |
@@ -35,6 +36,7 @@
 
 pub mod app;
 pub mod auth;
+pub mod backup;
 pub mod catalogue;
 pub mod cli;
 pub mod config;

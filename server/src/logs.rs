@@ -1,88 +1,74 @@
-//! Build logs: `logs/JOB/ATTEMPT.log`, bytes appended at an offset.
-//!
-//! One lock per job orders appends against the end of the attempt; readers take
-//! none, and are woken by every change. Steps are the server's, bytes the
-//! worker's: nothing in a log is interpreted.
+//! Build logs: bytes appended at an offset. They are kept in the database, in
+//! pieces; readers are woken by every change, also at other servers. Steps are the
+//! server's, bytes the worker's: nothing in a log is interpreted.
 
 use crate::{
-    db::{self, Db},
+    App,
+    db::{
+        self, Db,
+        attempt_log::{self, Appended},
+        listen::Ear,
+    },
     error::Failure,
 };
+use anyhow::Context;
 use resplice_api::{
     JobId,
     limits::{MAX_LOG_BYTES, MAX_LOG_CHUNK_BYTES},
 };
 use std::{
     collections::HashMap,
-    io::{ErrorKind, SeekFrom},
-    path::{Path, PathBuf},
+    fs, io,
+    path::Path,
     sync::{Arc, Mutex, PoisonError, Weak},
+    time::Duration,
 };
-use tokio::{
-    fs::{self, File, OpenOptions},
-    io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt},
-    sync::Notify,
-};
+use tokio::sync::Notify;
 
 /// Most bytes that one read returns.
 pub const MAX_READ_BYTES: u64 = 4 << 20;
+/// Until the database is asked again whether it can be listened to.
+const PAUSE: Duration = Duration::from_secs(1);
 
-/// All logs.
-#[derive(Debug)]
-pub struct Logs {
-    root: PathBuf,
-    channels: Mutex<HashMap<JobId, Weak<Channel>>>,
-}
-
-/// What orders the writers of a job's log and wakes its readers.
+/// Who waits for a job or its log to change.
 #[derive(Debug, Default)]
-pub struct Channel {
-    /// Held by whoever appends to the log or ends the attempt.
-    pub writer: tokio::sync::Mutex<()>,
-    /// Told whenever the log or the job has changed.
-    pub changed: Notify,
+pub struct Logs {
+    channels: Mutex<HashMap<JobId, Weak<Notify>>>,
 }
 
 impl Logs {
-    /// The logs in `data`.
-    ///
-    /// # Errors
-    /// If their directory can't be created.
-    pub fn open(data: &Path) -> std::io::Result<Self> {
-        let root = data.join("logs");
-        std::fs::create_dir_all(&root)?;
-        Ok(Self {
-            root,
-            channels: Mutex::default(),
-        })
-    }
-
-    /// The channel of a job; it lives as long as someone holds it.
-    pub fn channel(&self, job: JobId) -> Arc<Channel> {
+    /// Told whenever a job or its log has changed; lives as long as someone holds it.
+    pub fn channel(&self, job: JobId) -> Arc<Notify> {
         let mut channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(channel) = channels.get(&job).and_then(Weak::upgrade) {
             return channel;
         }
         channels.retain(|_, channel| channel.strong_count() > 0);
-        let channel = Arc::new(Channel::default());
+        let channel = Arc::new(Notify::new());
         channels.insert(job, Arc::downgrade(&channel));
         channel
     }
 
-    /// Wakes the readers of a job's log.
-    pub fn wake(&self, job: JobId) {
-        self.channel(job).changed.notify_waiters();
+    fn wake(&self, job: JobId) {
+        let channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(channel) = channels.get(&job).and_then(Weak::upgrade) {
+            channel.notify_waiters();
+        }
     }
 
-    /// Size of an attempt's log in bytes; 0 if there is none.
-    ///
-    /// # Errors
-    /// The system's.
-    pub async fn size(&self, job: JobId, attempt: u32) -> Result<u64, Failure> {
-        match fs::metadata(self.path(job, attempt)).await {
-            Ok(data) => Ok(data.len()),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(0),
-            Err(error) => Err(Failure::internal("look at a log")(error)),
+    fn wake_all(&self) {
+        let channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
+        for channel in channels.values().filter_map(Weak::upgrade) {
+            channel.notify_waiters();
+        }
+    }
+
+    /// Wakes whoever waits for a job, here and at other servers.
+    pub async fn tell(&self, db: &Db, job: JobId) {
+        self.wake(job);
+        if let Err(error) = attempt_log::notify(db, job).await {
+            // They look again by themselves, only later.
+            tracing::warn!(%error, "can't tell other servers of a job");
         }
     }
 
@@ -104,85 +90,117 @@ impl Logs {
                 "a piece of a log has at most {MAX_LOG_CHUNK_BYTES} bytes"
             )));
         }
-        let channel = self.channel(job);
-        let _writer = channel.writer.lock().await;
+        let full = |end: u64| {
+            Failure::too_large(format!(
+                "the log is full: it has {end} bytes, the limit is {MAX_LOG_BYTES}"
+            ))
+        };
+        if bytes.is_empty() {
+            return self.end(db, job, attempt, offset).await;
+        }
+        if offset.saturating_add(bytes.len() as u64) > MAX_LOG_BYTES {
+            // For another offset, and of another attempt, that is what is said.
+            return Err(full(self.end(db, job, attempt, offset).await?));
+        }
+        match attempt_log::append(db, job, attempt, offset, bytes).await? {
+            Appended::End(end) => {
+                self.wake(job);
+                Ok(end)
+            }
+            Appended::Stale => Err(Failure::stale_attempt(attempt)),
+            Appended::Elsewhere(end) => Err(Failure::wrong_offset(offset, end)),
+        }
+    }
+
+    /// The log's end, which must be at `offset`, of an attempt that holds its job.
+    async fn end(&self, db: &Db, job: JobId, attempt: u32, offset: u64) -> Result<u64, Failure> {
         if !db::jobs::holds(db, job, attempt).await? {
             return Err(Failure::stale_attempt(attempt));
         }
-        let end = self.size(job, attempt).await?;
-        if offset != end {
-            return Err(Failure::wrong_offset(offset, end));
+        let end = attempt_log::size(db, job, attempt).await?;
+        if offset == end {
+            return Ok(end);
         }
-        let new_end = end + bytes.len() as u64;
-        if new_end > MAX_LOG_BYTES {
-            return Err(Failure::too_large(format!(
-                "the log is full: it has {end} bytes, the limit is {MAX_LOG_BYTES}"
-            )));
-        }
-        if let Err(error) = self.write(job, attempt, end, bytes).await {
-            return Err(Failure::internal("append to a log")(error));
-        }
-        channel.changed.notify_waiters();
-        Ok(new_end)
+        Err(Failure::wrong_offset(offset, end))
     }
+}
 
-    async fn write(&self, job: JobId, attempt: u32, end: u64, bytes: &[u8]) -> std::io::Result<()> {
-        let path = self.path(job, attempt);
-        if let Some(directory) = path.parent() {
-            fs::create_dir_all(directory).await?;
-        }
-        let mut options = OpenOptions::new();
-        let mut file = options.create(true).append(true).open(&path).await?;
-        let written = async {
-            file.write_all(bytes).await?;
-            file.flush().await
+/// Wakes whoever waits for what other servers have changed, until the server stops.
+pub async fn run(app: App) {
+    let mut said = false;
+    loop {
+        let listened = tokio::select! {
+            () = app.shutdown.cancelled() => return,
+            listened = listen(&app, &mut said) => listened,
         };
-        if let Err(error) = written.await {
-            // Half a piece must not stay: the worker sends all of it again.
-            file.set_len(end).await?;
-            return Err(error);
+        if let Err(error) = listened
+            && !said
+        {
+            said = true;
+            tracing::warn!(%error, "can't hear other servers");
         }
-        Ok(())
-    }
-
-    /// Makes an attempt's log durable.
-    ///
-    /// # Errors
-    /// The system's.
-    pub async fn sync(&self, job: JobId, attempt: u32) -> Result<(), Failure> {
-        match File::open(self.path(job, attempt)).await {
-            Ok(file) => file
-                .sync_all()
-                .await
-                .map_err(Failure::internal("sync a log")),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-            Err(error) => Err(Failure::internal("sync a log")(error)),
+        tokio::select! {
+            () = app.shutdown.cancelled() => return,
+            () = tokio::time::sleep(PAUSE) => {}
         }
     }
+}
 
-    /// Reads from `offset`, at most [`MAX_READ_BYTES`]; nothing beyond the end.
-    ///
-    /// # Errors
-    /// The system's.
-    pub async fn read(&self, job: JobId, attempt: u32, offset: u64) -> Result<Vec<u8>, Failure> {
-        let failed = || Failure::internal("read a log");
-        let mut file = match File::open(self.path(job, attempt)).await {
-            Ok(file) => file,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(failed()(error)),
-        };
-        file.seek(SeekFrom::Start(offset)).await.map_err(failed())?;
-        let mut bytes = Vec::new();
-        file.take(MAX_READ_BYTES)
-            .read_to_end(&mut bytes)
-            .await
-            .map_err(failed())?;
-        Ok(bytes)
+async fn listen(app: &App, said: &mut bool) -> Result<(), sea_orm::sqlx::Error> {
+    let mut ear = Ear::open(&app.db).await?;
+    *said = false;
+    // What was said before it listened is found by looking.
+    app.logs.wake_all();
+    loop {
+        match ear.next().await? {
+            Some(job) => app.logs.wake(job),
+            None => app.logs.wake_all(),
+        }
     }
+}
 
-    fn path(&self, job: JobId, attempt: u32) -> PathBuf {
-        self.root
-            .join(job.to_string())
-            .join(format!("{attempt}.log"))
+/// Takes in logs that an earlier version has kept in files, `logs/JOB/ATTEMPT.log`.
+///
+/// # Errors
+/// If one can't be read or taken in.
+pub async fn import(db: &Db, data: &Path) -> anyhow::Result<()> {
+    let root = data.join("logs");
+    for job in names(&root)? {
+        let directory = root.join(&job);
+        for file in names(&directory)? {
+            let path = directory.join(&file);
+            let what = || format!("can't take in the log {}", path.display());
+            let attempt = file.strip_suffix(".log").and_then(|name| name.parse().ok());
+            let (Ok(job), Some(attempt)) = (job.parse(), attempt) else {
+                tracing::warn!(path = %path.display(), "is no log");
+                continue;
+            };
+            let log = fs::read(&path).with_context(what)?;
+            let taken = attempt_log::import(db, job, attempt, &log, MAX_LOG_CHUNK_BYTES).await;
+            if taken.with_context(what)? {
+                fs::remove_file(&path).with_context(what)?;
+            }
+        }
+        // Whatever else is there stays.
+        let _ = fs::remove_dir(&directory);
     }
+    let _ = fs::remove_dir(&root);
+    Ok(())
+}
+
+/// The names in a directory; none if there is no such directory.
+fn names(directory: &Path) -> anyhow::Result<Vec<String>> {
+    let what = || format!("can't list {}", directory.display());
+    let entries = match fs::read_dir(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.with_context(what)?,
+    };
+    let name = |entry: io::Result<fs::DirEntry>| {
+        Ok(entry
+            .with_context(what)?
+            .file_name()
+            .to_string_lossy()
+            .into_owned())
+    };
+    entries.map(name).collect()
 }

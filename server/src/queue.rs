@@ -12,7 +12,7 @@ pub async fn sweep(app: &App) -> Result<(), Failure> {
     for job in db::jobs::expire(&app.db, app.config.max_losses, app.config.pause).await? {
         let again = job.status == JobStatus::Queued;
         tracing::warn!(job = %job.id, attempt = job.attempt, worker = job.worker, again, "lease ran out");
-        app.logs.wake(job.id);
+        app.logs.tell(&app.db, job.id).await;
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! Runs the service until it is told to stop.
 
-use crate::{App, publish, queue, routes, transparency, waves};
+use crate::{App, logs, publish, queue, routes, transparency, waves};
 use anyhow::Context;
 use std::{future::Future, net::SocketAddr, time::Duration};
 use tokio::net::TcpListener;
@@ -24,6 +24,7 @@ pub async fn serve(
     let publisher = tokio::spawn(publish::run(app.clone()));
     let follower = tokio::spawn(transparency::run(app.clone()));
     let watcher = tokio::spawn(waves::run(app.clone()));
+    let ear = tokio::spawn(logs::run(app.clone()));
     let shutdown = app.shutdown.clone();
     let stopping = shutdown.clone();
     let signal = async move {
@@ -49,6 +50,7 @@ pub async fn serve(
     let _ = publisher.await;
     let _ = follower.await;
     let _ = watcher.await;
+    let _ = ear.await;
     app.db
         .clone()
         .close()

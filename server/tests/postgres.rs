@@ -4,6 +4,9 @@
 
 #[path = "service/main.rs"]
 mod service;
+// A file is for one server.
+#[path = "service/several.rs"]
+mod several;
 
 // The paths in there begin at the crate's root.
 use service::support;

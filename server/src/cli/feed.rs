@@ -27,7 +27,7 @@ impl Feed {
             publisher,
             fingerprint,
         } = self;
-        let key = feeds::read_key(&feeds::key_file(&place.data()))?;
+        let key = feeds::read_key(&feeds::key_file(&place.data()?))?;
         if fingerprint {
             say!("{}", key.fingerprint());
         } else {

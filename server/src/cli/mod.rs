@@ -1,6 +1,7 @@
 //! The command line.
 
 mod audit;
+mod backup;
 mod bundle;
 mod feed;
 mod host;
@@ -33,6 +34,10 @@ struct Cli {
 enum Command {
     /// Run the server
     Serve(serve::Serve),
+    /// Write all that a server keeps into one file, while it runs
+    Backup(backup::Backup),
+    /// Put a backup into a new directory, and into a new database
+    Restore(backup::Restore),
     /// Print a file of settings, with each one as it is by default
     Config,
     /// Kernels to build for, in this machine's cache
@@ -117,6 +122,8 @@ pub async fn main() -> ExitCode {
         Command::Token(command) => command.run().await,
         Command::User(command) => command.run().await,
         Command::Audit(command) => command.run().await,
+        Command::Backup(command) => command.run().await,
+        Command::Restore(command) => command.run().await,
         Command::Config => {
             output::say!("{}", crate::settings::TEMPLATE.trim_end());
             Ok(ExitCode::SUCCESS)

@@ -19,6 +19,10 @@ pub(crate) trait Dialect: Sync {
     /// A statement that lets one transaction at a time go on: what it counts stays
     /// so. None if there is one at a time anyway.
     fn one_claim_at_a_time(&self) -> Option<&'static str>;
+
+    /// A statement that tells all servers on the database of the job $1. None if
+    /// there is one server.
+    fn notify(&self) -> Option<&'static str>;
 }
 
 struct Sqlite;
@@ -36,6 +40,10 @@ impl Dialect for Sqlite {
     fn one_claim_at_a_time(&self) -> Option<&'static str> {
         None
     }
+
+    fn notify(&self) -> Option<&'static str> {
+        None
+    }
 }
 
 impl Dialect for Postgres {
@@ -50,6 +58,11 @@ impl Dialect for Postgres {
     fn one_claim_at_a_time(&self) -> Option<&'static str> {
         // "claims", as a number.
         Some("SELECT pg_advisory_xact_lock(109321137909107)")
+    }
+
+    fn notify(&self) -> Option<&'static str> {
+        // As `listen::JOBS` is called.
+        Some("SELECT pg_notify('resplice_jobs', $1)")
     }
 }
 

@@ -11,7 +11,9 @@ use std::time::Duration;
 
 const COLUMNS: &str = "id, update_id, target, status, attempt, worker, created_at, started_at,
     finished_at, exit_code, reason, report, steps, package_sha256, package_bytes, kernel_id, signer,
-    provenance_sha256, team, priority, not_before, cancelled_by";
+    provenance_sha256, team, priority, not_before, cancelled_by,
+    COALESCE((SELECT a.log_bytes FROM attempts a
+        WHERE a.job_id = jobs.id AND a.attempt = jobs.attempt), 0) AS log_bytes";
 
 #[derive(FromQueryResult)]
 struct JobRow {
@@ -37,6 +39,7 @@ struct JobRow {
     priority: i64,
     not_before: i64,
     cancelled_by: Option<String>,
+    log_bytes: i64,
 }
 
 impl JobRow {
@@ -68,7 +71,7 @@ impl JobRow {
             report: self.report.map(|text| json(operation, &text)).transpose()?,
             steps: json(operation, &self.steps)?,
             package,
-            log_bytes: 0,
+            log_bytes: unsigned(self.log_bytes),
             team: self.team,
             priority: self.priority,
             not_before: when(Some(self.not_before).filter(|at| *at > 0))?,
@@ -284,7 +287,7 @@ pub async fn set_package<C: ConnectionTrait>(
         db,
         "record a package",
         "UPDATE jobs SET package_sha256 = $3, package_bytes = $4, kernel_id = $5, signer = $6,
-             provenance_sha256 = NULL
+             provenance_sha256 = CASE WHEN package_sha256 = $3 THEN provenance_sha256 END
          WHERE id = $1 AND attempt = $2 AND status = 'running'",
         vec![
             id.to_string().into(),

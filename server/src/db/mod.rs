@@ -13,7 +13,9 @@
 //! depends on is locked first.
 
 pub mod advisories;
+pub mod attempt_log;
 pub mod audit;
+mod catalog;
 mod dialect;
 pub mod fleet;
 pub mod groups;
@@ -21,6 +23,7 @@ pub mod host_list;
 pub mod host_updates;
 pub mod hosts;
 pub mod jobs;
+pub mod listen;
 pub mod log;
 pub mod metrics;
 mod migration;
@@ -42,7 +45,8 @@ pub mod users;
 pub mod wave_plans;
 pub mod workers;
 
-pub use open::open;
+pub(crate) use catalog::{Column, Kind, columns, count, filled, migrations, tables};
+pub use open::{open, open_as_it_is};
 pub use place::{Place, PlaceError};
 
 use jiff::Timestamp;

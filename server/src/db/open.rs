@@ -29,25 +29,15 @@ pub async fn open(place: &Place) -> anyhow::Result<Db> {
     let outdated = || format!("can't bring the database {place} up to date");
     match place {
         Place::Sqlite(path) => {
-            let db = sqlite(path)
-                .await
-                .with_context(|| format!("can't open the database {place}"))?;
+            let db = sqlite(path, true).await.with_context(|| unopened(place))?;
             Migrator::up(&db, None).await.with_context(outdated)?;
             Ok(db)
         }
         Place::Postgres(options) => {
-            let options = options
-                .clone()
-                .application_name("resplice-server")
-                .disable_statement_logging();
-            let mut lock = lock_schema(&options)
+            let mut lock = lock_schema(&logged_less(options))
                 .await
-                .with_context(|| format!("can't open the database {place}"))?;
-            let pool = PgPoolOptions::new()
-                .max_connections(MAX_CONNECTIONS)
-                .acquire_timeout(ACQUIRE_TIMEOUT)
-                .connect_lazy_with(options);
-            let db = SqlxPostgresConnector::from_sqlx_postgres_pool(pool);
+                .with_context(|| unopened(place))?;
+            let db = postgres(options);
             Migrator::up(&db, None).await.with_context(outdated)?;
             unlock_schema(&mut lock).await.with_context(outdated)?;
             Ok(db)
@@ -55,7 +45,47 @@ pub async fn open(place: &Place) -> anyhow::Result<Db> {
     }
 }
 
-async fn sqlite(path: &Path) -> Result<Db, DbErr> {
+/// Opens a database that is there, and that this version of the program has brought
+/// up to date: a server may be at work on it.
+///
+/// # Errors
+/// If it can't be opened, or is of another version.
+pub async fn open_as_it_is(place: &Place) -> anyhow::Result<Db> {
+    let db = match place {
+        Place::Sqlite(path) => sqlite(path, false).await.with_context(|| unopened(place))?,
+        Place::Postgres(options) => postgres(options),
+    };
+    let pending = Migrator::get_pending_migrations_read_only(&db)
+        .await
+        .with_context(|| unopened(place))?;
+    anyhow::ensure!(
+        pending.is_empty(),
+        "the database {place} is of an older version: use the program of that version, or start \
+         the server of this one on it first"
+    );
+    Ok(db)
+}
+
+fn unopened(place: &Place) -> String {
+    format!("can't open the database {place}")
+}
+
+fn logged_less(options: &PgConnectOptions) -> PgConnectOptions {
+    options
+        .clone()
+        .application_name("resplice-server")
+        .disable_statement_logging()
+}
+
+fn postgres(options: &PgConnectOptions) -> Db {
+    let pool = PgPoolOptions::new()
+        .max_connections(MAX_CONNECTIONS)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .connect_lazy_with(logged_less(options));
+    SqlxPostgresConnector::from_sqlx_postgres_pool(pool)
+}
+
+async fn sqlite(path: &Path, create: bool) -> Result<Db, DbErr> {
     let mut options = ConnectOptions::new("sqlite://resplice");
     let file = path.to_owned();
     options
@@ -65,7 +95,7 @@ async fn sqlite(path: &Path) -> Result<Db, DbErr> {
         .map_sqlx_sqlite_opts(move |options| {
             options
                 .filename(&file)
-                .create_if_missing(true)
+                .create_if_missing(create)
                 .journal_mode(SqliteJournalMode::Wal)
                 // A job that was answered as finished stays so after a power cut.
                 .synchronous(SqliteSynchronous::Full)

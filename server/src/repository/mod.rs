@@ -92,6 +92,19 @@ impl Repository {
         Ok(Some(repository))
     }
 
+    /// Keeps the files as they are, for as long as what is returned lives; none if
+    /// there is no repository.
+    ///
+    /// # Errors
+    /// [`RepositoryError`] if it can't be locked.
+    pub fn hold(data: &Path) -> Result<Option<impl Send + use<>>, RepositoryError> {
+        let repository = Self::at(data);
+        if repository.files.newest("root")?.is_none() {
+            return Ok(None);
+        }
+        repository.files.lock().map(Some)
+    }
+
     fn at(data: &Path) -> Self {
         Self {
             files: Files::new(&data.join("repo")),

@@ -42,7 +42,7 @@ pub(super) async fn lease(
     let Some(job) = db::jobs::claim(&app.db, &claim).await? else {
         return Ok(StatusCode::NO_CONTENT.into_response());
     };
-    app.logs.wake(job.id);
+    app.logs.tell(&app.db, job.id).await;
     tracing::info!(job = %job.id, attempt = job.attempt, worker = request.worker, "leased");
     let update = leased_update(&app, &job).await?;
     let supersedes = db::supersedes::in_kernel(&app.db, job.update_id, &job.target).await?;
@@ -139,7 +139,7 @@ pub(super) async fn put_package(
             let reason = format!("the package was refused: {reason}");
             tracing::warn!(job = %id, attempt, reason, "package refused");
             db::jobs::fail(&app.db, &job, attempt, &reason).await?;
-            app.logs.wake(id);
+            app.logs.tell(&app.db, id).await;
             return Err(Failure::invalid(reason));
         }
     };
@@ -216,8 +216,6 @@ pub(super) async fn finish(
 ) -> Result<Json<Job>, Failure> {
     let end: Finish = json(&body)?;
     check_finish(&end)?;
-    let channel = app.logs.channel(id);
-    let writer = channel.writer.lock().await;
     let job = db::jobs::find(&app.db, id).await?;
     let job = job.ok_or_else(|| Failure::not_found("job", id))?;
     let same_end = job.attempt == attempt
@@ -240,13 +238,11 @@ pub(super) async fn finish(
             "a job is built only once the provenance of its package is stored; store it first",
         ));
     }
-    app.logs.sync(id, attempt).await?;
     if !db::jobs::finish(&app.db, id, attempt, &end).await? {
         return Err(Failure::stale_attempt(attempt));
     }
     app.metrics.built(&end.steps);
-    drop(writer);
-    channel.changed.notify_waiters();
+    app.logs.tell(&app.db, id).await;
     let job = load(&app, id).await?;
     tracing::info!(job = %id, attempt, status = %job.status, "finished");
     Ok(Json(job))

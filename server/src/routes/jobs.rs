@@ -5,10 +5,11 @@ use crate::{
     App,
     auth::Caller,
     db::{
-        self,
+        self, attempt_log,
         orders::{self, Outcome},
     },
     error::Failure,
+    logs::MAX_READ_BYTES,
 };
 use axum::{
     Extension, Json,
@@ -71,7 +72,7 @@ pub(super) async fn cancel(
     let outcome = orders::cancel(&app.db, id, &caller.name, &cancel.reason).await?;
     done(id, outcome, "cancelled")?;
     tracing::info!(job = %id, by = caller.name, "cancelled");
-    app.logs.wake(id);
+    app.logs.tell(&app.db, id).await;
     Ok(Json(load(&app, id).await?))
 }
 
@@ -82,7 +83,7 @@ pub(super) async fn retry(
 ) -> Result<Json<Job>, Failure> {
     done(id, orders::retry(&app.db, id).await?, "run again")?;
     tracing::info!(job = %id, by = caller.name, "queued again");
-    app.logs.wake(id);
+    app.logs.tell(&app.db, id).await;
     Ok(Json(load(&app, id).await?))
 }
 
@@ -122,12 +123,10 @@ fn done(id: JobId, outcome: Outcome, what: &str) -> Result<(), Failure> {
     }
 }
 
-/// A job with the size of its log.
+/// A job that must be there.
 pub(super) async fn load(app: &App, id: JobId) -> Result<Job, Failure> {
     let found = db::jobs::find(&app.db, id).await?;
-    let mut job = found.ok_or_else(|| Failure::not_found("job", id))?;
-    job.log_bytes = app.logs.size(id, job.attempt).await?;
-    Ok(job)
+    found.ok_or_else(|| Failure::not_found("job", id))
 }
 
 /// Query of `GET /jobs/{id}/log`.
@@ -151,7 +150,7 @@ pub(super) async fn log(
     let wait = Duration::from_secs(limits::FOLLOW_SECONDS);
     let deadline = tokio::time::Instant::now() + wait;
     loop {
-        let changed = channel.changed.notified();
+        let changed = channel.notified();
         tokio::pin!(changed);
         // Listen first, look then: a change in between is not missed.
         changed.as_mut().enable();
@@ -182,11 +181,12 @@ async fn read(app: &App, id: JobId, from: &From) -> Result<Piece, Failure> {
     let over = job.status.is_final()
         || attempt < job.attempt
         || (attempt == job.attempt && job.attempt > 0 && job.status != JobStatus::Running);
-    let size = app.logs.size(id, attempt).await?;
+    let size = attempt_log::size(&app.db, id, attempt).await?;
     if from.offset > size {
         return Err(Failure::wrong_offset(from.offset, size));
     }
-    let bytes = app.logs.read(id, attempt, from.offset).await?;
+    let limit = MAX_READ_BYTES.min(size - from.offset);
+    let bytes = attempt_log::read(&app.db, id, attempt, from.offset, limit).await?;
     let complete = over && from.offset + bytes.len() as u64 >= size;
     Ok(Piece {
         attempt,

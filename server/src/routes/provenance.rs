@@ -38,7 +38,7 @@ pub(super) async fn store(
     if let Err(reason) = verify(&app, &job, package.sha256.clone(), body.clone()).await? {
         tracing::warn!(job = %id, attempt, reason, "provenance refused");
         db::jobs::fail(&app.db, &job, attempt, &reason).await?;
-        app.logs.wake(id);
+        app.logs.tell(&app.db, id).await;
         return Err(Failure::invalid(reason));
     }
     let name = app

@@ -279,12 +279,8 @@ pub(super) async fn release(
     }
 }
 
-/// An update with the sizes of its logs.
+/// An update that must be there.
 pub(super) async fn load(app: &App, id: UpdateId) -> Result<Update, Failure> {
     let found = db::updates::find(&app.db, id).await?;
-    let mut update = found.ok_or_else(|| Failure::not_found("update", id))?;
-    for job in &mut update.jobs {
-        job.log_bytes = app.logs.size(job.id, job.attempt).await?;
-    }
-    Ok(update)
+    found.ok_or_else(|| Failure::not_found("update", id))
 }

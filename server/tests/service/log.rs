@@ -3,6 +3,7 @@ use resplice_api::{
     FinishStatus, Role,
     limits::{MAX_LOG_BYTES, MAX_LOG_CHUNK_BYTES},
 };
+use sea_orm::ConnectionTrait;
 use std::time::{Duration, Instant};
 
 #[tokio::test]
@@ -65,13 +66,8 @@ async fn a_full_log_takes_no_more() {
     let worker = service.worker("w").await;
     let job = worker.lease(&[]).await.unwrap().job;
     worker.client.append_log(job, 1, 0, b"x").await.unwrap();
-    let path = service
-        .data()
-        .join("logs")
-        .join(job.to_string())
-        .join("1.log");
-    let file = std::fs::File::options().write(true).open(path).unwrap();
-    file.set_len(MAX_LOG_BYTES - 1).unwrap();
+    let sql = format!("UPDATE attempts SET log_bytes = {}", MAX_LOG_BYTES - 1);
+    service.app.db.execute_unprepared(&sql).await.unwrap();
     worker
         .client
         .append_log(job, 1, MAX_LOG_BYTES - 1, b"y")
@@ -108,4 +104,29 @@ async fn followers_do_not_hold_up_a_server_that_stops() {
     service.restart().await;
     assert!(began.elapsed() < Duration::from_secs(10));
     let _ = waiting.await.unwrap();
+}
+
+#[tokio::test]
+async fn logs_that_an_earlier_version_kept_in_files_are_taken_in() {
+    let service = Service::start().await;
+    service.upload().await;
+    let worker = service.worker("w").await;
+    let job = worker.lease(&[]).await.unwrap().job;
+    let directory = service.data().join("logs").join(job.to_string());
+    std::fs::create_dir_all(&directory).unwrap();
+    let long: Vec<u8> = (0..2 * MAX_LOG_CHUNK_BYTES + 7)
+        .map(|i| (i % 251) as u8)
+        .collect();
+    std::fs::write(directory.join("1.log"), &long).unwrap();
+    let service = service.restart().await;
+    assert!(!directory.exists());
+    let reader = service.client(Role::Team);
+    let piece = reader.log(job, Some(1), 0, false).await.unwrap();
+    assert!(piece.bytes == long);
+    // It goes on where it ended.
+    let client = service.client(Role::Worker);
+    let end = long.len() as u64;
+    client.append_log(job, 1, end, b"more").await.unwrap();
+    let piece = reader.log(job, Some(1), end - 1, false).await.unwrap();
+    assert_eq!(piece.bytes[1..], *b"more");
 }

@@ -5,7 +5,9 @@
 
 mod access;
 mod accounts;
+mod backup;
 mod bad_input;
+mod chaos;
 mod cluster;
 mod crash;
 mod feeds;

@@ -51,9 +51,17 @@ async fn a_job_is_not_built_without_a_provenance() {
     let answer = problem(client.finish(lease.job, 1, &built).await);
     assert_eq!(answer, (409, "no-provenance".to_owned()));
     worker.store(&lease, &package).await;
-    // Another package has none until it is told, too.
+    // The same again changes nothing; another package has none until it is told.
     client
         .put_package(lease.job, 1, package.clone())
+        .await
+        .unwrap();
+    let job = client.job(lease.job).await.unwrap();
+    assert!(job.package.unwrap().provenance.is_some());
+    let mut other = lease.clone();
+    other.update.name = "another".to_owned();
+    client
+        .put_package(lease.job, 1, worker.package(&other))
         .await
         .unwrap();
     let answer = problem(client.finish(lease.job, 1, &built).await);

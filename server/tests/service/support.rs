@@ -77,6 +77,20 @@ impl Kept {
         let database = self.database.as_ref()?;
         Some(Place::postgres(&database.url()).unwrap())
     }
+
+    /// How most tests want a service.
+    fn config(&self) -> Config {
+        Config {
+            data: self.data(),
+            database: self.place(),
+            listen: "127.0.0.1:0".parse().unwrap(),
+            lease: Duration::from_secs(60),
+            max_losses: Config::MAX_LOSSES,
+            pause: Duration::from_millis(20),
+            team_limit: None,
+            feeds: Settings::default(),
+        }
+    }
 }
 
 /// A running service. What it keeps goes with it.
@@ -104,18 +118,27 @@ impl Service {
     /// A service that is set up in another way than most tests want.
     pub async fn with(set_up: impl FnOnce(&mut Config)) -> Self {
         let kept = Arc::new(Kept::new().await);
-        let mut config = Config {
-            data: kept.data(),
-            database: kept.place(),
-            listen: "127.0.0.1:0".parse().unwrap(),
-            lease: Duration::from_secs(60),
-            max_losses: Config::MAX_LOSSES,
-            pause: Duration::from_millis(20),
-            team_limit: None,
-            feeds: Settings::default(),
-        };
+        let mut config = kept.config();
         set_up(&mut config);
         Self::run(kept, config).await
+    }
+
+    /// A service on what another one has kept.
+    pub async fn on(kept: Arc<Kept>) -> Self {
+        let config = kept.config();
+        Self::run(kept, config).await
+    }
+
+    /// Two services on one database, which is no file.
+    #[allow(dead_code, reason = "only the tests on PostgreSQL have any")]
+    pub async fn pair() -> (Self, Self) {
+        let one = Self::start().await;
+        let two = Self::on(one.kept.clone()).await;
+        (one, two)
+    }
+
+    pub fn kept(&self) -> &Kept {
+        &self.kept
     }
 
     async fn run(kept: Arc<Kept>, config: Config) -> Self {
@@ -287,6 +310,7 @@ impl Worker {
         // The end of the update's id, which is twelve digits too.
         manifest.id = format!("rsp_{}", &update[update.len() - 12..]);
         manifest.update_id = update;
+        manifest.name = lease.update.name.clone();
         manifest.target.id = lease.target.clone();
         manifest.supersedes = supersedes.to_vec();
         let mut members = example::members();

@@ -19,11 +19,7 @@ use resplice_worker::{
     step::Steps,
 };
 use serde_json::json;
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    process::ExitCode,
-};
+use std::{fs, path::PathBuf, process::ExitCode};
 
 /// Build one update without a server: DIR gets ID.rspl and
 /// ID.provenance.json (with --key), the modules, plan.json, report.json, report.txt, steps.json and build.log; skeleton.patch if

@@ -12,6 +12,7 @@ mod m0010_enrolment;
 mod m0011_transparency;
 mod m0020_fleet;
 mod m0021_provenance;
+mod m0022_attempt_log;
 
 use sea_orm::{ConnectionTrait, DbErr};
 use sea_orm_migration::{
@@ -21,29 +22,39 @@ use sea_orm_migration::{
 /// All migrations, in order.
 pub struct Migrator;
 
+/// All of them, in order.
+const ALL: &[Migration] = &[
+    m0001_first::MIGRATION,
+    m0002_supersedes::MIGRATION,
+    m0003_tokens::MIGRATION,
+    m0004_accounts::MIGRATION,
+    m0005_queue::MIGRATION,
+    m0007_channels::MIGRATION,
+    m0008_waves::MIGRATION,
+    m0009_revocations::MIGRATION,
+    m0010_enrolment::MIGRATION,
+    m0011_transparency::MIGRATION,
+    m0020_fleet::MIGRATION,
+    m0021_provenance::MIGRATION,
+    m0022_attempt_log::MIGRATION,
+];
+
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        let all = [
-            m0001_first::MIGRATION,
-            m0002_supersedes::MIGRATION,
-            m0003_tokens::MIGRATION,
-            m0004_accounts::MIGRATION,
-            m0005_queue::MIGRATION,
-            m0007_channels::MIGRATION,
-            m0008_waves::MIGRATION,
-            m0009_revocations::MIGRATION,
-            m0010_enrolment::MIGRATION,
-            m0011_transparency::MIGRATION,
-            m0020_fleet::MIGRATION,
-            m0021_provenance::MIGRATION,
-        ];
-        all.into_iter()
-            .map(|migration| Box::new(migration) as Box<dyn MigrationTrait>)
+        ALL.iter()
+            .map(|migration| Box::new(*migration) as Box<dyn MigrationTrait>)
             .collect()
     }
 }
 
+/// What they do, statement by statement.
+pub(super) fn statements() -> impl Iterator<Item = &'static str> {
+    let of = |migration: &'static Migration| migration.statements.iter().copied();
+    ALL.iter().flat_map(of)
+}
+
 /// One change of the schema.
+#[derive(Clone, Copy)]
 struct Migration {
     /// Its number and what it is about; kept in the database.
     name: &'static str,

@@ -1,0 +1,92 @@
+//! Servers that are killed and come back at the same address.
+
+use super::Dice;
+use crate::support::Kept;
+use resplice_api::{Token, client::Client};
+use sea_orm::sqlx::{Connection, Executor, PgConnection};
+use std::{
+    fs::File,
+    io::{BufRead, BufReader},
+    process::{Child, Command, Stdio},
+};
+
+pub struct Servers {
+    kept: std::sync::Arc<Kept>,
+    /// Address and process of each.
+    all: Vec<(String, Child)>,
+}
+
+impl Servers {
+    pub fn start(kept: &std::sync::Arc<Kept>, count: usize) -> Self {
+        let start = |_| start(kept, "127.0.0.1:0");
+        Self {
+            all: (0..count).map(start).collect(),
+            kept: kept.clone(),
+        }
+    }
+
+    /// A client for each.
+    pub fn clients(&self, token: &Token) -> Vec<Client> {
+        let client = |(address, _): &(String, Child)| {
+            Client::new(&format!("http://{address}"), Some(token.clone())).unwrap()
+        };
+        self.all.iter().map(client).collect()
+    }
+
+    /// Kills one with SIGKILL and starts it again.
+    pub fn kill_one(&mut self, dice: &mut Dice) {
+        let chosen = dice.below(self.all.len());
+        let (address, child) = &mut self.all[chosen];
+        child.kill().unwrap();
+        child.wait().unwrap();
+        *child = start(&self.kept, address).1;
+    }
+
+    /// Cuts about half of the servers' connections to their database.
+    pub async fn cut(&mut self, dice: &mut Dice) {
+        let (_, url) = self.kept.environment().unwrap();
+        let mut connection = PgConnection::connect(&url).await.unwrap();
+        let odd = dice.below(2);
+        let sql = format!(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+             WHERE datname = current_database() AND pid <> pg_backend_pid() AND pid % 2 = {odd}"
+        );
+        let sql = sea_orm::sqlx::AssertSqlSafe(sql);
+        connection.execute(sql).await.unwrap();
+    }
+}
+
+impl Drop for Servers {
+    fn drop(&mut self) {
+        for (_, child) in &mut self.all {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+/// Starts a server; if its connection to the database is cut meanwhile, again.
+fn start(kept: &Kept, listen: &str) -> (String, Child) {
+    for _ in 0..20 {
+        let log = kept.dir.path().join("servers.log");
+        let log = File::options().create(true).append(true).open(log).unwrap();
+        let mut child = Command::new(env!("CARGO_BIN_EXE_resplice-server"))
+            .envs(kept.environment())
+            .args(["serve", "--lease-seconds=2", "--max-losses=20"])
+            .args(["--pause-seconds=0", "--listen", listen, "--data"])
+            .arg(kept.data())
+            .stdout(Stdio::piped())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        let mut out = BufReader::new(child.stdout.take().unwrap());
+        out.read_line(&mut line).unwrap();
+        if let Some(address) = line.trim().strip_prefix("listening on http://") {
+            return (address.to_owned(), child);
+        }
+        child.wait().unwrap();
+    }
+    let log = std::fs::read_to_string(kept.dir.path().join("servers.log"));
+    panic!("no server comes up: {}", log.unwrap_or_default());
+}
