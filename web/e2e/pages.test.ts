@@ -35,6 +35,14 @@ const PAGES: [name: string, path: () => string, ready: string][] = [
 	['nowhere', () => '/nowhere', 'nothing here']
 ];
 
+/** The same for those who administer. */
+const ADMIN_PAGES: typeof PAGES = [
+	['audit', () => '/audit', 'entries, signed by'],
+	['admin', () => '/admin', 'Digest of its inputs'],
+	['admin-keys', () => '/admin/keys', 'Transparency log'],
+	['admin-people', () => '/admin/people', 'for machines']
+];
+
 async function violations(person: Person): Promise<string[]> {
 	await person.page.evaluate(source);
 	return person.page.evaluate(async () => {
@@ -61,15 +69,21 @@ describe.each(LOOKS)('on a $size, $scheme', ({ size, scheme }) => {
 		await page.getByLabel('Password').waitFor();
 		const faults: Record<string, string[]> = { 'sign-in': await violations(person) };
 		await picture(page, `sign-in-${size}-${scheme}`);
+		const look = async (pages: typeof PAGES) => {
+			for (const [name, path, ready] of pages) {
+				await page.goto(path());
+				await page.getByText(ready).first().waitFor();
+				faults[name] = isTried ? await violations(person) : [];
+				const wide = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
+				if (wide > 0) faults[name].push(`it is ${wide} pixels wider than the screen`);
+				await picture(page, `${name}-${size}-${scheme}`);
+			}
+		};
 		await person.signIn('team');
-		for (const [name, path, ready] of PAGES) {
-			await page.goto(path());
-			await page.getByText(ready).first().waitFor();
-			faults[name] = isTried ? await violations(person) : [];
-			const wide = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
-			if (wide > 0) faults[name].push(`it is ${wide} pixels wider than the screen`);
-			await picture(page, `${name}-${size}-${scheme}`);
-		}
+		await look(PAGES);
+		await page.getByRole('button', { name: 'Sign out' }).click();
+		await person.signIn('admin');
+		await look(ADMIN_PAGES);
 		const found = Object.entries(faults).filter(([, list]) => list.length > 0);
 		expect(Object.fromEntries(found)).toEqual({});
 		person.expectComplaint(/Not found: \/nowhere/);

@@ -5,7 +5,7 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-export type TokenRole = 'team' | 'engineer' | 'worker' | 'enrol';
+export type TokenRole = 'team' | 'engineer' | 'admin' | 'worker' | 'enrol';
 
 /** Kernels that the server knows: records as an import leaves them, without the kernels. */
 export const TARGETS = ['6.1.0-50-cloud-amd64', '6.1.0-50-amd64', '6.1.0-47-cloud-amd64'];

@@ -2,7 +2,7 @@
 import type { HostFilter } from '../hosts';
 import { address, type Answer, type Method, type Options, type PathOf, type Query } from './call';
 import { ApiError, toError } from './error';
-import type { Channel, NewUpdate, WavePlan } from './types';
+import type { ChangeUser, Channel, JobStatus, NewToken, NewUpdate, Role, WavePlan } from './types';
 
 /** A piece of a log: bytes from the offset asked for. */
 export interface LogPiece {
@@ -99,6 +99,23 @@ export class Api {
 	resume = (id: string, reason: string) => this.call('post', '/updates/{id}/resume', { path: { id }, body: { reason } });
 	wavePlans = async () => (await this.call('get', '/wave-plans', {})).plans;
 	putWavePlan = (plan: WavePlan) => this.call('post', '/wave-plans', { body: plan });
+
+	workers = async () => (await this.call('get', '/workers', {})).workers;
+	jobs = async (status: JobStatus) => (await this.call('get', '/jobs', { query: { status, limit: 100 } })).jobs;
+	cancelJob = (id: string, reason: string) => this.call('post', '/jobs/{id}/cancel', { path: { id }, body: { reason } });
+	prioritise = (id: string, priority: number) =>
+		this.call('post', '/jobs/{id}/priority', { path: { id }, body: { priority } });
+	keys = () => this.call('get', '/keys', {});
+
+	users = async () => (await this.call('get', '/users', { query: { limit: 500 } })).users;
+	createUser = (name: string, roles: Role[]) => this.call('post', '/users', { body: { name, roles } });
+	changeUser = (name: string, change: ChangeUser) => this.call('patch', '/users/{name}', { path: { name }, body: change });
+	resetPassword = (name: string) => this.call('post', '/users/{name}/password', { path: { name } });
+	tokens = async () => (await this.call('get', '/tokens', { query: { limit: 500 } })).tokens;
+	createToken = (token: NewToken) => this.call('post', '/tokens', { body: token });
+	async revokeToken(token: string): Promise<void> {
+		await this.send('delete', '/tokens/{token}', { path: { token } });
+	}
 
 	audit = (query: NonNullable<Query<'get', '/audit'>>) => this.call('get', '/audit', { query: { limit: 50, ...query } });
 	logKey = () => this.text('/log/key');

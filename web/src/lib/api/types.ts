@@ -4,6 +4,7 @@ import type { components } from './schema';
 type Schemas = components['schemas'];
 
 export type AuditEntry = Schemas['AuditEntry'];
+export type ChangeUser = Schemas['ChangeUser'];
 export type Channel = Schemas['Channel'];
 export type Check = Schemas['Check'];
 export type CheckFile = Schemas['CheckFile'];
@@ -21,6 +22,7 @@ export type JobStatus = Schemas['JobStatus'];
 export type JobSummary = Schemas['JobSummary'];
 export type Keys = Schemas['Keys'];
 export type Limit = Schemas['Limit'];
+export type NewToken = Schemas['NewToken'];
 export type NewUpdate = Schemas['NewUpdate'];
 export type PackageInfo = Schemas['PackageInfo'];
 export type Progress = Schemas['Progress'];
