@@ -43,6 +43,7 @@ impl<'a> Declaration<'a> {
             }
             Some(b"typedef" | b"_Static_assert" | b";") => true,
             Some(b"extern") => !has(b"="),
+            Some(b"struct" | b"union" | b"enum") if has(b"=") => false,
             Some(b"struct" | b"union" | b"enum") if has(b"{") || text.len() == 3 => {
                 let end = head.iter().rposition(|(_, token)| *token == b"}");
                 let rest = end.map_or(&[][..], |end| head.get(end + 1..).unwrap_or_default());
@@ -66,6 +67,31 @@ impl<'a> Declaration<'a> {
             (_, Some(b"struct" | b"union")) if self.is_quiet() && !self.has_enum() => self.tags(),
             _ => identifiers().collect(),
         }
+    }
+
+    /// The members by which it leads to types that it only points to: nothing if it
+    /// is no plain structure, or has one of `names` other than in
+    /// `struct type *member;`. Its own layout does not depend on those types, so
+    /// that who uses it otherwise has nothing to do with them; who gets to them
+    /// through it has to spell the member's name, also in `offsetof`, `typeof`
+    /// and designated initialisers.
+    pub fn pointer_members(&self, names: impl Fn(&[u8]) -> bool) -> Option<Vec<&'a [u8]>> {
+        let first = self.tokens.first().copied();
+        if !matches!(first, Some(b"struct" | b"union")) || self.body || !self.is_quiet() {
+            return None;
+        }
+        let mut members = Vec::new();
+        let mut begin = 0;
+        for (place, token) in self.tokens.iter().enumerate() {
+            match *token {
+                b";" | b"{" | b"}" => begin = place + 1,
+                token if names(token) => {
+                    members.push(pointer_member(self.tokens.get(begin..)?, place - begin)?);
+                }
+                _ => {}
+            }
+        }
+        Some(members)
     }
 
     /// Tags that are defined in it.
@@ -127,6 +153,26 @@ impl<'a> Declaration<'a> {
         let plain = self.body || attributes_only(rest);
         (typed && !pointer && plain).then_some(name)
     }
+}
+
+/// The member's name in `struct type *member;`, if that is what the tokens begin
+/// with and the one at a place is the type's name or the member's: neither uses
+/// anything else of that name.
+fn pointer_member<'a>(tokens: &[&'a [u8]], place: usize) -> Option<&'a [u8]> {
+    let qualifier = |token: &&&[u8]| matches!(**token, b"const" | b"volatile");
+    let at = tokens.iter().take_while(qualifier).count();
+    let [b"struct" | b"union", tag, b"*", rest @ ..] = tokens.get(at..)? else {
+        return None;
+    };
+    let stars = rest
+        .iter()
+        .take_while(|token| **token == b"*" || qualifier(token));
+    let stars = stars.count();
+    let [member, b";", ..] = rest.get(stars..)? else {
+        return None;
+    };
+    let is_named = place == at + 1 || place == at + 3 + stars;
+    (is_named && is_name(tag) && is_name(member)).then_some(*member)
 }
 
 /// Whether nothing but attributes and a semicolon is left.

@@ -146,6 +146,10 @@ fn reaches_code<'a>(declarations: &[Declaration<'a>], names: HashSet<&'a [u8]>) 
             if loud || !declaration.tokens.iter().any(|token| wanted.has(token)) {
                 return true;
             }
+            if let Some(members) = declaration.pointer_members(|token| wanted.has(token)) {
+                found.extend(members);
+                return true;
+            }
             loud = !declaration.is_quiet();
             found.extend(declaration.names());
             false

@@ -53,6 +53,58 @@ fn a_member_is_used_by_who_names_the_type_or_what_has_it() {
 }
 
 #[test]
+fn a_type_that_is_only_pointed_to_is_reached_by_the_members_name() {
+    let changes = |types: &str, code: &str| {
+        let pre = format!("struct in {{ int a; }};\n{types}\n");
+        let post = format!("struct in {{ int b, a; }};\n{types}\n");
+        changes(&pre, &post, code)
+    };
+    let points = "struct t { int n; const struct in *const p; }; extern struct t o;";
+    assert!(!changes(points, "int f(void) { return o.n; }"));
+    for code in [
+        "int f(void) { return o.p->a; }",
+        "struct t *g(struct t *x) { typeof(*x->p) y; return h(&y); }",
+        "struct t v = { .p = 0 };",
+        "int f(struct in *x) { return x->a; }",
+    ] {
+        assert!(changes(points, code), "{code}");
+    }
+    // By way of another structure, and of an inline function.
+    let twice = format!("{points} struct u {{ struct t *q; union {{ struct in **r; }}; }};");
+    assert!(changes(&twice, "int f(struct u *u) { return u->q->p->a; }"));
+    assert!(changes(&twice, "int f(struct u *u) { return (*u->r)->a; }"));
+    assert!(!changes(&twice, "int f(struct u *u) { return u->q->n; }"));
+    let by = format!("{points} static inline int g(void) {{ return o.p->a; }}");
+    assert!(changes(&by, "int f(void) { return g(); }"));
+    assert!(!changes(&by, "int f(void) { return o.n; }"));
+    // What is not one pointer by itself counts as part of the structure.
+    for member in [
+        "struct in p;",
+        "struct in p[2];",
+        "struct in *p, *q;",
+        "struct in *p, q;",
+        "struct in *p[sizeof(struct in)];",
+        "int (*p)(struct in *);",
+        "struct in { int c; } *p;",
+        "int p : sizeof(struct in);",
+    ] {
+        let types = format!("struct t {{ int n; {member} }}; extern struct t o;");
+        assert!(changes(&types, "int f(void) { return o.n; }"), "{member}");
+    }
+}
+
+#[test]
+fn a_member_of_the_same_name_is_no_use_of_it() {
+    let types = "struct t { struct w *E; int n; };\n";
+    let code = "int f(struct t *t) { return t->n; }";
+    let with = |list: &str| format!("enum e {{ {list} }};\n{types}");
+    assert!(!changes(&with("A, E"), &with("A, B, E"), code));
+    let width = "struct t { int m : 2 * E; int n; };\n";
+    let with = |list: &str| format!("enum e {{ {list} }};\n{width}");
+    assert!(changes(&with("A, E"), &with("A, B, E"), code));
+}
+
+#[test]
 fn enumerators_and_prototypes_have_names() {
     assert!(changes(
         "enum e { A, B };",
@@ -79,6 +131,8 @@ fn what_emits_something_by_itself_always_matters() {
         "asm(\"nop\");",
         "static inline __attribute__((__used__)) int v(void) { return 1; }",
         "struct s { int a; } v;",
+        "struct s { int a; } v = { 1 };",
+        "struct sock v = { 1 };",
         "struct __attribute__((packed)) { int a; } v;",
         "typeof(int) v = 1;",
         "int v(void) { return 1;",
