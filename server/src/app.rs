@@ -12,6 +12,7 @@ use crate::{
     metrics::Metrics,
     password::Passwords,
     repository::{Ceremony, Repository},
+    requests::Requests,
     store::{Store, StoreError},
     transparency::Transparency,
 };
@@ -36,6 +37,8 @@ pub struct Parts {
     pub passwords: Passwords,
     /// How often people may try to sign in.
     pub sign_ins: SignIns,
+    /// How often somebody may ask for anything.
+    pub requests: Requests,
     /// Build logs.
     pub logs: Logs,
     /// What is said of the whole fleet.
@@ -82,6 +85,7 @@ impl App {
         let mut tokens = crate::auth::ensure_tokens(&db, &config.tokens()).await?;
         tokens.admin_password =
             crate::auth::ensure_admin(&db, &passwords, &config.tokens()).await?;
+        let requests = Requests::new(config.requests_per_second);
         let app = Self(Arc::new(Parts {
             config,
             db,
@@ -89,6 +93,7 @@ impl App {
             logs: Logs::default(),
             passwords,
             sign_ins: SignIns::default(),
+            requests,
             fleet: Counted::default(),
             metrics: Metrics::default(),
             transparency,

@@ -20,6 +20,8 @@ pub struct Config {
     pub pause: Duration,
     /// Most jobs that run at the same time for one who uploads.
     pub team_limit: Option<u32>,
+    /// How often one token or session may ask for something; none is as often as it likes.
+    pub requests_per_second: Option<u32>,
     /// How the feeds are published.
     pub feeds: feeds::Settings,
 }

@@ -140,7 +140,7 @@ impl From<crate::db::Error> for Failure {
     fn from(error: crate::db::Error) -> Self {
         Self::Internal {
             operation: error.operation,
-            cause: error.source.into(),
+            cause: error.cause.into(),
         }
     }
 }

@@ -8,11 +8,12 @@
 //! | [`db`] | the SQL, by noun |
 //! | [`backup`] | all of it in one file, and back |
 //! | [`store`] | content-addressed files: patches, checks, packages |
+//! | [`collect`] | takes away files of the store that nothing refers to |
 //! | [`logs`] | build logs: bytes appended at an offset |
 //! | [`patch`] | reads a unified diff and refuses what is none |
 //! | [`auth`] | who calls: tokens, sessions, and what the first start leaves |
 //! | [`password`], [`session`] | hashes of passwords; the cookie of a session |
-//! | [`rate`] | how often somebody may do something |
+//! | [`rate`], [`requests`] | how often somebody may do something, and ask for anything |
 //! | [`catalogue`] | the kernels that can be built for |
 //! | [`queue`] | leases that run out |
 //! | [`feeds`] | who publishes feeds and advisories, and the key that signs them |
@@ -39,6 +40,7 @@ pub mod auth;
 pub mod backup;
 pub mod catalogue;
 pub mod cli;
+pub mod collect;
 pub mod config;
 pub mod db;
 pub mod error;
@@ -52,6 +54,7 @@ pub mod publish;
 pub mod queue;
 pub mod rate;
 pub mod repository;
+pub mod requests;
 pub mod routes;
 pub mod serve;
 pub mod session;

@@ -36,6 +36,8 @@ pub struct Settings {
     pub pause_seconds: Option<u64>,
     /// Most jobs that run at the same time for one team.
     pub team_limit: Option<u32>,
+    /// How often one token or session may ask for something; 0 is as often as it likes.
+    pub requests_per_second: Option<u32>,
     /// What is logged, in the words of `tracing`.
     pub log: Option<String>,
     /// Whether logs are JSON.
@@ -125,6 +127,7 @@ impl Settings {
             lease_seconds: Some(30),
             max_losses: Some(crate::Config::MAX_LOSSES),
             pause_seconds: Some(5),
+            requests_per_second: Some(100),
             log: Some("info,sqlx=warn,sea_orm_migration=warn".to_owned()),
             json_logs: Some(false),
             public_feeds: Some(false),
@@ -150,6 +153,7 @@ impl Settings {
             max_losses: self.max_losses.or(other.max_losses),
             pause_seconds: self.pause_seconds.or(other.pause_seconds),
             team_limit: self.team_limit.or(other.team_limit),
+            requests_per_second: self.requests_per_second.or(other.requests_per_second),
             log: self.log.or(other.log),
             json_logs: self.json_logs.or(other.json_logs),
             public_feeds: self.public_feeds.or(other.public_feeds),
@@ -228,6 +232,11 @@ pub const TEMPLATE: &str = r#"# Settings of `resplice-server serve`: name this f
 # Most jobs that run at the same time for one team, that is one name that uploads;
 # by default there is no limit. (--team-limit, RESPLICE_TEAM_LIMIT)
 #team_limit = 4
+
+# Requests a second of one token or session, ten seconds' worth of them at once; what is
+# more is answered with 429. 0 sets no limit.
+# (--requests-per-second, RESPLICE_REQUESTS_PER_SECOND)
+# requests_per_second = 100
 
 # What is logged: a level, and levels of single parts. (RESPLICE_LOG)
 # log = "info,sqlx=warn,sea_orm_migration=warn"

@@ -3,23 +3,25 @@
 
 use sha2::{Digest, Sha256};
 use std::{
-    fs::{self, File},
+    fs::{self, File, OpenOptions},
     io::{self, Read, Write},
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
+    time::SystemTime,
 };
 
 /// Why a file can't be stored or read.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The system said no.
-    #[error("can't {operation} {path}: {source}")]
+    #[error("can't {operation} {path}: {cause}")]
     Io {
         /// What was tried.
         operation: &'static str,
         /// The file.
         path: PathBuf,
         /// The system's answer.
-        source: io::Error,
+        cause: io::Error,
     },
     /// The file's bytes are not those that were stored.
     #[error("the file {path} is damaged: its sha256 is {found}; restore it from a backup")]
@@ -51,14 +53,22 @@ impl Store {
         Ok(Self { root })
     }
 
-    /// Stores bytes durably and returns their sha256 in hex.
+    /// Stores bytes durably and returns their sha256 in hex. If they are there they
+    /// count as stored now: until somebody refers to them, [`crate::collect`] leaves
+    /// them alone.
     ///
     /// # Errors
     /// [`StoreError::Io`].
     pub fn put(&self, bytes: &[u8]) -> Result<String, StoreError> {
         let name = sha256_hex(bytes);
         let path = self.path(&name)?;
+        let _lock = self.lock()?;
         if path.exists() {
+            File::options()
+                .append(true)
+                .open(&path)
+                .and_then(|file| file.set_modified(SystemTime::now()))
+                .map_err(at("touch", &path))?;
             return Ok(name);
         }
         let directory = path.parent().unwrap_or(&self.root);
@@ -75,6 +85,35 @@ impl Store {
             sync_directory(directory)?;
         }
         Ok(name)
+    }
+
+    /// Held while something is stored: whoever takes files away waits.
+    fn lock(&self) -> Result<File, StoreError> {
+        let path = self.root.with_extension("lock");
+        let file = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .mode(0o600)
+            .open(&path)
+            .map_err(at("open", &path))?;
+        file.lock_shared().map_err(at("lock", &path))?;
+        Ok(file)
+    }
+
+    /// The files that were last stored before a time, with what an upload has left
+    /// that was cut off.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`].
+    pub fn older_than(&self, before: SystemTime) -> Result<Vec<Kept>, StoreError> {
+        let mut found = Vec::new();
+        for directory in list(&self.root)? {
+            for path in list(&directory)? {
+                found.extend(Kept::look(path).filter(|kept| kept.stored_at < before));
+            }
+        }
+        Ok(found)
     }
 
     /// Reads bytes and checks that they are those that were stored.
@@ -109,6 +148,51 @@ impl Store {
     }
 }
 
+/// A file of the store.
+#[derive(Debug, Clone)]
+pub struct Kept {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Its digest; none if its upload was cut off.
+    pub digest: Option<String>,
+    /// Its size in bytes.
+    pub bytes: u64,
+    stored_at: SystemTime,
+}
+
+impl Kept {
+    /// None if it is gone, or no file.
+    fn look(path: PathBuf) -> Option<Self> {
+        let metadata = fs::symlink_metadata(&path).ok()?;
+        let name = path.file_name()?.to_str()?;
+        let digest = (!name.starts_with('.')).then(|| name.to_owned());
+        Some(Self {
+            digest,
+            bytes: metadata.len(),
+            stored_at: metadata.is_file().then(|| metadata.modified().ok())??,
+            path,
+        })
+    }
+
+    /// Looks again: whether it is still there, and was not stored again.
+    #[must_use]
+    pub fn is_older_than(&self, before: SystemTime) -> bool {
+        let now = Self::look(self.path.clone());
+        now.is_some_and(|now| now.stored_at < before)
+    }
+}
+
+/// The paths in a directory, sorted.
+fn list(directory: &Path) -> Result<Vec<PathBuf>, StoreError> {
+    let entries = fs::read_dir(directory).map_err(at("list", directory))?;
+    let mut paths = Vec::new();
+    for entry in entries {
+        paths.push(entry.map_err(at("list", directory))?.path());
+    }
+    paths.sort();
+    Ok(paths)
+}
+
 fn write_durably(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     let mut file = File::create_new(path).map_err(at("create", path))?;
     file.write_all(bytes)
@@ -125,10 +209,10 @@ pub(crate) fn sync_directory(path: &Path) -> Result<(), StoreError> {
 
 fn at(operation: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StoreError {
     let path = path.to_owned();
-    move |source| StoreError::Io {
+    move |cause| StoreError::Io {
         operation,
         path,
-        source,
+        cause,
     }
 }
 

@@ -3,6 +3,7 @@
 mod audit;
 mod backup;
 mod bundle;
+mod collect;
 mod feed;
 mod host;
 mod job;
@@ -38,6 +39,8 @@ enum Command {
     Backup(backup::Backup),
     /// Put a backup into a new directory, and into a new database
     Restore(backup::Restore),
+    /// List files of the store that nothing refers to, or take them away
+    Collect(collect::Collect),
     /// Print a file of settings, with each one as it is by default
     Config,
     /// Kernels to build for, in this machine's cache
@@ -124,6 +127,7 @@ pub async fn main() -> ExitCode {
         Command::Audit(command) => command.run().await,
         Command::Backup(command) => command.run().await,
         Command::Restore(command) => command.run().await,
+        Command::Collect(command) => command.run().await,
         Command::Config => {
             output::say!("{}", crate::settings::TEMPLATE.trim_end());
             Ok(ExitCode::SUCCESS)

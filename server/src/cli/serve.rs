@@ -42,6 +42,9 @@ pub(super) struct Serve {
     team_limit: Option<u32>,
     #[command(flatten)]
     feeds: Feeds,
+    /// Requests a second of one token or session; 0 sets no limit [default: 100]
+    #[arg(long, env = "RESPLICE_REQUESTS_PER_SECOND", value_name = "N")]
+    requests_per_second: Option<u32>,
     /// Logs as JSON
     #[arg(long, env = "RESPLICE_JSON_LOGS", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
     json_logs: Option<bool>,
@@ -96,6 +99,7 @@ impl Serve {
             max_losses: self.max_losses,
             pause_seconds: self.pause_seconds,
             team_limit: self.team_limit,
+            requests_per_second: self.requests_per_second,
             log: std::env::var("RESPLICE_LOG").ok(),
             json_logs: self.json_logs,
             public_feeds: self.feeds.public_feeds,
@@ -119,6 +123,7 @@ impl Serve {
             max_losses: settings.max_losses.context(unset)?,
             pause: Duration::from_secs(settings.pause_seconds.context(unset)?),
             team_limit: settings.team_limit,
+            requests_per_second: settings.requests_per_second.filter(|rate| *rate > 0),
             feeds: feeds::Settings {
                 public: settings.public_feeds.unwrap_or_default(),
                 address: settings

@@ -1,7 +1,8 @@
 //! What tables there are, and what is in them, for what goes over all of them.
 
 use super::{Error, row, rows, unreadable, unsigned};
-use sea_orm::{ConnectionTrait, DbBackend, FromQueryResult};
+use sea_orm::{ConnectionTrait, DbBackend, FromQueryResult, Value};
+use std::collections::BTreeSet;
 
 /// What a column holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,4 +108,53 @@ pub async fn migrations<C: ConnectionTrait>(db: &C) -> Result<Vec<String>, Error
     let sql = "SELECT version FROM seaql_migrations ORDER BY version";
     let found: Vec<Row> = rows(db, "look at the schema's version", sql, Vec::new()).await?;
     Ok(found.into_iter().map(|row| row.version).collect())
+}
+
+/// The columns that refer to files of the store: any of text whose name ends in
+/// `sha256`, so that a new table needs to be mentioned nowhere.
+///
+/// # Errors
+/// The database's.
+pub async fn references<C: ConnectionTrait>(db: &C) -> Result<Vec<(String, String)>, Error> {
+    let mut found = Vec::new();
+    for table in tables() {
+        let columns = columns(db, table).await?.into_iter();
+        let refers = |column: &Column| column.kind == Kind::Text && column.name.ends_with("sha256");
+        found.extend(
+            columns
+                .filter(refers)
+                .map(|column| (table.to_owned(), column.name)),
+        );
+    }
+    Ok(found)
+}
+
+/// Those of the digests that a row refers to in one of the columns.
+///
+/// # Errors
+/// The database's.
+pub async fn referenced<C: ConnectionTrait>(
+    db: &C,
+    columns: &[(String, String)],
+    digests: &[String],
+) -> Result<BTreeSet<String>, Error> {
+    #[derive(FromQueryResult)]
+    struct Row {
+        digest: String,
+    }
+    if digests.is_empty() {
+        return Ok(BTreeSet::new());
+    }
+    let places: Vec<String> = (1..=digests.len()).map(|at| format!("${at}")).collect();
+    let places = places.join(", ");
+    let select = |(table, column): &(String, String)| {
+        format!("SELECT {column} AS digest FROM {table} WHERE {column} IN ({places})")
+    };
+    let sql: Vec<String> = columns.iter().map(select).collect();
+    let values: Vec<Value> = digests
+        .iter()
+        .map(|digest| digest.as_str().into())
+        .collect();
+    let found: Vec<Row> = rows(db, "look for references", &sql.join(" UNION "), values).await?;
+    Ok(found.into_iter().map(|row| row.digest).collect())
 }

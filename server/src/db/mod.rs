@@ -45,7 +45,9 @@ pub mod users;
 pub mod wave_plans;
 pub mod workers;
 
-pub(crate) use catalog::{Column, Kind, columns, count, filled, migrations, tables};
+pub(crate) use catalog::{
+    Column, Kind, columns, count, filled, migrations, referenced, references, tables,
+};
 pub use open::{open, open_as_it_is};
 pub use place::{Place, PlaceError};
 
@@ -60,12 +62,12 @@ pub type Db = DatabaseConnection;
 
 /// A statement that failed.
 #[derive(Debug, thiserror::Error)]
-#[error("can't {operation}: {source}")]
+#[error("can't {operation}: {cause}")]
 pub struct Error {
     /// What was being done.
     pub operation: &'static str,
     /// What the database said.
-    pub source: DbErr,
+    pub cause: DbErr,
 }
 
 /// Begins a transaction; on SQLite it holds the write lock from its start.
@@ -87,7 +89,7 @@ pub(crate) async fn commit(transaction: DatabaseTransaction) -> Result<(), Error
 }
 
 pub(crate) fn failed(operation: &'static str) -> impl FnOnce(DbErr) -> Error {
-    move |source| Error { operation, source }
+    move |cause| Error { operation, cause }
 }
 
 /// Runs a statement and returns how many rows it changed.

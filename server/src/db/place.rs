@@ -32,12 +32,12 @@ pub enum PlaceError {
     )]
     Password,
     /// The file with the URL can't be read.
-    #[error("can't read the database's URL from {path}: {source}")]
+    #[error("can't read the database's URL from {path}: {cause}")]
     File {
         /// The file.
         path: PathBuf,
         /// The system's answer.
-        source: std::io::Error,
+        cause: std::io::Error,
     },
     /// Others than its owner may read the file with the URL.
     #[error("others may read {0}, which holds the database's password: chmod 600 it")]
@@ -80,9 +80,9 @@ impl Place {
     /// # Errors
     /// [`PlaceError`].
     pub fn from_file(path: &Path) -> Result<Self, PlaceError> {
-        let failed = |source| PlaceError::File {
+        let failed = |cause| PlaceError::File {
             path: path.to_owned(),
-            source,
+            cause,
         };
         let mode = fs::metadata(path).map_err(failed)?.permissions().mode();
         if mode & 0o077 != 0 {

@@ -31,7 +31,12 @@ pub(super) async fn guard(
         Access::Known => &Role::ALL,
         Access::Roles(roles) => roles,
     };
-    let caller = auth::authenticate(&app, request.method(), request.headers()).await?;
+    let caller = auth::authenticate(&app, request.method(), request.headers()).await;
+    let caller = caller.map_err(|failure| match failure {
+        Failure::Problem(_) => app.requests.refuse(address.0, failure),
+        other => other,
+    })?;
+    app.requests.take(&caller.token)?;
     if caller.must_change_password && rule.access != Access::Known {
         return Err(Failure::password_change_required());
     }

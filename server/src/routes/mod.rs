@@ -4,6 +4,7 @@
 
 mod attempts;
 mod body;
+mod etag;
 mod feeds;
 mod fleet;
 mod guard;
@@ -308,6 +309,7 @@ pub fn router(app: App) -> Router {
     }
     let api = api
         .fallback(text::no_such_operation)
+        .layer(middleware::from_fn(etag::name))
         .layer(middleware::from_fn(text::problems_only));
     Router::new()
         .nest(BASE_PATH, api)

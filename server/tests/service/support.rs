@@ -88,6 +88,7 @@ impl Kept {
             max_losses: Config::MAX_LOSSES,
             pause: Duration::from_millis(20),
             team_limit: None,
+            requests_per_second: None,
             feeds: Settings::default(),
         }
     }

@@ -72,8 +72,14 @@ fn start(kept: &Kept, listen: &str) -> (String, Child) {
         let log = File::options().create(true).append(true).open(log).unwrap();
         let mut child = Command::new(env!("CARGO_BIN_EXE_resplice-server"))
             .envs(kept.environment())
-            .args(["serve", "--lease-seconds=2", "--max-losses=20"])
-            .args(["--pause-seconds=0", "--listen", listen, "--data"])
+            .args(["serve", "--lease-seconds=5", "--max-losses=20"])
+            .args([
+                "--pause-seconds=0",
+                "--requests-per-second=0",
+                "--listen",
+                listen,
+                "--data",
+            ])
             .arg(kept.data())
             .stdout(Stdio::piped())
             .stderr(log)

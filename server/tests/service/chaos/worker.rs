@@ -7,11 +7,16 @@ use resplice_api::{
     client::{Client, Error},
 };
 use resplice_package::SecretKey;
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use tokio::task::JoinHandle;
 
 /// Lines of a log.
 const LINES: u32 = 40;
+/// The longest that a worker says nothing.
+const BEAT: Duration = Duration::from_millis(1500);
 
 /// A line that a worker writes into the log of an attempt.
 fn line(job: JobId, attempt: u32, number: u32) -> String {
@@ -111,6 +116,7 @@ impl One {
         let (job, attempt) = (lease.job, lease.attempt);
         let text = lines(job, attempt);
         let mut offset = 0;
+        let mut beaten = Instant::now();
         while offset < text.len() {
             let end = text.len().min(offset + 1 + self.dice.below(400));
             let piece = &text.as_bytes()[offset..end];
@@ -118,14 +124,16 @@ impl One {
             self.say(|client| async move { client.append_log(job, attempt, at, piece).await })
                 .await?;
             offset = end;
-            if self.dice.one_in(20) {
+            // As a real one does, by the clock: a machine may be slow.
+            if beaten.elapsed() > BEAT || self.dice.one_in(20) {
+                beaten = Instant::now();
                 let beat = &Heartbeat::default();
                 self.say(|client| async move { client.heartbeat(job, attempt, beat).await })
                     .await?;
             }
             if self.dice.one_in(400) {
                 // Longer than its lease: then it is somebody else's.
-                tokio::time::sleep(Duration::from_millis(2500)).await;
+                tokio::time::sleep(Duration::from_millis(5500)).await;
             }
         }
         let package = &self.worker.package(lease);

@@ -1,0 +1,133 @@
+//! Files of the store that nothing refers to.
+
+use crate::support::{Service, TARGET, new_update};
+use resplice_api::Role;
+use resplice_server::{collect::collect, store::Store};
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
+    process::Command,
+    time::{Duration, SystemTime},
+};
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// Lets a file have been stored two days ago.
+fn age(path: &Path) {
+    let file = File::options().append(true).open(path).unwrap();
+    file.set_modified(SystemTime::now() - 2 * DAY).unwrap();
+}
+
+/// All files of the store.
+fn all(store: &Store) -> Vec<PathBuf> {
+    let later = SystemTime::now() + DAY;
+    let kept = store.older_than(later).unwrap();
+    kept.into_iter().map(|kept| kept.path).collect()
+}
+
+#[tokio::test]
+async fn only_what_nothing_refers_to_is_taken_and_only_when_it_is_old() {
+    let service = Service::start().await;
+    let mut new = new_update(&[TARGET]);
+    new.check = Some(resplice_api::Check {
+        script: Some("true".to_owned()),
+        files: Vec::new(),
+    });
+    let (update, package) = service.built_from(&new).await;
+    let store = &service.app.store;
+    let used = all(store);
+    // Patch, check, package, provenance.
+    assert_eq!(used.len(), 4);
+    let waste = store
+        .path(&store.put(b"nobody wants this").unwrap())
+        .unwrap();
+    let cut_off = waste.with_file_name(".cut-off");
+    std::fs::write(&cut_off, b"x").unwrap();
+    let db = &service.app.db;
+    let run = async |remove| collect(db, service.data(), DAY, remove).await.unwrap();
+    assert_eq!(run(true).await, [], "they are young");
+    used.iter()
+        .chain([&waste, &cut_off])
+        .for_each(|path| age(path));
+    let mut found: Vec<PathBuf> = run(false).await.into_iter().map(|file| file.path).collect();
+    found.sort();
+    assert_eq!(found, [cut_off.clone(), waste.clone()]);
+    assert!(waste.exists(), "it was to be listed only");
+    assert_eq!(run(true).await.len(), 2);
+    assert_eq!(all(store), used);
+    let info = update.jobs[0].package.clone().unwrap();
+    let mut read = std::io::Cursor::new(Vec::new());
+    let team = service.client(Role::Team);
+    team.download_package(&info.sha256, info.bytes, &mut read)
+        .await
+        .unwrap();
+    assert!(read.into_inner() == package);
+
+    let program = Command::new(env!("CARGO_BIN_EXE_resplice-server"))
+        .args(["collect", "--hours=0", "--remove", "--data"])
+        .arg(service.data())
+        .envs(service.kept().environment())
+        .output()
+        .unwrap();
+    assert!(!program.status.success(), "an hour is the least");
+}
+
+#[tokio::test]
+async fn what_is_stored_again_is_not_taken_before_its_row_is_there() {
+    let service = Service::start().await;
+    let db = &service.app.db;
+    let store = service.app.store.clone();
+    let patch = new_update(&[TARGET]).patch;
+    let path = store.path(&store.put(patch.as_bytes()).unwrap()).unwrap();
+    age(&path);
+    // An upload has got so far: its patch is stored, its row is not there yet.
+    store.put(patch.as_bytes()).unwrap();
+    assert_eq!(collect(db, service.data(), DAY, true).await.unwrap(), []);
+    assert!(path.exists());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn uploads_and_collections_at_the_same_time_lose_nothing() {
+    let service = Service::start().await;
+    let store = service.app.store.clone();
+    let team = service.client(Role::Team);
+    let news: Vec<_> = (0..8)
+        .map(|number| {
+            let mut new = new_update(&[TARGET]);
+            new.patch = new.patch.replace("+c", &format!("+c{number}"));
+            new
+        })
+        .collect();
+    let (db, data) = (service.app.db.clone(), service.data().to_owned());
+    let collector = tokio::spawn(async move {
+        let mut taken = 0;
+        loop {
+            taken += collect(&db, &data, DAY, true).await.unwrap().len();
+            if taken > 0 && std::fs::exists(data.join("enough")).unwrap() {
+                return taken;
+            }
+            tokio::task::yield_now().await;
+        }
+    });
+    for new in &news {
+        // There from long ago, and waste, when the upload comes.
+        for _ in 0..4 {
+            age(&store
+                .path(&store.put(new.patch.as_bytes()).unwrap())
+                .unwrap());
+            tokio::task::yield_now().await;
+            let update = team.upload(new).await.unwrap();
+            let sha256 = resplice_package::sha256_hex(new.patch.as_bytes());
+            let path = store.path(&sha256).unwrap();
+            assert!(path.exists(), "{}", update.id);
+        }
+    }
+    store.put(b"waste").unwrap();
+    age(&store.path(&resplice_package::sha256_hex(b"waste")).unwrap());
+    std::fs::write(service.data().join("enough"), b"").unwrap();
+    assert!(collector.await.unwrap() > 0);
+    for new in &news {
+        let sha256 = resplice_package::sha256_hex(new.patch.as_bytes());
+        assert_eq!(store.read(&sha256).unwrap(), new.patch.as_bytes());
+    }
+}
