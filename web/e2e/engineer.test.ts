@@ -18,7 +18,7 @@ afterAll(async () => {
 	await server?.stop();
 });
 
-it('makes a plan, releases by it, halts with a reason, and resumes', async () => {
+it('makes a plan, releases by it, halts with a reason, resumes, and takes it back', async () => {
 	const worker = await Worker.register(server);
 	const update = await upload(server, 'fs-loadavg.patch', { cves: ['CVE-2026-68300'] });
 	await worker.build();
@@ -70,5 +70,13 @@ it('makes a plan, releases by it, halts with a reason, and resumes', async () =>
 	await rollout.getByRole('button', { name: 'Resume' }).click();
 	await question.getByRole('button', { name: 'Resume it' }).click();
 	await rollout.getByText('in waves').waitFor();
+
+	await page.getByRole('button', { name: 'Show what went in' }).click();
+	await page.getByText('linux-source-6.1 6.1.176-1').waitFor();
+	await page.getByRole('button', { name: 'Revoke and undo' }).click();
+	await question.getByLabel(/^Reason/).fill('it reads too far');
+	await question.getByRole('button', { name: 'Revoke and undo it' }).click();
+	await page.getByRole('region', { name: 'Revoked' }).getByText('it reads too far').waitFor();
+	await page.getByText('hosts undo it').waitFor();
 	await person.leave();
 });

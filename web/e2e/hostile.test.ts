@@ -90,7 +90,7 @@ it('a log, its headings, and the reason at its end', async () => {
 
 it('a report', async () => {
 	await person.page.goto(`/updates/${update}`);
-	await shownAsText('function', 'why');
+	await shownAsText('function', 'why', 'finding');
 });
 
 it('a release’s comment and a worker’s name', async () => {

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { Person, openBrowser } from './stage/browser';
+import { PATCHES } from './stage/scene';
 import { Server } from './stage/server';
 import { STEPS, Worker, report } from './stage/worker';
 
@@ -68,5 +69,27 @@ it('says which line of a text is no patch, and loses nothing that was typed', as
 	await page.getByRole('alert').getByText(/Line \d+ of the patch/i).waitFor();
 	expect(await page.getByRole('textbox', { name: 'Name' }).inputValue()).not.toBe('');
 	person.expectComplaint(/status of 4\d\d/);
+	await person.leave();
+});
+
+it('takes several patches, each as an update of its own', async () => {
+	const person = await Person.at(browser, server);
+	const { page } = person;
+	await person.signIn('team');
+	await page.goto('/upload');
+	const files = ['fs-loadavg.patch', 'kernel-fscaps.patch', 'kernel-and-module.patch'];
+	await page.getByLabel('Patch files').setInputFiles(files.map((file) => join(PATCHES, file)));
+	const series = page.getByRole('region', { name: 'Series' });
+	await series.getByText('kernel-and-module.patch').waitFor();
+	await page.getByRole('button', { name: 'Leave out kernel-and-module.patch' }).click();
+	await page.getByLabel(/6\.1\.0-50-cloud-amd64/).check();
+	await page.getByRole('button', { name: 'Upload and build, then the next' }).click();
+	await series.getByText('uploaded').waitFor();
+	expect(await page.getByRole('textbox', { name: 'Name' }).inputValue()).toMatch(/fscaps/);
+	expect(await page.getByLabel(/6\.1\.0-50-cloud-amd64/).isChecked()).toBe(true);
+	await page.getByRole('button', { name: 'Upload and build', exact: true }).click();
+	await page.getByRole('heading', { name: 'Updates', exact: true }).waitFor();
+	await page.getByText(/fscaps/).first().waitFor();
+	await page.getByText(/load average/).first().waitFor();
 	await person.leave();
 });

@@ -71,6 +71,41 @@ export function writePackage(facts: PackageFacts, key: SigningKey): Uint8Array {
 	return archive(members);
 }
 
+const STATEMENT = 'application/vnd.in-toto+json';
+
+/** Where a package comes from, as worker/package/src/provenance.rs says it. */
+export function writeProvenance(facts: PackageFacts, bytes: Uint8Array, key: SigningKey): string {
+	const payload = Buffer.from(JSON.stringify({
+		_type: 'https://in-toto.io/Statement/v1',
+		subject: [{ name: `${kernelId(facts.updateId)}.rspl`, digest: { sha256: sha256(bytes) } }],
+		predicateType: 'https://slsa.dev/provenance/v1',
+		predicate: {
+			buildDefinition: {
+				buildType: 'urn:resplice:build:v1',
+				externalParameters: {
+					updateId: facts.updateId, name: facts.name, cves: facts.cves, target: facts.target,
+					targetDigest: '11'.repeat(32), supersedes: [...facts.supersedes].sort()
+				},
+				internalParameters: { sandbox: 'local', cpus: ['EPYC'], modulesSigned: false },
+				resolvedDependencies: [
+					{ name: 'patch', digest: { sha256: '22'.repeat(32) } },
+					{ name: 'linux-source-6.1 6.1.176-1', digest: { sha256: '33'.repeat(32) } },
+					{ name: 'module-sources', digest: { sha256: '44'.repeat(32) } }
+				]
+			},
+			runDetails: {
+				builder: { id: `urn:resplice:worker:ed25519:${key.public}`, version: { 'resplice-worker': '0.1.0' } },
+				metadata: { invocationId: 'local', startedOn: '2026-11-26T08:00:00Z', finishedOn: '2026-11-26T08:01:00Z' }
+			}
+		}
+	}));
+	const signed = Buffer.concat([Buffer.from(`DSSEv1 ${STATEMENT.length} ${STATEMENT} ${payload.length} `), payload]);
+	const sig = Buffer.from(key.sign(signed), 'hex').toString('base64');
+	return JSON.stringify({
+		payloadType: STATEMENT, payload: payload.toString('base64'), signatures: [{ keyid: key.public, sig }]
+	});
+}
+
 function sha256(bytes: Uint8Array): string {
 	return createHash('sha256').update(bytes).digest('hex');
 }

@@ -3,7 +3,7 @@
  * finishes with a report. What it says was taken from builds of the real one,
  * which take minutes and a kernel.
  */
-import { SigningKey, kernelId, writePackage } from './package';
+import { SigningKey, kernelId, writePackage, writeProvenance } from './package';
 import type { Server } from './server';
 
 interface Lease {
@@ -67,11 +67,10 @@ export class Attempt {
 	async finish(end: End): Promise<void> {
 		if (end.status === 'built') {
 			const { update, target, supersedes } = this.lease;
-			const bytes = writePackage(
-				{ updateId: update.id, name: update.name, cves: update.cves, target, supersedes },
-				this.key
-			);
+			const facts = { updateId: update.id, name: update.name, cves: update.cves, target, supersedes };
+			const bytes = writePackage(facts, this.key);
 			await this.server.call('worker', 'PUT', `${this.path}/package`, bytes);
+			await this.server.call('worker', 'PUT', `${this.path}/provenance`, writeProvenance(facts, bytes, this.key));
 		}
 		await this.server.call('worker', 'POST', `${this.path}/finish`, { exit_code: 0, steps: this.steps, ...end });
 	}

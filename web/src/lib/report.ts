@@ -15,6 +15,31 @@ export interface ReplacedFunction {
 	reason: string;
 }
 
+/** What debug information says of a replaced function. */
+export interface FunctionFacts {
+	name: string;
+	unit: string;
+	file: string;
+	line?: number;
+	/** `static`, `global` or `exported`. */
+	scope: string;
+	/** Something calls it through a pointer. */
+	isAddressTaken: boolean;
+	callers: string[];
+	/** Functions that the patch touches and that are part of it. */
+	absorbs: string[];
+	inlinedInto: string[];
+}
+
+export interface Finding {
+	severity: 'needs_code' | 'review' | 'info';
+	code: string;
+	object: string;
+	file: string;
+	line?: number;
+	sentence: string;
+}
+
 export interface Refusal {
 	code: string;
 	object: string;
@@ -38,6 +63,14 @@ export interface BuildReport {
 	removed: string[];
 	dataAdded: string[];
 	refused: Refusal[];
+	facts: FunctionFacts[];
+	/** The most severe first. */
+	findings: Finding[];
+	/** A patch to fill in, if code of the patch's author is missing. */
+	skeleton?: string;
+	/** Digests of what went in, by name. */
+	inputs: { name: string; sha256: string }[];
+	units: string[];
 	/** Functions of the compiled units, and how many are exactly as shipped. */
 	match?: { functions: number; exact: number };
 	guests: Guest[];
@@ -96,8 +129,27 @@ function guest(entry: Json): Guest {
 	};
 }
 
+const SEVERITIES = ['needs_code', 'review', 'info'] as const;
+
+function finding(entry: Json): Finding {
+	const severity = SEVERITIES.find((word) => word === text(entry.severity).replace('-', '_')) ?? 'review';
+	return {
+		severity, code: text(entry.code), object: text(entry.object), file: text(entry.file),
+		line: count(entry.line) || undefined, sentence: text(entry.sentence)
+	};
+}
+
+function facts(entry: Json): FunctionFacts {
+	return {
+		name: text(entry.name), unit: text(entry.unit), file: text(entry.file), line: count(entry.line) || undefined,
+		scope: text(entry.scope), isAddressTaken: entry.is_address_taken === true,
+		callers: texts(entry.callers), absorbs: texts(entry.absorbs), inlinedInto: texts(entry.inlined_into)
+	};
+}
+
 /** Reads a report; what it does not say, or says in another way, is left out. */
 export function readReport(report: unknown): BuildReport {
+	const semantic = record(record(report).semantic);
 	const plans = records(record(report).plans);
 	const units = plans.flatMap((plan) => records(plan.units));
 	const replacedIn = (plan: Json) =>
@@ -113,6 +165,16 @@ export function readReport(report: unknown): BuildReport {
 		removed: units.flatMap((unit) => texts(unit.removed)),
 		dataAdded: units.flatMap((unit) => records(unit.data_added).map(({ name }) => text(name))),
 		refused: units.flatMap((unit) => records(unit.refused).map(refusal)),
+		facts: records(semantic.functions).map(facts),
+		findings: records(semantic.findings)
+			.map(finding)
+			.sort((a, b) => SEVERITIES.indexOf(a.severity) - SEVERITIES.indexOf(b.severity)),
+		skeleton: text(record(report).skeleton) || undefined,
+		inputs: [
+			{ name: 'patch', sha256: text(record(report).patch_sha256) },
+			{ name: 'target', sha256: text(record(report).target_digest) }
+		].filter(({ sha256 }) => sha256 !== ''),
+		units: texts(record(report).units),
 		match: functions === undefined || exact === undefined ? undefined : { functions, exact },
 		guests: records(record(report).guests).map(guest)
 	};

@@ -98,6 +98,8 @@ export class Api {
 	halt = (id: string, reason: string) => this.call('post', '/updates/{id}/halt', { path: { id }, body: { reason } });
 	resume = (id: string, reason: string) => this.call('post', '/updates/{id}/resume', { path: { id }, body: { reason } });
 	wavePlans = async () => (await this.call('get', '/wave-plans', {})).plans;
+	revoke = (id: string, reason: string, undo: boolean) =>
+		this.call('post', '/updates/{id}/revoke', { path: { id }, body: { reason, undo } });
 	putWavePlan = (plan: WavePlan) => this.call('post', '/wave-plans', { body: plan });
 
 	workers = async () => (await this.call('get', '/workers', {})).workers;
@@ -122,6 +124,11 @@ export class Api {
 	logCheckpoint = () => this.text('/log/checkpoint');
 	logTile = (level: number, index: string) => this.bytes('/log/tile/{level}/{index}', { path: { level, index } });
 	logEntries = (index: string) => this.bytes('/log/tile/entries/{index}', { path: { index } });
+
+	/** Where a package comes from: a signed envelope. */
+	async provenance(sha256: string): Promise<string> {
+		return (await this.send('get', '/packages/{sha256}/provenance', { path: { sha256 } })).text();
+	}
 
 	private async text(path: '/log/key' | '/log/checkpoint'): Promise<string> {
 		return (await this.send('get', path, {})).text();
