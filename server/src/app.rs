@@ -15,6 +15,7 @@ use crate::{
     requests::Requests,
     store::{Store, StoreError},
     transparency::Transparency,
+    webhooks,
 };
 use anyhow::Context;
 use resplice_feeds::openpgp::SecretKey;
@@ -51,6 +52,10 @@ pub struct Parts {
     pub repository: Arc<Repository>,
     /// The key that signs advisories.
     pub feed_key: SecretKey,
+    /// The key that the secrets of webhooks follow from.
+    pub webhook_key: webhooks::sign::MasterKey,
+    /// Sends webhooks.
+    pub sender: webhooks::Sender,
     /// Kernel targets.
     pub catalogue: Arc<dyn Catalogue>,
     /// Cancelled when the server is to stop.
@@ -81,6 +86,8 @@ impl App {
         let transparency = Transparency::open(&db, &config.data).await?;
         let repository = open_repository(&config.data)?;
         let feed_key = feeds::open_key(&config.data)?;
+        let webhook_key = webhooks::open_key(&config.data)?;
+        let sender = webhooks::Sender::new(&config.webhooks)?;
         let passwords = Passwords::default();
         let mut tokens = crate::auth::ensure_tokens(&db, &config.tokens()).await?;
         tokens.admin_password =
@@ -99,6 +106,8 @@ impl App {
             transparency,
             repository: Arc::new(repository),
             feed_key,
+            webhook_key,
+            sender,
             catalogue,
             shutdown: CancellationToken::new(),
         }));

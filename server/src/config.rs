@@ -1,6 +1,6 @@
 //! How the server is set up.
 
-use crate::{db::Place, feeds};
+use crate::{db::Place, feeds, webhooks};
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 /// How the server is set up.
@@ -24,6 +24,8 @@ pub struct Config {
     pub requests_per_second: Option<u32>,
     /// How the feeds are published.
     pub feeds: feeds::Settings,
+    /// How webhooks are sent.
+    pub webhooks: webhooks::Settings,
 }
 
 impl Config {

@@ -23,6 +23,7 @@
 //! | [`fleet`] | numbers about all hosts |
 //! | [`metrics`] | what it counts, for Prometheus |
 //! | [`routes`] | one table of all operations, and their handlers, by noun |
+//! | [`webhooks`] | tells vendors' servers what happens to updates |
 //! | [`web`] | the embedded web interface |
 //! | [`cli`] | the command line |
 //!
@@ -63,6 +64,7 @@ pub mod store;
 pub mod transparency;
 pub mod waves;
 pub mod web;
+pub mod webhooks;
 
 pub use app::App;
 pub use config::Config;

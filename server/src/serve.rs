@@ -1,6 +1,6 @@
 //! Runs the service until it is told to stop.
 
-use crate::{App, logs, publish, queue, routes, transparency, waves};
+use crate::{App, logs, publish, queue, routes, transparency, waves, webhooks};
 use anyhow::Context;
 use std::{future::Future, net::SocketAddr, time::Duration};
 use tokio::net::TcpListener;
@@ -25,6 +25,7 @@ pub async fn serve(
     let follower = tokio::spawn(transparency::run(app.clone()));
     let watcher = tokio::spawn(waves::run(app.clone()));
     let ear = tokio::spawn(logs::run(app.clone()));
+    let teller = tokio::spawn(webhooks::run(app.clone()));
     let shutdown = app.shutdown.clone();
     let stopping = shutdown.clone();
     let signal = async move {
@@ -51,6 +52,7 @@ pub async fn serve(
     let _ = follower.await;
     let _ = watcher.await;
     let _ = ear.await;
+    let _ = teller.await;
     app.db
         .clone()
         .close()

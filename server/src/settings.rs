@@ -1,6 +1,7 @@
 //! The server's settings: from flags, else from the environment, else from a
 //! file, else as they are by default.
 
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use std::{
     fmt::Display,
@@ -50,6 +51,10 @@ pub struct Settings {
     pub publisher: Option<String>,
     /// How the publisher is reached.
     pub publisher_contact: Option<String>,
+    /// Networks beside the public one that webhooks may go to.
+    pub webhook_allow: Option<Vec<IpNet>>,
+    /// Whether webhooks may go over plain HTTP.
+    pub webhook_http: Option<bool>,
 }
 
 /// Why a setting can't be used.
@@ -131,6 +136,7 @@ impl Settings {
             log: Some("info,sqlx=warn,sea_orm_migration=warn".to_owned()),
             json_logs: Some(false),
             public_feeds: Some(false),
+            webhook_http: Some(false),
             ..Self::default()
         }
     }
@@ -160,6 +166,8 @@ impl Settings {
             public_url: self.public_url.or(other.public_url),
             publisher: self.publisher.or(other.publisher),
             publisher_contact: self.publisher_contact.or(other.publisher_contact),
+            webhook_allow: self.webhook_allow.or(other.webhook_allow),
+            webhook_http: self.webhook_http.or(other.webhook_http),
         }
     }
 
@@ -256,6 +264,13 @@ pub const TEMPLATE: &str = r#"# Settings of `resplice-server serve`: name this f
 
 # How the publisher is reached. (--publisher-contact, RESPLICE_PUBLISHER_CONTACT)
 #publisher_contact = "security@example.org"
+
+# Networks that are not public and that webhooks may go to; by default none.
+# (--webhook-allow, RESPLICE_WEBHOOK_ALLOW, there with commas between them)
+#webhook_allow = ["10.1.0.0/16"]
+
+# Let webhooks go over plain HTTP. (--webhook-http, RESPLICE_WEBHOOK_HTTP)
+# webhook_http = false
 "#;
 
 #[cfg(test)]

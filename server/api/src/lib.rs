@@ -27,6 +27,7 @@ mod status;
 mod target;
 mod token;
 mod update;
+mod webhook;
 mod worker;
 
 pub use account::{
@@ -57,6 +58,10 @@ pub use token::{NewToken, NewTokenAnswer, TokenInfo, Tokens};
 pub use update::{
     Check, CheckFile, NewRelease, NewRevocation, NewUpdate, Release, Revocation, TargetStatus,
     Update, UpdateSummary, Updates,
+};
+pub use webhook::{
+    Deliveries, Delivery, DeliveryState, Disabled, NewWebhook, UnknownDeliveryState, UnknownEvent,
+    Webhook, WebhookEvent, WebhookSecrets, Webhooks,
 };
 pub use worker::{
     Finish, Heartbeat, HeartbeatAnswer, Lease, LeaseRequest, LeasedUpdate, NewWorker, Worker,

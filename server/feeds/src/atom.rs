@@ -71,7 +71,7 @@ impl<'a> Entry<'a> {
     }
 
     fn title(&self) -> String {
-        match self.update.revoked {
+        match self.update.revocation() {
             Some(_) => format!("Revoked: {}", self.update.name),
             None => self.update.name.clone(),
         }

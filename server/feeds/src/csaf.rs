@@ -28,7 +28,7 @@ fn head(publisher: &Publisher, update: &Update) -> Value {
         })
     };
     let revisions: Vec<Value> = changes.iter().enumerate().map(revision).collect();
-    let title = match update.revoked {
+    let title = match update.revocation() {
         Some(_) => format!("Revoked: {}", update.name),
         None => update.name.clone(),
     };
@@ -41,7 +41,8 @@ fn head(publisher: &Publisher, update: &Update) -> Value {
     if !update.notes.is_empty() {
         notes.push(json!({"category": "description", "title": "Notes", "text": update.notes}));
     }
-    let successors = update.superseded_by.iter().map(|newer| {
+    let standing = |newer: &&crate::Successor| newer.revoked.is_none();
+    let successors = update.superseded_by.iter().filter(standing).map(|newer| {
         let note = format!("The update {} takes the place of this one.", newer.id);
         json!({"category": "general", "title": "Superseded", "text": note})
     });
@@ -206,7 +207,7 @@ fn describe(vulnerability: &mut Value, publisher: &Publisher, update: &Update) {
         kernels.push(kernel);
         updated.push(both);
     }
-    let remediation = match &update.revoked {
+    let remediation = match update.revocation() {
         None => json!({
             "category": "vendor_fix",
             "date": update.released().to_string(),
@@ -222,7 +223,7 @@ fn describe(vulnerability: &mut Value, publisher: &Publisher, update: &Update) {
             "product_ids": (kernels.iter().chain(&updated).collect::<Vec<_>>()),
         }),
     };
-    let status = match update.revoked {
+    let status = match update.revocation() {
         None => "fixed",
         Some(_) => "under_investigation",
     };
@@ -339,6 +340,19 @@ mod tests {
                 .unwrap()
                 .contains("it loses packets")
         );
+    }
+
+    #[test]
+    fn a_revocation_that_goes_further_is_another_revision() {
+        let mut update = revoked();
+        let mut further = update.revoked[0].clone();
+        update.revoked[0].undo = false;
+        further.at = at(90);
+        update.revoked.push(further);
+        let document = read(&update);
+        assert_eq!(document["document"]["tracking"]["version"], "3");
+        let details = &document["vulnerabilities"][0]["remediations"][0]["details"];
+        assert!(details.as_str().unwrap().contains("hosts undo it"));
     }
 
     #[test]

@@ -40,7 +40,7 @@ pub fn record(publisher: &Publisher, update: &Update) -> Vec<u8> {
         record[ids] = json!(all);
     }
     let mut details: Vec<String> = Vec::new();
-    details.extend(update.revoked.iter().map(|revoked| {
+    details.extend(update.revocation().map(|revoked| {
         let change = crate::Change::Revoked(revoked);
         format!("{}.", change.words())
     }));
@@ -48,7 +48,8 @@ pub fn record(publisher: &Publisher, update: &Update) -> Vec<u8> {
     if !details.is_empty() {
         record["details"] = json!(details.join("\n\n"));
     }
-    if let Some(revoked) = &update.revoked {
+    // Since the first time.
+    if let Some(revoked) = update.revoked.first() {
         record["withdrawn"] = json!(revoked.at.max(update.released()).to_string());
     }
     file(&record)

@@ -21,8 +21,8 @@ pub struct Update {
     pub entered: Vec<Entered>,
     /// The released updates that took its place.
     pub superseded_by: Vec<Successor>,
-    /// That it was taken back.
-    pub revoked: Option<Revoked>,
+    /// That it was taken back, and each time that this went further, oldest first.
+    pub revoked: Vec<Revoked>,
 }
 
 /// The package of an update for one target.
@@ -52,6 +52,8 @@ pub struct Successor {
     pub id: UpdateId,
     /// When it was released.
     pub at: Timestamp,
+    /// When it was taken back itself: then this one takes its place again.
+    pub revoked: Option<Timestamp>,
 }
 
 /// That an update was taken back.
@@ -72,6 +74,8 @@ pub enum Change<'a> {
     Entered(Channel),
     /// Another one took its place.
     Superseded(UpdateId),
+    /// The one that had taken its place was taken back.
+    Reinstated(UpdateId),
     /// It was taken back.
     Revoked(&'a Revoked),
 }
@@ -101,6 +105,8 @@ impl Update {
         }
         let newer = self.superseded_by.iter();
         changes.extend(newer.map(|newer| (newer.at, Change::Superseded(newer.id))));
+        let gone = self.superseded_by.iter();
+        changes.extend(gone.filter_map(|gone| Some((gone.revoked?, Change::Reinstated(gone.id)))));
         changes.extend(self.revoked.iter().map(|r| (r.at, Change::Revoked(r))));
         // Nothing happens to it before its release, whatever the clocks say.
         let first = self.released();
@@ -109,6 +115,12 @@ impl Update {
         }
         changes.sort_by_key(|(at, _)| *at);
         changes
+    }
+
+    /// How it was taken back, at last.
+    #[must_use]
+    pub fn revocation(&self) -> Option<&Revoked> {
+        self.revoked.last()
     }
 
     /// When something happened to it last.
@@ -138,6 +150,9 @@ impl Change<'_> {
         match self {
             Self::Entered(channel) => format!("Released to the channel {channel}"),
             Self::Superseded(newer) => format!("Superseded by the update {newer}"),
+            Self::Reinstated(newer) => {
+                format!("The update {newer}, which had superseded it, was revoked")
+            }
             Self::Revoked(revoked) => {
                 let undo = if revoked.undo {
                     "hosts undo it"
@@ -189,17 +204,17 @@ pub(crate) mod tests {
                 at: at(0),
             }],
             superseded_by: Vec::new(),
-            revoked: None,
+            revoked: Vec::new(),
         }
     }
 
     pub(crate) fn revoked() -> Update {
         Update {
-            revoked: Some(Revoked {
+            revoked: vec![Revoked {
                 at: at(60),
                 reason: "it loses packets".to_owned(),
                 undo: true,
-            }),
+            }],
             ..example()
         }
     }
@@ -214,10 +229,11 @@ pub(crate) mod tests {
         update.superseded_by.push(Successor {
             id: update.id,
             at: at(-5),
+            revoked: Some(at(40)),
         });
         let changes = update.changes();
         let times: Vec<_> = changes.iter().map(|(at, _)| *at).collect();
-        assert_eq!(times, [at(0), at(0), at(30), at(60)]);
+        assert_eq!(times, [at(0), at(0), at(30), at(40), at(60)]);
         assert_eq!(update.changed(), at(60));
         assert_eq!(update.reached(Channel::Candidate), Some(at(30)));
         assert_eq!(example().reached(Channel::Candidate), None);

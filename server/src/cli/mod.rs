@@ -18,6 +18,7 @@ mod token;
 mod update;
 mod user;
 mod watch;
+mod webhook;
 
 use clap::{Args, Parser, Subcommand};
 use resplice_api::{Token, client::Client};
@@ -78,6 +79,9 @@ enum Command {
     /// The feeds that vendors read
     #[command(subcommand)]
     Feed(feed::Feed),
+    /// What the own server is told about updates, as a vendor
+    #[command(subcommand)]
+    Webhook(webhook::WebhookCommand),
     /// Print the document of the API (OpenAPI 3.1)
     Openapi,
     /// People's accounts on a server
@@ -117,6 +121,7 @@ pub async fn main() -> ExitCode {
         Command::Job(command) => command.run().await,
         Command::Keys(command) => command.run(),
         Command::Feed(command) => command.run(),
+        Command::Webhook(command) => command.run().await,
         Command::Bundle(command) => command.run().await,
         Command::Host(command) => command.run().await,
         Command::Rollout(command) => command.run().await,

@@ -10,9 +10,11 @@ use crate::{
     catalogue::Imported,
     feeds, serve,
     settings::Settings,
+    webhooks,
 };
 use anyhow::Context;
 use clap::Args;
+use ipnet::IpNet;
 use resplice_target::Cache;
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 use tokio::net::TcpListener;
@@ -45,6 +47,8 @@ pub(super) struct Serve {
     /// Requests a second of one token or session; 0 sets no limit [default: 100]
     #[arg(long, env = "RESPLICE_REQUESTS_PER_SECOND", value_name = "N")]
     requests_per_second: Option<u32>,
+    #[command(flatten)]
+    webhooks: Webhooks,
     /// Logs as JSON
     #[arg(long, env = "RESPLICE_JSON_LOGS", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
     json_logs: Option<bool>,
@@ -65,6 +69,22 @@ struct Feeds {
     /// How the publisher is reached
     #[arg(long, env = "RESPLICE_PUBLISHER_CONTACT", value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     publisher_contact: Option<String>,
+}
+
+/// Where webhooks may go.
+#[derive(Args)]
+struct Webhooks {
+    /// Let webhooks go to addresses of this network, which is not public; may be given several times
+    #[arg(
+        long,
+        env = "RESPLICE_WEBHOOK_ALLOW",
+        value_name = "CIDR",
+        value_delimiter = ','
+    )]
+    webhook_allow: Option<Vec<IpNet>>,
+    /// Let webhooks go over plain HTTP
+    #[arg(long, env = "RESPLICE_WEBHOOK_HTTP", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
+    webhook_http: Option<bool>,
 }
 
 impl Serve {
@@ -106,6 +126,8 @@ impl Serve {
             public_url: self.feeds.public_url.clone(),
             publisher: self.feeds.publisher.clone(),
             publisher_contact: self.feeds.publisher_contact.clone(),
+            webhook_allow: self.webhooks.webhook_allow.clone(),
+            webhook_http: self.webhooks.webhook_http,
             ..Settings::default()
         };
         let all = given.or(self.place.file()?).or(Settings::defaults());
@@ -133,6 +155,11 @@ impl Serve {
                     .transpose()?,
                 publisher: settings.publisher.clone(),
                 contact: settings.publisher_contact.clone(),
+            },
+            webhooks: webhooks::Settings {
+                http: settings.webhook_http.unwrap_or_default(),
+                allow: settings.webhook_allow.clone().unwrap_or_default(),
+                ..webhooks::Settings::default()
             },
         })
     }

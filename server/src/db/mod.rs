@@ -16,7 +16,9 @@ pub mod advisories;
 pub mod attempt_log;
 pub mod audit;
 mod catalog;
+pub mod deliveries;
 mod dialect;
+pub mod events;
 pub mod fleet;
 pub mod groups;
 pub mod host_list;
@@ -43,6 +45,7 @@ pub mod tokens;
 pub mod updates;
 pub mod users;
 pub mod wave_plans;
+pub mod webhooks;
 pub mod workers;
 
 pub(crate) use catalog::{

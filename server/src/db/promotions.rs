@@ -1,6 +1,9 @@
 //! How updates got from channel to channel.
 
-use super::{Db, Error, begin, commit, execute, now, parse, rollouts, row, rows, time};
+use super::{
+    Db, Error, begin, commit, events, events::Happened, execute, now, parse, rollouts, row, rows,
+    time,
+};
 use resplice_api::{Channel, Promotion, UpdateId, WavePlan};
 use sea_orm::{ConnectionTrait, FromQueryResult};
 
@@ -83,6 +86,7 @@ pub async fn promote(
         return Ok(Outcome::Already(from.max(channel)));
     }
     enter(&transaction, id, channel, word).await?;
+    events::note(&transaction, id, Happened::Promoted(channel)).await?;
     commit(transaction).await?;
     Ok(Outcome::Promoted)
 }

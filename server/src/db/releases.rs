@@ -1,6 +1,8 @@
 //! Releases: the second person's word.
 
-use super::{Db, Error, begin, commit, execute, now, promotions, row, updates};
+use super::{
+    Db, Error, begin, commit, events, events::Happened, execute, now, promotions, row, updates,
+};
 use resplice_api::{Channel, UpdateId};
 use sea_orm::FromQueryResult;
 
@@ -63,6 +65,7 @@ pub async fn release(
     .await?;
     if changed == 1 {
         promotions::enter(&transaction, id, channel, word).await?;
+        events::note(&transaction, id, Happened::Released(channel)).await?;
         commit(transaction).await?;
         return Ok(Outcome::Released);
     }

@@ -1,6 +1,6 @@
 //! Updates that were taken back.
 
-use super::{Db, Error, begin, commit, execute, now, rollouts, row};
+use super::{Db, Error, begin, commit, events, events::Happened, execute, now, rollouts, row};
 use resplice_api::{NewRevocation, RolloutState, UpdateId};
 use sea_orm::FromQueryResult;
 
@@ -52,6 +52,7 @@ pub async fn revoke(
     .await?;
     if changed == 1 {
         let reason = format!("revoked: {}", new.reason);
+        events::note(&transaction, id, Happened::Revoked(new)).await?;
         rollouts::stop(&transaction, id, RolloutState::Halted, &reason).await?;
         commit(transaction).await?;
         return Ok(Outcome::Revoked);

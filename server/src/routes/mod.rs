@@ -24,6 +24,7 @@ mod text;
 mod tokens;
 mod updates;
 mod users;
+mod webhooks;
 mod workers;
 
 pub use openapi::document;
@@ -151,6 +152,7 @@ pub fn operations() -> Vec<Operation> {
     all.extend(account_operations());
     all.extend(log_operations());
     all.extend(rollout_operations());
+    all.extend(webhook_operations());
     all
 }
 
@@ -266,6 +268,25 @@ fn rollout_operations() -> Vec<Operation> {
         write("/groups/{name}/freeze", ENGINEER, Audit::Before("group.freeze"), JSON, post(rollout::freeze)),
         write("/groups/{name}/thaw", ENGINEER, Audit::Before("group.thaw"), JSON, post(rollout::thaw)),
         write("/hosts/{id}/channel", ENGINEER, Audit::Before("host.channel"), JSON, post(rollout::set_channel)),
+    ]
+}
+
+/// What vendors are told.
+#[rustfmt::skip]
+fn webhook_operations() -> Vec<Operation> {
+    const VENDOR: &[Role] = &[Role::Vendor];
+    vec![
+        write("/webhooks", VENDOR, Audit::Before("webhook.create"), ACCOUNT, post(webhooks::create)),
+        read("/webhooks", VENDOR, get(webhooks::list)),
+        read("/webhooks/{id}", VENDOR, get(webhooks::find)),
+        Operation {
+            method: Method::DELETE,
+            ..write("/webhooks/{id}", VENDOR, Audit::Before("webhook.remove"), 0, delete(webhooks::remove))
+        },
+        write("/webhooks/{id}/rotate", VENDOR, Audit::Before("webhook.rotate"), 0, post(webhooks::rotate)),
+        write("/webhooks/{id}/enable", VENDOR, Audit::Before("webhook.enable"), 0, post(webhooks::enable)),
+        read("/webhooks/{id}/deliveries", VENDOR, get(webhooks::deliveries)),
+        write("/webhooks/{id}/deliveries/{delivery}/redeliver", VENDOR, Audit::Before("webhook.redeliver"), 0, post(webhooks::redeliver)),
     ]
 }
 

@@ -148,6 +148,7 @@ fn descriptions() -> Vec<Description> {
     all.extend(of_builds());
     all.extend(of_hosts());
     all.extend(of_rollouts());
+    all.extend(of_webhooks());
     all.extend(of_log());
     all
 }
@@ -391,6 +392,45 @@ fn of_rollouts() -> Vec<Description> {
         posted("/hosts/{id}/channel", "Let a host follow another channel")
             .takes(of::<api::SetChannel>())
             .gives(200, of::<api::Host>()),
+    ]
+}
+
+fn of_webhooks() -> Vec<Description> {
+    vec![
+        posted(
+            "/webhooks",
+            "Have an address told what happens to updates; the secrets are shown once",
+        )
+        .takes(of::<api::NewWebhook>())
+        .gives(201, of::<api::WebhookSecrets>()),
+        got("/webhooks", "The own webhooks, oldest first").gives(200, of::<api::Webhooks>()),
+        got("/webhooks/{id}", "A webhook").gives(200, of::<api::Webhook>()),
+        on(
+            Method::DELETE,
+            "/webhooks/{id}",
+            "Remove a webhook, with its deliveries",
+        )
+        .answers(204, "Removed", None),
+        posted(
+            "/webhooks/{id}/rotate",
+            "Give a webhook new secrets; the old ones sign for another day",
+        )
+        .gives(200, of::<api::WebhookSecrets>()),
+        posted(
+            "/webhooks/{id}/enable",
+            "Let a webhook that was disabled be told again",
+        )
+        .gives(200, of::<api::Webhook>()),
+        got(
+            "/webhooks/{id}/deliveries",
+            "The latest deliveries of a webhook, newest first",
+        )
+        .gives(200, of::<api::Deliveries>()),
+        posted(
+            "/webhooks/{id}/deliveries/{delivery}/redeliver",
+            "Send a delivery that has ended again",
+        )
+        .gives(200, of::<api::Delivery>()),
     ]
 }
 

@@ -23,6 +23,7 @@ fn address(service: &Service, operation: &Operation, host: HostId) -> String {
         .replace("{attempt}", "1")
         .replace("{sha256}", &"0".repeat(64))
         .replace("{token}", &"0".repeat(16))
+        .replace("{delivery}", "msg_0")
         .replace("{name}", "nobody")
         .replace("{level}", "0")
         .replace("{*index}", "000.p/1");

@@ -1,8 +1,8 @@
 //! Feeds and advisories, read by others than our own code.
 
-use crate::support::{Service, TARGET, new_update};
+use crate::support::{Service, TARGET, new_update, run, tool};
 use reqwest::{StatusCode, header};
-use resplice_api::{Channel, NewRelease, Role, Token, Update};
+use resplice_api::{Channel, NewRelease, NewRevocation, Role, Token, Update};
 use resplice_server::feeds::Settings;
 use serde_json::Value;
 use std::{
@@ -62,31 +62,6 @@ fn csaf(update: &Update) -> String {
 
 fn osv(update: &Update) -> String {
     format!("/feeds/osv/RESPLICE-{}.json", update.id)
-}
-
-/// Something that `deploy/setup --test` installs.
-fn tool(path: &str) -> PathBuf {
-    let set = |name| std::env::var_os(name).map(PathBuf::from);
-    let cache = set("RESPLICE_CACHE")
-        .or_else(|| set("XDG_CACHE_HOME").map(|cache| cache.join("resplice")))
-        .or_else(|| set("HOME").map(|home| home.join(".cache/resplice")));
-    let path = cache.unwrap().join("tools").join(path);
-    let missing = format!("{} is missing: run `deploy/setup --test`", path.display());
-    assert!(path.exists(), "{missing}");
-    path
-}
-
-/// Runs a program to its end; says what it wrote if it does not succeed.
-async fn run(mut command: Command) -> Result<String, String> {
-    let output = tokio::task::spawn_blocking(move || command.output().unwrap());
-    let output = output.await.unwrap();
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    let errors = String::from_utf8_lossy(&output.stderr);
-    if output.status.success() {
-        Ok(said)
-    } else {
-        Err(format!("{said}{errors}"))
-    }
 }
 
 /// Writes what is served under a path into a file of the directory.
@@ -263,8 +238,15 @@ async fn all_kinds(service: &Service) -> Vec<Update> {
     let (newer, _) = service.built_from(&newer).await;
     let engineer = service.client(Role::Engineer);
     let newer = engineer.release(newer.id, "").await.unwrap();
+    let gone = released(service, "a bad fix", &["CVE-2026-1236"], "").await;
+    for undo in [false, true] {
+        let reason = "it </loses> packets".to_owned();
+        let new = NewRevocation { reason, undo };
+        engineer.revoke(gone.id, &new).await.unwrap();
+    }
     let cves = ["CVE-2026-1234", "CVE-2026-1235", "CVE-2026-1234"];
     vec![
+        gone,
         old,
         newer,
         released(service, "no CVE", &[], "notes").await,
@@ -304,16 +286,44 @@ async fn documents_are_good_by_another_validator_of_csaf() {
     for update in &updates {
         check.arg(save(&service, directory.path(), &csaf(update)).await);
     }
-    let said = run(check).await.unwrap();
-    assert_eq!(said.lines().count(), updates.len(), "{said}");
     // The validator must see what is wrong.
-    let file = directory.path().join("bad.json");
+    let bad = directory.path().join("bad.json");
     let mut document = json(&service, &csaf(&updates[0])).await;
     document["vulnerabilities"][0]["remediations"] = serde_json::json!([]);
-    std::fs::write(&file, document.to_string()).unwrap();
-    let mut check = Command::new("node");
-    check.arg("tests/node/csaf.mjs").arg(&library).arg(file);
-    run(check).await.unwrap_err();
+    std::fs::write(&bad, document.to_string()).unwrap();
+    check.arg(&bad);
+    let said = run(check).await.unwrap();
+    assert_eq!(said.lines().count(), updates.len() + 1, "{said}");
+    for line in said.lines() {
+        let answer: Value = serde_json::from_str(line).unwrap();
+        assert!(answer["tests"].as_u64().unwrap() > 60, "{line}");
+        let is_bad = answer["file"] == bad.display().to_string();
+        let found = !answer["found"].as_array().unwrap().is_empty();
+        assert_eq!(found, is_bad, "{line}");
+    }
+}
+
+#[tokio::test]
+async fn what_was_revoked_is_told_with_the_reason_and_is_no_fix_any_more() {
+    let service = public().await;
+    let gone = all_kinds(&service).await.remove(0);
+    let document = json(&service, &csaf(&gone)).await;
+    assert_eq!(document["document"]["tracking"]["version"], "3");
+    let status = &document["vulnerabilities"][0]["product_status"];
+    assert_eq!(status["fixed"], Value::Null);
+    let remedy = &document["vulnerabilities"][0]["remediations"][0];
+    assert_eq!(remedy["category"], "none_available");
+    assert!(
+        remedy["details"]
+            .as_str()
+            .unwrap()
+            .contains("it </loses> packets")
+    );
+    let record = json(&service, &osv(&gone)).await;
+    assert!(record["withdrawn"].is_string());
+    let feed = String::from_utf8(bytes(&service, "/feeds/edge.atom").await).unwrap();
+    assert!(feed.contains("<title>Revoked: a bad fix</title>"), "{feed}");
+    assert!(feed.contains("Reason: it &lt;/loses&gt; packets"), "{feed}");
 }
 
 #[tokio::test]

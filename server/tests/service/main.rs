@@ -31,3 +31,4 @@ mod supersede;
 pub(crate) mod support;
 mod tokens;
 mod transparency;
+mod webhooks;

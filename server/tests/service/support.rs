@@ -7,9 +7,12 @@ use resplice_api::{
     NewWorker, PackageInfo, Role, Target, Token, Update, client::Client,
 };
 use resplice_package::{Package, Provenance, SecretKey, example, part_member};
-use resplice_server::{App, Config, catalogue::Catalogue, db::Place, feeds::Settings, serve};
+use resplice_server::{
+    App, Config, catalogue::Catalogue, db::Place, feeds::Settings, serve, webhooks,
+};
 use std::{
     path::{Path, PathBuf},
+    process::Command,
     sync::Arc,
     time::Duration,
 };
@@ -90,6 +93,7 @@ impl Kept {
             team_limit: None,
             requests_per_second: None,
             feeds: Settings::default(),
+            webhooks: webhooks::Settings::default(),
         }
     }
 }
@@ -171,6 +175,12 @@ impl Service {
         let mut config = self.app.config.clone();
         set_up(&mut config);
         Self::run(self.stop().await, config).await
+    }
+
+    /// Another server on the same directory and database.
+    pub async fn beside(&self) -> Self {
+        let config = self.app.config.clone();
+        Self::run(Arc::clone(&self.kept), config).await
     }
 
     /// Stops the service and leaves what it kept.
@@ -374,4 +384,29 @@ pub fn enrolment(key: &SecretKey, name: &str, target: &str) -> Enrol {
 pub fn sign(key: &SecretKey, enrol: Enrol) -> Enrol {
     let signature = hex::encode(key.sign(enrol.signed().as_bytes()));
     Enrol { signature, ..enrol }
+}
+
+/// Something that `deploy/setup --test` installs.
+pub fn tool(path: &str) -> PathBuf {
+    let set = |name| std::env::var_os(name).map(PathBuf::from);
+    let cache = set("RESPLICE_CACHE")
+        .or_else(|| set("XDG_CACHE_HOME").map(|cache| cache.join("resplice")))
+        .or_else(|| set("HOME").map(|home| home.join(".cache/resplice")));
+    let path = cache.unwrap().join("tools").join(path);
+    let missing = format!("{} is missing: run `deploy/setup --test`", path.display());
+    assert!(path.exists(), "{missing}");
+    path
+}
+
+/// Runs a program to its end; says what it wrote if it does not succeed.
+pub async fn run(mut command: Command) -> Result<String, String> {
+    let output = tokio::task::spawn_blocking(move || command.output().unwrap());
+    let output = output.await.unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    if output.status.success() {
+        Ok(said)
+    } else {
+        Err(format!("{said}{errors}"))
+    }
 }

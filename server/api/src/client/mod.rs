@@ -13,6 +13,7 @@ mod jobs;
 mod log;
 mod rollout;
 mod team;
+mod webhook;
 mod worker;
 
 pub use error::Error;

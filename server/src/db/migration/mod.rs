@@ -10,6 +10,7 @@ mod m0008_waves;
 mod m0009_revocations;
 mod m0010_enrolment;
 mod m0011_transparency;
+mod m0012_webhooks;
 mod m0020_fleet;
 mod m0021_provenance;
 mod m0022_attempt_log;
@@ -34,6 +35,7 @@ const ALL: &[Migration] = &[
     m0009_revocations::MIGRATION,
     m0010_enrolment::MIGRATION,
     m0011_transparency::MIGRATION,
+    m0012_webhooks::MIGRATION,
     m0020_fleet::MIGRATION,
     m0021_provenance::MIGRATION,
     m0022_attempt_log::MIGRATION,
