@@ -123,6 +123,7 @@ fn released(hosts: &[Hosts], updates: &[Update], standings: &[Standing]) -> Vec<
             released_at,
             rollout: update.rollout,
             superseded: update.superseded,
+            revoked: update.revoked,
             hosts: audience(hosts, update, channel),
             applied: sum(|s| s.in_effect),
             failed: sum(has_failed),
@@ -254,6 +255,7 @@ fn targets(
 /// How far an update has got for a target; none if it says nothing about it.
 fn stage(update: &Update, status: &str) -> Option<CveStage> {
     Some(match status.parse().ok()? {
+        JobStatus::Built if update.revoked => CveStage::Revoked,
         JobStatus::Built if update.released_at.is_some() => CveStage::Released,
         JobStatus::Built => CveStage::Built,
         JobStatus::Queued | JobStatus::Running => CveStage::Building,

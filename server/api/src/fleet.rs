@@ -62,6 +62,8 @@ pub struct FleetUpdate {
     pub rollout: Option<RolloutState>,
     /// Whether a released update takes its place.
     pub superseded: bool,
+    /// Whether it was taken back.
+    pub revoked: bool,
     /// Hosts that have one of its targets, and get what is in its channel.
     pub hosts: u64,
     /// Hosts that it is in effect on.
@@ -123,6 +125,8 @@ pub struct CveTarget {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum CveStage {
+    /// It was released and taken back.
+    Revoked,
     /// The build came out without a package.
     Failed,
     /// It is queued or being built.

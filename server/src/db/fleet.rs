@@ -112,6 +112,8 @@ pub struct Update {
     pub rollout: Option<RolloutState>,
     /// Whether a released update takes its place.
     pub superseded: bool,
+    /// Whether it was taken back.
+    pub revoked: bool,
     /// Its targets, and how their jobs stand.
     pub jobs: Vec<(String, String)>,
 }
@@ -130,6 +132,7 @@ pub async fn updates<C: ConnectionTrait>(db: &C) -> Result<Vec<Update>, Error> {
         channel: Option<String>,
         state: Option<String>,
         successors: i64,
+        revoked_at: Option<i64>,
     }
     #[derive(FromQueryResult)]
     struct JobRow {
@@ -138,9 +141,10 @@ pub async fn updates<C: ConnectionTrait>(db: &C) -> Result<Vec<Update>, Error> {
         status: String,
     }
     let operation = "list what the fleet could run";
-    let sql = "SELECT u.id, u.name, u.cves, u.released_at, u.channel, r.state,
+    let sql = "SELECT u.id, u.name, u.cves, u.released_at, u.channel, u.revoked_at, r.state,
             (SELECT COUNT(*) FROM supersedes s JOIN updates n ON n.id = s.update_id
-                WHERE s.older_id = u.id AND n.released_at IS NOT NULL) AS successors
+                WHERE s.older_id = u.id AND n.released_at IS NOT NULL
+                  AND n.revoked_at IS NULL) AS successors
         FROM updates u LEFT JOIN rollouts r ON r.update_id = u.id
         WHERE u.released_at IS NOT NULL OR u.cves <> '[]' ORDER BY u.id DESC";
     let found: Vec<Row> = rows(db, operation, sql, Vec::new()).await?;
@@ -157,6 +161,7 @@ pub async fn updates<C: ConnectionTrait>(db: &C) -> Result<Vec<Update>, Error> {
             channel: row.channel.map(|c| parse(operation, &c)).transpose()?,
             rollout: row.state.map(|s| parse(operation, &s)).transpose()?,
             superseded: row.successors > 0,
+            revoked: row.revoked_at.is_some(),
             jobs: Vec::new(),
         };
         // Both are in the order of updates' ids; those of others are passed over.

@@ -5,7 +5,8 @@ use super::{
     support::{OTHER_TARGET, Service, TARGET, enrolment, finish, new_update, problem},
 };
 use resplice_api::{
-    Channel, CveStage, FinishStatus, Fleet, Host, NewReport, ReportEvent, Role, Update, UpdateId,
+    Channel, CveStage, FinishStatus, Fleet, Host, NewReport, NewRevocation, ReportEvent, Role,
+    Update, UpdateId,
 };
 
 async fn say(host: &HostClient, update: UpdateId, event: ReportEvent, code: Option<&str>) {
@@ -88,6 +89,16 @@ async fn each_host_counts_once_by_its_latest_word() {
     assert_eq!(fleet.days.last().unwrap().applied, 1);
     let paused: Vec<u64> = fleet.pauses.iter().map(|pause| pause.hosts).collect();
     assert_eq!(paused, [0, 1, 0, 0, 0, 0]);
+
+    let engineer = service.client(Role::Engineer);
+    let taken_back = NewRevocation {
+        reason: "it is slow".to_owned(),
+        undo: false,
+    };
+    engineer.revoke(first.id, &taken_back).await.unwrap();
+    let fleet = self::fleet(&service, |f| f.updates[0].revoked).await;
+    assert!(fleet.updates[0].revoked);
+    assert_eq!(fleet.cves[0].targets[0].stage, CveStage::Revoked);
 
     let progress = service.client(Role::Team).progress(first.id).await.unwrap();
     let last = progress.points.last().unwrap();
