@@ -10,7 +10,7 @@ export PATH := $(PATH):$(cache)/tools/bin:/usr/sbin:/sbin
 export RESPLICE_TEST_TARGET ?= debian:oldest-cloud
 rooted := deploy/rooted
 
-.PHONY: setup setup-test demo test lint fuzz chaos bench eval eval-match tuf-shim
+.PHONY: setup setup-test demo test lint fuzz chaos bench torture eval eval-match tuf-shim
 
 setup:
 	@deploy/setup
@@ -58,6 +58,11 @@ bench: setup-test
 # Share of functions that match the shipped kernel's file and its memory once booted; on CPU=model,…
 eval-match: setup-test
 	$(rooted) cargo run --quiet -p resplice-tests --bin eval-match
+
+# CYCLES=2000 of an update of hot functions on a busy machine; TRACE=1 TARGET=….
+torture: setup-test
+	cargo build --quiet -p resplice-worker
+	$(rooted) cargo run --quiet -p resplice-tests --bin torture
 
 # What becomes of the patches in CORPUS=DIR; APPLY=1 tries them in QEMU; ONLY=name,…; JOBS=N.
 eval: setup-test

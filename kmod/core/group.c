@@ -12,6 +12,7 @@
 
 #include "group.h"
 #include "livepatch.h"
+#include "probes.h"
 #include "report.h"
 #include "update.h"
 
@@ -243,24 +244,53 @@ static void leave(const struct list_head *changes)
 
 /* -------------------------------- applying -------------------------------- */
 
-static void plan_superseded(const struct rs_group *g, struct list_head *changes,
-			    struct rs_hook_run *hooks)
+/* Nobody has put a probe on a jump that is to go. */
+static int check_jumps(const struct rs_update *u)
+{
+	u32 i, skip;
+	int err = 0;
+
+	for (i = 0; !err && i < u->nr_functions; i++) {
+		const struct rs_function *f = &u->functions[i];
+
+		skip = u->swaps[i].address - f->old;
+		err = rs_probes_check(f->name, f->old, skip, skip + RS_JUMP_BYTES);
+	}
+	return err;
+}
+
+static int plan_superseded(const struct rs_group *g, struct list_head *changes,
+			   struct rs_hook_run *hooks)
 {
 	struct rs_update *u;
+	int err;
 
-	list_for_each_entry(u, &rs_updates, node)
-		if (u->state == RS_APPLIED && rs_group_supersedes(g, u->group->id))
-			plan(u, true, changes, hooks);
+	list_for_each_entry(u, &rs_updates, node) {
+		if (u->state != RS_APPLIED || !rs_group_supersedes(g, u->group->id))
+			continue;
+		err = check_jumps(u);
+		if (err)
+			return err;
+		plan(u, true, changes, hooks);
+	}
+	return 0;
+}
+
+static int check_other(const struct rs_function *f)
+{
+	int err = rs_livepatch_check(f->name, f->old);
+
+	return err ?: rs_probes_check(f->name, f->old, 0, f->old_size);
 }
 
 /* A part may have waited for long since it was prepared. */
-static int check_livepatches(const struct rs_update *u)
+static int check_others(const struct rs_update *u)
 {
 	u32 i;
 	int err = 0;
 
 	for (i = 0; !err && i < u->nr_functions; i++)
-		err = rs_livepatch_check(u->functions[i].name, u->functions[i].old);
+		err = check_other(&u->functions[i]);
 	return err;
 }
 
@@ -272,14 +302,16 @@ static int plan_apply(struct rs_group *g, struct list_head *changes,
 	u32 coming = 0;
 	int err;
 
-	plan_superseded(g, changes, hooks);
+	err = plan_superseded(g, changes, hooks);
+	if (err)
+		return err;
 	for_each_part(u, g) {
 		if (u->state == RS_UNDONE || u->state == RS_SUPERSEDED)
 			return rs_refuse(-EINVAL, "state", "%s has been undone: load it again",
 					 u->mod->name);
 		if (u->state != RS_LOADED || u->match_only)
 			continue;
-		err = check_livepatches(u);
+		err = check_others(u);
 		if (err)
 			return err;
 		if (!try_module_get(u->mod))
@@ -346,6 +378,11 @@ int rs_group_undo(struct rs_group *g)
 	struct rs_change *c;
 	int err;
 
+	for_each_part(u, g) {
+		err = u->state == RS_APPLIED ? check_jumps(u) : 0;
+		if (err)
+			return err;
+	}
 	rs_hooks_begin(&hooks);
 	for_each_part(u, g)
 		if (u->state == RS_APPLIED)

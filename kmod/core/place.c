@@ -8,6 +8,7 @@
 #include <linux/uaccess.h>
 
 #include "match.h"
+#include "probes.h"
 #include "report.h"
 #include "update.h"
 
@@ -125,6 +126,7 @@ static bool try_base(struct rs_match *m, u32 index, unsigned long base)
 		m->mismatch.why = NULL;
 		if (copy_from_kernel_nofault(m->run, (void *)base, sec->size))
 			return false;
+		rs_probes_hide(m->run, base, sec->size);
 		rs_updates_hide_jumps(m->run, base, sec->size);
 		if (rs_bind_base(m, index, base) && !compare_at(m, index, base, false))
 			return true;
@@ -204,6 +206,7 @@ static void report_section_functions(struct rs_match *m, u32 index, unsigned lon
 			  rs_section_name(m, index));
 		return;
 	}
+	rs_probes_hide(m->run, base, sec->size);
 	rs_updates_hide_jumps(m->run, base, sec->size);
 	if (!rs_bind_base(m, index, base) || compare_at(m, index, base, true))
 		rs_match_rollback(m, mark);

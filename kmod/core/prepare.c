@@ -15,6 +15,7 @@
 #include "late.h"
 #include "livepatch.h"
 #include "match.h"
+#include "probes.h"
 #include "report.h"
 #include "symbols.h"
 #include "update.h"
@@ -136,6 +137,8 @@ static int check_claims(struct rs_update *u, struct rs_match *m, u32 index, u32 
 		return rs_refuse(-ENOEXEC, "format", "%s is replaced by %s as well",
 				 fn->name, other->mod->name);
 	err = rs_livepatch_check(fn->name, fn->old);
+	if (!err)
+		err = rs_probes_check(fn->name, fn->old, 0, fn->old_size);
 	if (err)
 		return err;
 	if (!rs_match_is_used(m, symbol, fn->old))
@@ -173,10 +176,10 @@ static int prepare_function(struct rs_update *u, struct rs_match *m, u32 index,
 	if (err)
 		return err;
 	fn->old = m->base[f->section] + f->offset;
+	fn->old_size = f->size;
 	err = check_claims(u, m, index, f->symbol);
 	if (err)
 		return err;
-	fn->old_size = f->size;
 	fn->new = r->function;
 	fn->new_size = r->size;
 	swap->address = fn->old + skip;

@@ -5,6 +5,7 @@
 #include <linux/hashtable.h>
 #include <linux/types.h>
 
+struct kprobe;
 struct list_head;
 struct module;
 struct mutex;
@@ -18,6 +19,7 @@ struct rs_kernel {
 	unsigned long (*lookup_name)(const char *name);
 	struct module *(*find_module)(const char *name);
 	struct task_struct *(*idle_task)(int cpu);
+	struct kprobe *(*get_kprobe)(void *address);
 	unsigned long text_start, text_end; /* vmlinux: _stext, _etext */
 	void **pv_ops;			/* the operations, by patch type */
 	unsigned long return_thunk;	/* __x86_return_thunk, or 0 */

@@ -10,6 +10,7 @@ pub mod livepatch;
 pub mod modules;
 pub mod programs;
 pub mod service;
+pub mod torture;
 pub mod updates;
 
 use anyhow::{Context, Result};

@@ -114,3 +114,77 @@ fn a_function_under_a_kernel_livepatch_is_left_to_it() {
     guest.undo(&package).unwrap();
     guest.log_is_clean().unwrap();
 }
+
+/// Puts a probe at the first instruction of a function from this byte on; its place.
+fn probe(guest: &Guest, function: &str, from: u32) -> String {
+    let end = from + 16;
+    guest
+        .ok(&format!(
+            "cd {TRACING}; for i in $(seq {from} {end}); do \
+             echo \"p:probe/it {function}+$i\" > kprobe_events 2>/dev/null || continue; \
+             echo 1 > events/probe/enable && echo 1 > tracing_on && echo > trace && \
+             printf '%s+0x%x' {function} $i && exit; done; exit 1"
+        ))
+        .unwrap()
+}
+
+fn unprobe(guest: &Guest) {
+    guest
+        .ok(&format!(
+            "cd {TRACING}; echo 0 > events/probe/enable; echo > kprobe_events"
+        ))
+        .unwrap();
+}
+
+#[test]
+fn a_probe_inside_of_a_function_keeps_its_update_out() {
+    let (guest, package) = seg6_guest("max");
+    let id = &package.manifest().id;
+    // On the very bytes of the jump, and behind them.
+    for from in [5, 24] {
+        let place = probe(&guest, "seg6_validate_srh", from);
+        let (loaded, report) = guest.load(&package).unwrap();
+        let sentence = format!("a kprobe sits at {place}: remove it first");
+        assert!(!loaded && report.contains(&sentence), "{report}");
+        seg6_check(&guest);
+        let trace = guest.ok(&format!("cat {TRACING}/trace")).unwrap();
+        assert!(trace.contains(" it: "), "the probe was lost: {trace}");
+        unprobe(&guest);
+    }
+    guest.apply(&package).unwrap();
+    // On the jump: it sees each call, and has to go before the jump does.
+    let place = probe(&guest, "seg6_validate_srh", 5);
+    assert_eq!(seg6_check(&guest), FIXED);
+    let trace = guest.ok(&format!("cat {TRACING}/trace")).unwrap();
+    assert!(trace.contains(" it: "), "{trace}");
+    let undo = format!("echo 0 > /sys/kernel/resplice/updates/{id}/enabled");
+    assert!(!guest.run(&undo).unwrap().success());
+    let report = guest.report().unwrap();
+    assert!(
+        report.contains(&format!("a kprobe sits at {place}")),
+        "{report}"
+    );
+    assert_eq!(guest.state(&package).unwrap(), "applied");
+    unprobe(&guest);
+    guest.undo(&package).unwrap();
+    guest.log_is_clean().unwrap();
+}
+
+#[test]
+fn probes_in_other_functions_of_the_unit_are_in_nobodys_way() {
+    let (guest, package) = seg6_guest("max");
+    // A breakpoint at first; the kernel makes a jump of it if it can.
+    let place = probe(&guest, "seg6_genl_get_tunsrc", 24);
+    guest.apply(&package).unwrap();
+    assert_eq!(seg6_check(&guest), FIXED);
+    guest.undo(&package).unwrap();
+    let optimised = guest.run(
+        "for i in $(seq 100); do grep OPTIMIZED /sys/kernel/debug/kprobes/list && exit; sleep 0.1; done; exit 1",
+    );
+    assert!(optimised.unwrap().success(), "no jump at {place}");
+    guest.apply(&package).unwrap();
+    assert_eq!(seg6_check(&guest), FIXED);
+    guest.undo(&package).unwrap();
+    unprobe(&guest);
+    guest.log_is_clean().unwrap();
+}

@@ -307,7 +307,7 @@ pub(super) fn signature(object: &Object, symbol: &Symbol) -> Result<Signature> {
     let mut means = Vec::new();
     for field in fields::of(object, id, symbol.value, end)? {
         let at = usize::try_from(field.offset).unwrap_or(usize::MAX);
-        if let Some(field) = bytes.get_mut(at..at.saturating_add(field.kind.width() as usize)) {
+        if let Some(field) = bytes.get_mut(at..at.saturating_add(field.width() as usize)) {
             field.fill(0);
         }
         let meaning = match aims::of(object, id, &field)? {

@@ -12,11 +12,23 @@ pub(super) struct Field {
     /// From the range's start.
     pub offset: u64,
     pub kind: RelocKind,
+    /// A jump of one byte to elsewhere in the section; no relocation can say that.
+    pub is_short: bool,
     /// Bytes from the field's start to the end of its instruction; 0 outside of code.
     pub tail: i64,
     /// The target of a call or jump.
     pub is_branch: bool,
     pub aim: RawAim,
+}
+
+impl Field {
+    /// Its width in bytes.
+    pub(super) fn width(&self) -> u64 {
+        match self.is_short {
+            true => 1,
+            false => self.kind.width(),
+        }
+    }
 }
 
 /// What a field says.
@@ -54,6 +66,7 @@ pub(super) fn of(object: &Object, id: SectionId, start: u64, end: u64) -> Result
         fields.push(Field {
             offset: reloc.offset - start,
             kind: reloc.kind,
+            is_short: false,
             tail: found
                 .filter(|_| reloc.kind.is_relative())
                 .map_or(0, |d| d.tail),
@@ -68,12 +81,10 @@ pub(super) fn of(object: &Object, id: SectionId, start: u64, end: u64) -> Result
         if section.reloc_at(d.at).is_some() {
             continue;
         }
-        if d.width != 4 {
-            return Err(format!("{}+{:#x}: a short jump out", section.name, d.at));
-        }
         fields.push(Field {
             offset: d.at - start,
             kind: RelocKind::Pc32,
+            is_short: d.width != 4,
             tail: d.tail,
             is_branch: d.is_branch,
             aim: RawAim::Here(to),

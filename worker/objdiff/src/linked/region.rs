@@ -95,7 +95,7 @@ impl Check<'_> {
             let mut bytes = bytes?.to_vec();
             for field in fields {
                 let at = usize::try_from(field.offset).unwrap_or(usize::MAX);
-                let end = at.saturating_add(field.kind.width() as usize);
+                let end = at.saturating_add(field.width() as usize);
                 bytes.get_mut(at..end)?.fill(0);
             }
             Some(bytes)
@@ -116,6 +116,10 @@ impl Check<'_> {
         let post = &self.units[region.unit].post.object;
         let is_code = post.section(region.section).kind.is_code();
         let fields = fields::of(post, region.section, region.start, region.end())?;
+        if let Some(short) = fields.iter().find(|field| field.is_short) {
+            let offset = short.offset;
+            return Err(format!("{}+{offset:#x}: a short jump out", region.name));
+        }
         if let Some(what) = self.other_bytes(region, &fields) {
             return Err(format!("{} {what}", region.name));
         }

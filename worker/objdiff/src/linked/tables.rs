@@ -153,6 +153,7 @@ impl Check<'_> {
             let field = Field {
                 offset,
                 kind: reloc.kind,
+                is_short: false,
                 tail: 0,
                 is_branch: false,
                 aim: RawAim::Reloc(reloc.symbol, reloc.addend),
