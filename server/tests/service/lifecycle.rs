@@ -177,6 +177,7 @@ async fn every_change_is_in_the_audit_log(service: &Service) {
             "worker.register",
             "job.lease",
             "package.store",
+            "provenance.store",
             "job.finish",
             "job.lease",
             "job.finish",
