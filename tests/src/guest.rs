@@ -8,6 +8,8 @@ use resplice_target::{Cache, Target};
 use resplice_vm::{GuestFile, Machine, Output, SnapshotCache, Vm};
 use std::time::Duration;
 
+/// How often a busy update is tried.
+const TRIES: u32 = 3;
 /// For a command of the tests.
 pub const LIMIT: Duration = Duration::from_secs(120);
 
@@ -99,9 +101,18 @@ impl Guest {
         Ok((loaded, self.report()?))
     }
 
-    /// Loads an update that must go in.
+    /// Loads an update that must go in; as agents do, a busy one is tried again.
     pub fn apply(&self, package: &Package) -> Result<()> {
-        let (loaded, report) = self.load(package)?;
+        let (mut loaded, mut report) = self.load(package)?;
+        for _ in 1..TRIES {
+            if loaded || !report.contains("\nbusy: ") {
+                break;
+            }
+            for part in package.parts()?.iter().rev() {
+                self.run(&format!("rmmod {}; sleep 0.2", part.name))?;
+            }
+            (loaded, report) = self.load(package)?;
+        }
         ensure!(loaded, "the update was not applied:\n{report}");
         ensure!(self.state(package)? == "applied", "not applied:\n{report}");
         Ok(())

@@ -2,7 +2,8 @@
 
 use resplice_package::Package;
 use resplice_tests::guest::{Guest, machine};
-use resplice_tests::{CLOUD, target, updates};
+use resplice_tests::{CLOUD, modules, target, updates};
+use resplice_vm::GuestFile;
 
 const FIRST: &str = "tests/patches/superseded.patch";
 const SECOND: &str = "tests/patches/superseding.patch";
@@ -116,28 +117,41 @@ fn what_cannot_come_in_leaves_the_older_one_as_it_was() {
     let both = Both::new(true);
     let guest = &both.guest;
     let parts = both.second.parts().unwrap();
-    // The first part is prepared; then a probe changes what it relies on.
+    let corrupt = modules::build(&target(CLOUD).unwrap(), "rt_corrupt").unwrap();
+    let corrupt = GuestFile::new("/root/rt_corrupt.ko", 0o600, corrupt);
+    guest.vm.push(&[corrupt]).unwrap();
+    // The first part is prepared; then what it relies on changes.
     guest
         .ok(&format!("insmod /root/{}.ko", parts[0].name))
         .unwrap();
+    let last = format!("insmod /root/{}.ko", parts[1].name);
+    guest
+        .ok("insmod /root/rt_corrupt.ko symbol=fscaps_show offset=5")
+        .unwrap();
+    assert!(!guest.run(&last).unwrap().success());
+    let report = guest.report().unwrap();
+    assert!(report.contains("changed: fscaps_show+0x5"), "{report}");
+    assert_eq!(both.state_of(&both.first), "applied");
+    guest.ok("rmmod rt_corrupt").unwrap();
+    both.shows(&OLD);
+    // A probe on that place is named before anything is stopped.
     guest
         .ok(
             "cd /sys/kernel/tracing && echo 'p:held fscaps_show+5' > kprobe_events && \
             echo 1 > events/kprobes/held/enable",
         )
         .unwrap();
-    let last = guest.run(&format!("insmod /root/{}.ko", parts[1].name));
-    assert!(!last.unwrap().success());
+    assert!(!guest.run(&last).unwrap().success());
     let report = guest.report().unwrap();
-    assert!(report.contains("changed: fscaps_show+0x5"), "{report}");
-    assert_eq!(both.state_of(&both.first), "applied");
+    assert!(
+        report.contains("a kprobe sits at fscaps_show+0x5"),
+        "{report}"
+    );
     both.shows(&OLD);
     guest
         .ok("cd /sys/kernel/tracing && echo 0 > events/kprobes/held/enable && echo > kprobe_events")
         .unwrap();
-    guest
-        .ok(&format!("insmod /root/{}.ko", parts[1].name))
-        .unwrap();
+    guest.ok(&last).unwrap();
     both.shows(&NEW);
     guest.undo(&both.second).unwrap();
     both.shows(&STOCK);
