@@ -93,7 +93,7 @@ fn a_host_checks_applies_reports_and_undoes() {
         .iter()
         .map(|step| step.name.as_str())
         .collect();
-    assert_eq!(steps, ["download", "verify", "apply"]);
+    assert_eq!(steps, ["log", "download", "verify", "apply"]);
 
     let (code, status) = host.json("status").unwrap();
     assert_eq!(code, 0, "{status}");
