@@ -27,9 +27,11 @@ const DAYS: i64 = 30;
 const MOST: usize = 500;
 const SECOND: i64 = 1_000_000;
 const DAY: i64 = 24 * 3600 * SECOND;
-/// What was counted is good for so many times as long as the counting took: however
-/// large the fleet is and however many look, that is a tenth of one CPU at most.
+/// What was counted is good for so many times as long as the counting took, so that
+/// it takes a tenth of one CPU at most, however many look; but never for longer than
+/// [`OLDEST`].
 const REST: u32 = 10;
+const OLDEST: Duration = Duration::from_secs(60);
 
 /// The latest count, for all who ask.
 #[derive(Debug, Default)]
@@ -56,7 +58,7 @@ impl Counted {
         let took: Duration = began.elapsed();
         *latest = Some(Count {
             fleet: Arc::clone(&fleet),
-            good_until: Instant::now() + took * REST,
+            good_until: Instant::now() + (took * REST).min(OLDEST),
         });
         Ok(fleet)
     }
