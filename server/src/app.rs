@@ -13,14 +13,14 @@ use crate::{
     password::Passwords,
     repository::{Ceremony, Repository},
     requests::Requests,
-    store::{Store, StoreError},
+    store::Store,
     transparency::Transparency,
     webhooks,
 };
 use anyhow::Context;
 use resplice_feeds::openpgp::SecretKey;
 use std::sync::Arc;
-use tokio_util::sync::CancellationToken;
+use tokio_util::{bytes::Bytes, sync::CancellationToken};
 
 /// What every handler can reach. Clones share it.
 #[derive(Clone)]
@@ -81,7 +81,8 @@ impl App {
     ) -> anyhow::Result<(Self, TokenFiles)> {
         create_private_directory(&config.data)?;
         let db = db::open(&config.database()).await?;
-        let store = Store::open(&config.data)?;
+        let store = Store::open(&config.store, &config.data)?;
+        store.check().await?;
         logs::import(&db, &config.data).await?;
         let transparency = Transparency::open(&db, &config.data).await?;
         let repository = open_repository(&config.data)?;
@@ -114,20 +115,26 @@ impl App {
         Ok((app, tokens))
     }
 
-    /// Runs a call of the store on a blocking thread.
+    /// Puts bytes into the store and returns their digest.
     ///
     /// # Errors
     /// The store's, as a failure of `operation`.
-    pub async fn with_store<T: Send + 'static>(
+    pub async fn put(
         &self,
         operation: &'static str,
-        call: impl FnOnce(&Store) -> Result<T, StoreError> + Send + 'static,
-    ) -> Result<T, Failure> {
-        let store = self.store.clone();
-        tokio::task::spawn_blocking(move || call(&store))
-            .await
-            .map_err(Failure::internal(operation))?
-            .map_err(Failure::internal(operation))
+        bytes: impl Into<Bytes>,
+    ) -> Result<String, Failure> {
+        let put = self.store.put(bytes).await;
+        put.map_err(Failure::internal(operation))
+    }
+
+    /// Reads what a digest names.
+    ///
+    /// # Errors
+    /// The store's, as a failure of `operation`.
+    pub async fn read(&self, operation: &'static str, sha256: &str) -> Result<Vec<u8>, Failure> {
+        let read = self.store.read(sha256).await;
+        read.map_err(Failure::internal(operation))
     }
 }
 

@@ -6,15 +6,11 @@
 //! stores it anew if it is gone; a backup holds it, too.
 
 use crate::{
-    backup::lock_store,
     db::{self, Db, audit},
     store::Store,
 };
 use anyhow::Context;
-use std::{
-    path::{Path, PathBuf},
-    time::{Duration, SystemTime},
-};
+use std::time::{Duration, SystemTime};
 
 /// The least limit that may be asked for: longer than any request takes.
 pub const LEAST_AGE: Duration = Duration::from_secs(3600);
@@ -25,7 +21,7 @@ const BATCH: usize = 100;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Waste {
     /// Where it is.
-    pub path: PathBuf,
+    pub place: String,
     /// Its size in bytes.
     pub bytes: u64,
 }
@@ -37,30 +33,30 @@ pub struct Waste {
 /// If the store or the database can't be read, or a file can't be removed.
 pub async fn collect(
     db: &Db,
-    data: &Path,
+    store: &Store,
     age: Duration,
     remove: bool,
 ) -> anyhow::Result<Vec<Waste>> {
-    let store = Store::open(data)?;
     let before = SystemTime::now()
         .checked_sub(age)
         .context("there is no such time")?;
     let columns = db::references(db).await?;
     let mut waste = Vec::new();
-    for batch in store.older_than(before)?.chunks(BATCH) {
+    for batch in store.older_than(before).await?.chunks(BATCH) {
         // Until the batch is done nobody stores anything.
-        let _lock = lock_store(data, true)?;
+        let _lock = store.hold(true).await?;
         let names = batch.iter().filter_map(|file| file.digest.clone());
         let referenced = db::referenced(db, &columns, &names.collect::<Vec<_>>()).await?;
-        let found: Vec<_> = batch
-            .iter()
-            .filter(|file| {
-                file.digest
-                    .as_ref()
-                    .is_none_or(|name| !referenced.contains(name))
-            })
-            .filter(|file| file.is_older_than(before))
-            .collect();
+        let mut found = Vec::new();
+        for file in batch {
+            let is_waste = file
+                .digest
+                .as_ref()
+                .is_none_or(|name| !referenced.contains(name));
+            if is_waste && store.is_older_than(file, before).await {
+                found.push(file);
+            }
+        }
         if remove && !found.is_empty() {
             let object = format!("{} files", found.len());
             let entry = audit::Entry {
@@ -71,13 +67,12 @@ pub async fn collect(
             };
             let id = audit::begin(db, &entry).await?;
             for file in &found {
-                std::fs::remove_file(&file.path)
-                    .with_context(|| format!("can't remove {}", file.path.display()))?;
+                store.remove(file).await?;
             }
             audit::complete(db, &id, 200, None).await?;
         }
         waste.extend(found.into_iter().map(|file| Waste {
-            path: file.path.clone(),
+            place: file.place.clone(),
             bytes: file.bytes,
         }));
     }

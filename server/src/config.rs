@@ -1,6 +1,6 @@
 //! How the server is set up.
 
-use crate::{db::Place, feeds, webhooks};
+use crate::{db::Place, feeds, store::Home, webhooks};
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 /// How the server is set up.
@@ -10,6 +10,8 @@ pub struct Config {
     pub data: PathBuf,
     /// The database; none is a file in that directory.
     pub database: Option<Place>,
+    /// Where patches, checks and packages lie.
+    pub store: Home,
     /// Where it listens; port 0 takes any free one.
     pub listen: SocketAddr,
     /// How long a worker has a job without a heartbeat.

@@ -8,6 +8,7 @@
 //! | [`db`] | the SQL, by noun |
 //! | [`backup`] | all of it in one file, and back |
 //! | [`store`] | content-addressed files: patches, checks, packages |
+//! | [`secret_file`] | reads what only its owner may read |
 //! | [`collect`] | takes away files of the store that nothing refers to |
 //! | [`logs`] | build logs: bytes appended at an offset |
 //! | [`patch`] | reads a unified diff and refuses what is none |
@@ -33,7 +34,7 @@
 //! - A state change is written to the audit log before it happens, or in the same
 //!   transaction.
 //! - What a worker writes is accepted only for the attempt that holds the job.
-//! - Bytes live in files named by their digest; SQL holds the mutable pointers.
+//! - Bytes live in objects named by their digest; SQL holds the mutable pointers.
 #![forbid(unsafe_code)]
 
 pub mod app;
@@ -57,6 +58,7 @@ pub mod rate;
 pub mod repository;
 pub mod requests;
 pub mod routes;
+pub mod secret_file;
 pub mod serve;
 pub mod session;
 pub mod settings;

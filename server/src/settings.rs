@@ -25,6 +25,14 @@ pub struct Settings {
     pub database: Option<String>,
     /// File with that URL, with its password.
     pub database_file: Option<PathBuf>,
+    /// Where patches and packages lie: `directory`, `s3://BUCKET/PREFIX` or `memory`.
+    pub store: Option<String>,
+    /// URL of the S3 server.
+    pub store_endpoint: Option<String>,
+    /// Region of the bucket.
+    pub store_region: Option<String>,
+    /// File with who may use the bucket.
+    pub store_credentials_file: Option<PathBuf>,
     /// Where the server listens.
     pub listen: Option<SocketAddr>,
     /// Cache with the imported targets.
@@ -129,6 +137,7 @@ impl Settings {
     pub fn defaults() -> Self {
         Self {
             listen: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 8440))),
+            store: Some("directory".to_owned()),
             lease_seconds: Some(30),
             max_losses: Some(crate::Config::MAX_LOSSES),
             pause_seconds: Some(5),
@@ -153,6 +162,10 @@ impl Settings {
             data: self.data.or(other.data),
             database,
             database_file,
+            store: self.store.or(other.store),
+            store_endpoint: self.store_endpoint.or(other.store_endpoint),
+            store_region: self.store_region.or(other.store_region),
+            store_credentials_file: self.store_credentials_file.or(other.store_credentials_file),
             listen: self.listen.or(other.listen),
             cache: self.cache.or(other.cache),
             lease_seconds: self.lease_seconds.or(other.lease_seconds),
@@ -217,6 +230,22 @@ pub const TEMPLATE: &str = r#"# Settings of `resplice-server serve`: name this f
 # A file of mode 0600 with such a URL, its password too.
 # (--database-file, RESPLICE_DATABASE_FILE)
 #database_file = "/etc/resplice/database"
+
+# Where patches and packages lie: "directory" (blobs/ in the data directory),
+# "s3://BUCKET/PREFIX", or "memory", for trials. (--store, RESPLICE_STORE)
+# store = "directory"
+
+# URL of the S3 server; by default AWS's of the region.
+# (--store-endpoint, RESPLICE_STORE_ENDPOINT)
+#store_endpoint = "https://s3.example.org"
+
+# Region of the bucket; by default us-east-1. (--store-region, RESPLICE_STORE_REGION)
+#store_region = "eu-central-1"
+
+# A file of mode 0600 with access_key_id = "…" and secret_access_key = "…", and
+# session_token if there is one; by default the variables of AWS's programs count.
+# (--store-credentials-file, RESPLICE_STORE_CREDENTIALS_FILE)
+#store_credentials_file = "/etc/resplice/s3.toml"
 
 # Address and port; 0 takes any free port. (--listen, RESPLICE_LISTEN)
 # listen = "127.0.0.1:8440"

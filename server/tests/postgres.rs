@@ -1,4 +1,5 @@
-//! All tests of the service once more, with its database on PostgreSQL.
+//! All tests of the service once more, with its database on PostgreSQL and its store
+//! in a bucket of an S3 server.
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
@@ -9,4 +10,4 @@ mod service;
 mod several;
 
 // The paths in there begin at the crate's root.
-use service::support;
+use service::{s3, support};

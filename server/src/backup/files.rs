@@ -1,7 +1,7 @@
 //! Files of the data directory.
 
-use super::{DATA, STORE_LOCK, append};
-use crate::repository::Repository;
+use super::{DATA, append};
+use crate::{repository::Repository, store};
 use anyhow::{Context, bail};
 use std::{
     fs::{self, File},
@@ -12,14 +12,15 @@ use std::{
 use tar::Builder;
 
 /// What is not taken: the database, whose rows are; the copy of its newest
-/// checkpoint, which is made anew from them; locks.
+/// checkpoint, which is made anew from them; the store, which has its own way; locks.
 fn is_left_out(path: &Path) -> bool {
     let name = path.to_string_lossy();
     let hidden = path
         .file_name()
         .is_some_and(|name| name.to_string_lossy().starts_with('.'));
     let known = [
-        STORE_LOCK,
+        store::LOCK,
+        "blobs",
         "repo/lock",
         "log/checkpoint",
         "log/checkpoint.new",

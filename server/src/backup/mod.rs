@@ -5,11 +5,13 @@
 //! | `backup.json` | [`Head`]: the format, and the version of the schema |
 //! | `database/TABLE.jsonl` | the table's columns, then a row a line |
 //! | `data/…` | every other file of the data directory |
+//! | `data/blobs/ab/abcdef…` | the files of the store, from wherever they lie |
 //! | `end.json` | [`End`]: how much there is; without it the file was cut off |
 //!
 //! Rows are read and written by SQL of our own, in one transaction that sees one
 //! moment, on both databases: what was taken from the one can be put into the
-//! other, and no program of PostgreSQL's has to be there in the right version.
+//! other, and no program of PostgreSQL's has to be there in the right version. So
+//! it is with the store: out of a directory into a bucket, and back.
 //! Files are taken after the rows, so that all that the rows name is there; what
 //! came later than the rows is left alone by the server that starts on it.
 
@@ -19,7 +21,10 @@ mod rows;
 
 pub use restore::restore;
 
-use crate::db::{self, Db, Place};
+use crate::{
+    db::{self, Db, Place},
+    store::{Home, Store},
+};
 use anyhow::{Context, ensure};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -38,8 +43,8 @@ const HEAD: &str = "backup.json";
 const END: &str = "end.json";
 const DATABASE: &str = "database/";
 const DATA: &str = "data/";
-/// Held by whoever relies on no file of the store going away.
-const STORE_LOCK: &str = "blobs.lock";
+/// Where the store's files are in a backup, wherever they lay.
+const BLOBS: &str = "blobs/";
 
 /// What a backup begins with.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -70,7 +75,7 @@ pub struct End {
 ///
 /// # Errors
 /// If something can't be read or written; then there is no file.
-pub async fn backup(place: &Place, data: &Path, output: &Path) -> anyhow::Result<End> {
+pub async fn backup(place: &Place, home: &Home, data: &Path, output: &Path) -> anyhow::Result<End> {
     ensure!(
         !output.exists(),
         "{} is there already: a backup is never overwritten",
@@ -79,7 +84,8 @@ pub async fn backup(place: &Place, data: &Path, output: &Path) -> anyhow::Result
     let db = db::open_as_it_is(place).await?;
     let part = output.with_extension("part");
     let _ = fs::remove_file(&part);
-    let end = write(&db, data, &part).await;
+    let store = Store::open(home, data)?;
+    let end = write(&db, &store, data, &part).await;
     if end.is_err() {
         let _ = fs::remove_file(&part);
     }
@@ -88,7 +94,7 @@ pub async fn backup(place: &Place, data: &Path, output: &Path) -> anyhow::Result
     Ok(end)
 }
 
-async fn write(db: &Db, data: &Path, output: &Path) -> anyhow::Result<End> {
+async fn write(db: &Db, store: &Store, data: &Path, output: &Path) -> anyhow::Result<End> {
     let failed = || format!("can't write {}", output.display());
     let file = OpenOptions::new()
         .write(true)
@@ -98,7 +104,7 @@ async fn write(db: &Db, data: &Path, output: &Path) -> anyhow::Result<End> {
         .with_context(failed)?;
     let mut tar = Builder::new(file);
     let mut end = End::default();
-    let _store = lock_store(data, false)?;
+    let _store = store.hold(false).await?;
     let snapshot = rows::snapshot(db).await?;
     let head = Head {
         format: FORMAT,
@@ -119,7 +125,7 @@ async fn write(db: &Db, data: &Path, output: &Path) -> anyhow::Result<End> {
         end.rows.insert(table.to_owned(), count);
     }
     drop(snapshot);
-    end.files = files::write(data, &mut tar)?;
+    end.files = files::write(data, &mut tar)? + blobs(store, &mut tar).await?;
     add(&mut tar, END, &serde_json::to_vec(&end)?).with_context(failed)?;
     tar.into_inner()
         .and_then(|file| file.sync_all())
@@ -127,25 +133,17 @@ async fn write(db: &Db, data: &Path, output: &Path) -> anyhow::Result<End> {
     Ok(end)
 }
 
-/// Keeps files of the store from going away (shared), or makes sure that nobody
-/// relies on them (`alone`), as long as the lock is held.
-pub(crate) fn lock_store(data: &Path, alone: bool) -> anyhow::Result<File> {
-    let path = data.join(STORE_LOCK);
-    let failed = || format!("can't lock {}", path.display());
-    let file = OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .mode(0o600)
-        .open(&path)
-        .with_context(failed)?;
-    let locked = if alone {
-        file.lock()
-    } else {
-        file.lock_shared()
-    };
-    locked.with_context(failed)?;
-    Ok(file)
+/// Adds the store's files, each checked against its name; returns how many.
+async fn blobs(store: &Store, tar: &mut Builder<File>) -> anyhow::Result<u64> {
+    let mut count = 0;
+    for kept in store.list().await? {
+        let Some(digest) = kept.digest else { continue };
+        let bytes = store.read(&digest).await?;
+        let name = format!("{DATA}{BLOBS}{}/{digest}", &digest[..2]);
+        add(tar, &name, &bytes).with_context(|| format!("can't take {}", kept.place))?;
+        count += 1;
+    }
+    Ok(count)
 }
 
 fn made_by() -> String {

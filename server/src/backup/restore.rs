@@ -1,17 +1,17 @@
 //! Putting a backup back.
 
-use super::{DATA, DATABASE, END, End, FORMAT, HEAD, Head, rows};
+use super::{BLOBS, DATA, DATABASE, END, End, FORMAT, HEAD, Head, rows};
 use crate::{
     app::create_private_directory,
     auth,
     db::{self, Db, Place, log},
-    store::sha256_hex,
+    store::{Home, Store, sha256_hex},
 };
 use anyhow::{Context, bail, ensure};
 use sea_orm::{ConnectionTrait, DatabaseTransaction};
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},
-    io::{BufReader, Read, Write},
+    io::{BufReader, Read},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Component, Path, PathBuf},
 };
@@ -19,15 +19,21 @@ use tar::{Archive, Entry, EntryType};
 
 /// Most bytes of what is read whole: the head and the end.
 const MAX_TEXT_BYTES: u64 = 1 << 20;
-/// Where the store keeps its files, each named by its digest.
-const BLOBS: &str = "blobs/";
+/// Most bytes of a file of the store: more than any request may bring.
+const MAX_BLOB_BYTES: u64 = 1 << 30;
 
-/// Puts a backup into an empty directory and an empty database.
+/// Puts a backup into an empty directory, an empty database, and a store: what a
+/// bucket has already does no harm, for everything there is named by its digest.
 ///
 /// # Errors
 /// If something is there already, if the backup is damaged or of another version,
 /// or if something can't be written: then what was written is not to be used.
-pub async fn restore(input: &Path, place: &Place, data: &Path) -> anyhow::Result<(Head, End)> {
+pub async fn restore(
+    input: &Path,
+    place: &Place,
+    home: &Home,
+    data: &Path,
+) -> anyhow::Result<(Head, End)> {
     let failed = || format!("can't restore {}", input.display());
     let file = File::open(input).with_context(failed)?;
     create_private_directory(data)?;
@@ -50,8 +56,11 @@ pub async fn restore(input: &Path, place: &Place, data: &Path) -> anyhow::Result
          version, and start the newer one on it then",
         head.made_by
     );
+    let store = Store::open(home, data)?;
+    store.check().await?;
     let mut restore = Restore {
         db: transaction,
+        store,
         data: data.to_owned(),
         end: End::default(),
     };
@@ -109,6 +118,7 @@ fn text(entry: &mut Entry<'_, impl Read>) -> anyhow::Result<Vec<u8>> {
 
 struct Restore {
     db: DatabaseTransaction,
+    store: Store,
     data: PathBuf,
     end: End,
 }
@@ -149,7 +159,11 @@ impl Restore {
             return Ok(Some(serde_json::from_slice(&text(entry)?)?));
         }
         if let Ok(within) = name.strip_prefix(DATA) {
-            self.file(entry, within)?;
+            let blob = within.to_str().and_then(|name| name.strip_prefix(BLOBS));
+            match blob {
+                Some(blob) => self.blob(entry, blob).await?,
+                None => self.file(entry, within)?,
+            }
             self.end.files += 1;
             return Ok(None);
         }
@@ -162,6 +176,21 @@ impl Restore {
         let count = rows::read(&self.db, table, BufReader::new(entry)).await?;
         self.end.rows.insert(table.to_owned(), count);
         Ok(None)
+    }
+
+    /// Puts a file into the store, if its bytes are those that its name says.
+    async fn blob(&self, entry: &mut Entry<'_, impl Read>, blob: &str) -> anyhow::Result<()> {
+        let bytes = entry.size();
+        ensure!(bytes <= MAX_BLOB_BYTES, "it has {bytes} bytes");
+        let mut bytes = Vec::new();
+        entry.read_to_end(&mut bytes)?;
+        let found = sha256_hex(&bytes);
+        ensure!(
+            blob == format!("{}/{found}", &found[..2]),
+            "its bytes have the sha256 {found}"
+        );
+        self.store.put(bytes).await?;
+        Ok(())
     }
 
     /// Writes a file, for its owner alone.
@@ -186,16 +215,7 @@ impl Restore {
             .create_new(true)
             .mode(mode)
             .open(&path)?;
-        let blob = within.to_str().and_then(|name| name.strip_prefix(BLOBS));
-        if let Some(blob) = blob {
-            let mut bytes = Vec::new();
-            entry.read_to_end(&mut bytes)?;
-            let found = sha256_hex(&bytes);
-            ensure!(blob.ends_with(&found), "its bytes have the sha256 {found}");
-            file.write_all(&bytes)?;
-        } else {
-            std::io::copy(entry, &mut file)?;
-        }
+        std::io::copy(entry, &mut file)?;
         Ok(file.sync_all()?)
     }
 }

@@ -21,8 +21,8 @@ pub(super) struct Backup {
 
 impl Backup {
     pub(super) async fn run(self) -> anyhow::Result<ExitCode> {
-        let data = self.place.data()?;
-        let end = backup::backup(&database(&self.place)?, &data, &self.file).await?;
+        let (data, home) = (self.place.data()?, self.place.store()?);
+        let end = backup::backup(&database(&self.place)?, &home, &data, &self.file).await?;
         say!("{} {}", bold(self.file.display()), dim(amount(&end)));
         Ok(ExitCode::SUCCESS)
     }
@@ -38,8 +38,9 @@ pub(super) struct Restore {
 
 impl Restore {
     pub(super) async fn run(self) -> anyhow::Result<ExitCode> {
-        let data = self.place.data()?;
-        let (head, end) = backup::restore(&self.file, &database(&self.place)?, &data).await?;
+        let (data, home) = (self.place.data()?, self.place.store()?);
+        let (head, end) =
+            backup::restore(&self.file, &database(&self.place)?, &home, &data).await?;
         say!(
             "as of {} in {} {}",
             head.made_at,

@@ -7,6 +7,7 @@ use super::{
 use crate::{
     collect::{LEAST_AGE, collect},
     db::{self, Place},
+    store::Store,
 };
 use anyhow::ensure;
 use clap::Args;
@@ -36,10 +37,11 @@ impl Collect {
         let file = data.join("resplice.db");
         let place = self.place.database()?.unwrap_or(Place::Sqlite(file));
         let db = db::open_as_it_is(&place).await?;
-        let waste = collect(&db, &data, age, self.remove).await?;
+        let store = Store::open(&self.place.store()?, &data)?;
+        let waste = collect(&db, &store, age, self.remove).await?;
         let bytes: u64 = waste.iter().map(|file| file.bytes).sum();
         for file in &waste {
-            say!("{:>12}  {}", file.bytes, file.path.display());
+            say!("{:>12}  {}", file.bytes, file.place);
         }
         let word = if self.remove {
             "removed"

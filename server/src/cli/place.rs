@@ -1,6 +1,10 @@
 //! Where a server keeps what it has.
 
-use crate::{db::Place, settings::Settings};
+use crate::{
+    db::Place,
+    settings::Settings,
+    store::{Credentials, Home},
+};
 use anyhow::Context;
 use clap::Args;
 use std::path::PathBuf;
@@ -27,6 +31,20 @@ pub(super) struct ServerPlace {
         conflicts_with = "database"
     )]
     database_file: Option<PathBuf>,
+    /// Where patches and packages lie: `directory` (in that directory), `s3://BUCKET/PREFIX`,
+    /// or `memory`, for trials [default: directory]
+    #[arg(long, env = "RESPLICE_STORE", value_name = "PLACE")]
+    store: Option<String>,
+    /// URL of the S3 server, if it is not AWS's
+    #[arg(long, env = "RESPLICE_STORE_ENDPOINT", value_name = "URL")]
+    store_endpoint: Option<String>,
+    /// Region of the bucket [default: us-east-1]
+    #[arg(long, env = "RESPLICE_STORE_REGION", value_name = "NAME")]
+    store_region: Option<String>,
+    /// File with access_key_id and secret_access_key as TOML, mode 0600; without it the
+    /// variables of AWS's programs count
+    #[arg(long, env = "RESPLICE_STORE_CREDENTIALS_FILE", value_name = "FILE")]
+    store_credentials_file: Option<PathBuf>,
 }
 
 impl ServerPlace {
@@ -44,6 +62,26 @@ impl ServerPlace {
             None => self.file()?.data,
         };
         Ok(set.unwrap_or_else(default_data))
+    }
+
+    /// Where patches and packages lie.
+    pub(super) fn store(&self) -> anyhow::Result<Home> {
+        let given = Settings {
+            store: self.store.clone(),
+            store_endpoint: self.store_endpoint.clone(),
+            store_region: self.store_region.clone(),
+            store_credentials_file: self.store_credentials_file.clone(),
+            ..Settings::default()
+        };
+        let all = given.or(self.file()?);
+        let mut home = Home::parse(all.store.as_deref().unwrap_or("directory"))?;
+        if let Home::Bucket(bucket) = &mut home {
+            bucket.endpoint = all.store_endpoint;
+            bucket.region = all.store_region;
+            let file = all.store_credentials_file.as_deref();
+            bucket.credentials = file.map(Credentials::from_file).transpose()?;
+        }
+        Ok(home)
     }
 
     /// The database; none is the file in the data directory.

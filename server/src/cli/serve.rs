@@ -140,6 +140,7 @@ impl Serve {
         Ok(Config {
             database: self.place.database()?,
             data: self.place.data()?,
+            store: self.place.store()?,
             listen: settings.listen.context(unset)?,
             lease: Duration::from_secs(settings.lease_seconds.context(unset)?),
             max_losses: settings.max_losses.context(unset)?,

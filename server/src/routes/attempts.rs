@@ -60,11 +60,9 @@ pub(super) async fn lease(
 async fn leased_update(app: &App, job: &Job) -> Result<LeasedUpdate, Failure> {
     let row = db::updates::find_row(&app.db, job.update_id).await?;
     let row = row.ok_or_else(|| Failure::not_found("update", job.update_id))?;
-    let check = match row.check_sha256.clone() {
+    let check = match &row.check_sha256 {
         Some(sha256) => {
-            let bytes = app
-                .with_store("read a check", move |s| s.read(&sha256))
-                .await?;
+            let bytes = app.read("read a check", sha256).await?;
             let check =
                 serde_json::from_slice(&bytes).map_err(Failure::internal("read a check"))?;
             Some(check)
@@ -72,10 +70,7 @@ async fn leased_update(app: &App, job: &Job) -> Result<LeasedUpdate, Failure> {
         None => None,
     };
     let update = row.read()?;
-    let sha256 = update.patch_sha256.clone();
-    let bytes = app
-        .with_store("read a patch", move |s| s.read(&sha256))
-        .await?;
+    let bytes = app.read("read a patch", &update.patch_sha256).await?;
     Ok(LeasedUpdate {
         id: update.id,
         name: update.name,
@@ -143,8 +138,7 @@ pub(super) async fn put_package(
             return Err(Failure::invalid(reason));
         }
     };
-    app.with_store("keep a package", move |s| s.put(&body))
-        .await?;
+    app.put("keep a package", body).await?;
     if !db::jobs::set_package(&app.db, id, attempt, &package).await? {
         return Err(Failure::stale_attempt(attempt));
     }

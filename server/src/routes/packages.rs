@@ -1,6 +1,12 @@
 //! Packages, whole or in part.
 
-use crate::{App, auth::Caller, db::plans, error::Failure};
+use crate::{
+    App,
+    auth::Caller,
+    db::plans,
+    error::Failure,
+    store::{self, Store},
+};
 use axum::{
     Extension,
     body::Body,
@@ -8,12 +14,6 @@ use axum::{
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use std::io::SeekFrom;
-use tokio::{
-    fs::File,
-    io::{AsyncReadExt, AsyncSeekExt},
-};
-use tokio_util::io::ReaderStream;
 
 /// Sends a package's bytes. A host gets those of released updates for its own
 /// target; for it there are no others.
@@ -24,15 +24,8 @@ pub(super) async fn download(
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
     may_have(&app, &caller, &sha256).await?;
-    let missing = |_| Failure::not_found("package", &sha256);
-    let path = app.store.path(&sha256).map_err(missing)?;
-    send(
-        &path,
-        &sha256,
-        "private, immutable, max-age=31536000",
-        &headers,
-    )
-    .await
+    let cache = "private, immutable, max-age=31536000";
+    send(&app.store, &sha256, cache, &headers).await
 }
 
 /// Makes sure that there is such a package for the caller.
@@ -49,14 +42,13 @@ pub(super) async fn may_have(app: &App, caller: &Caller, sha256: &str) -> Result
 
 /// Sends a file of the store, or the part of it that was asked for.
 pub(super) async fn send(
-    path: &std::path::Path,
+    store: &Store,
     sha256: &str,
     cache: &'static str,
     headers: &HeaderMap,
 ) -> Result<Response, Failure> {
     let failed = || Failure::internal("read a package");
-    let mut file = File::open(path).await.map_err(failed())?;
-    let size = file.metadata().await.map_err(failed())?.len();
+    let size = store.size(sha256).await.map_err(failed())?;
     let etag = format!("\"{sha256}\"");
     let common = [
         (header::CONTENT_TYPE, "application/octet-stream".to_owned()),
@@ -78,11 +70,8 @@ pub(super) async fn send(
             return Ok((StatusCode::RANGE_NOT_SATISFIABLE, total).into_response());
         }
     };
-    file.seek(SeekFrom::Start(start)).await.map_err(failed())?;
-    let body = Body::from_stream(ReaderStream::with_capacity(
-        file.take(end - start),
-        64 << 10,
-    ));
+    let part = store.part(sha256, start..end).await.map_err(failed())?;
+    let body = Body::from_stream(store::stream(part));
     let length = [(header::CONTENT_LENGTH, (end - start).to_string())];
     let mut response = (status, common, length, body).into_response();
     if status == StatusCode::PARTIAL_CONTENT {

@@ -41,9 +41,7 @@ pub(super) async fn store(
         app.logs.tell(&app.db, id).await;
         return Err(Failure::invalid(reason));
     }
-    let name = app
-        .with_store("keep a provenance", move |s| s.put(&body))
-        .await?;
+    let name = app.put("keep a provenance", body).await?;
     if !db::jobs::set_provenance(&app.db, id, attempt, &package.sha256, &name).await? {
         return Err(Failure::stale_attempt(attempt));
     }
@@ -63,9 +61,7 @@ async fn verify(
         Ok(key) => key,
         Err(reason) => return Ok(Err(reason)),
     };
-    let package = app
-        .with_store("read a package", move |s| s.read(&package))
-        .await?;
+    let package = app.read("read a package", &package).await?;
     let checked = tokio::task::spawn_blocking(move || {
         let package = Package::open(&package, &[key])?;
         Provenance::open(&bytes, &[key])?.vouches_for(&package)
@@ -85,8 +81,6 @@ pub(super) async fn find(
     may_have(&app, &caller, &sha256).await?;
     let name = plans::provenance(&app.db, &sha256).await?;
     let name = name.ok_or_else(|| Failure::not_found("provenance of the package", &sha256))?;
-    let bytes = app
-        .with_store("read a provenance", move |s| s.read(&name))
-        .await?;
+    let bytes = app.read("read a provenance", &name).await?;
     Ok(([(header::CONTENT_TYPE, ENVELOPE)], bytes).into_response())
 }

@@ -58,11 +58,7 @@ pub(super) async fn target(
     if !app.repository.lists(name, sha256) {
         return Ok(missing());
     }
-    let path = app
-        .store
-        .path(sha256)
-        .map_err(Failure::internal("find a package"))?;
-    send(&path, sha256, FOREVER, &headers).await
+    send(&app.store, sha256, FOREVER, &headers).await
 }
 
 /// Any other path.

@@ -46,17 +46,11 @@ pub(super) async fn upload(
         Some(check) => {
             check_check(check)?;
             let encoded = serde_json::to_vec(check).map_err(Failure::internal("keep a check"))?;
-            Some(
-                app.with_store("keep a check", move |s| s.put(&encoded))
-                    .await?,
-            )
+            Some(app.put("keep a check", encoded).await?)
         }
         None => None,
     };
-    let text = new.patch.clone();
-    let patch = app
-        .with_store("keep a patch", move |s| s.put(text.as_bytes()))
-        .await?;
+    let patch = app.put("keep a patch", new.patch.clone()).await?;
     let upload = db::updates::Upload {
         patch_sha256: &patch,
         check_sha256: check.as_deref(),
@@ -231,9 +225,7 @@ pub(super) async fn patch(
     Path(id): Path<UpdateId>,
 ) -> Result<Response, Failure> {
     let update = load(&app, id).await?;
-    let bytes = app
-        .with_store("read a patch", move |s| s.read(&update.patch_sha256))
-        .await?;
+    let bytes = app.read("read a patch", &update.patch_sha256).await?;
     Ok(([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], bytes).into_response())
 }
 

@@ -1,7 +1,7 @@
 //! All that a server keeps, in one file and back.
 
 use crate::support::{Kept, Service, TARGET, finish, new_update};
-use resplice_api::{FinishStatus, JobStatus, Role};
+use resplice_api::{FinishStatus, JobStatus, Role, Updates};
 use std::{
     fs,
     os::unix::fs::PermissionsExt,
@@ -69,8 +69,14 @@ async fn a_backup_of_a_running_service_serves_again_elsewhere() {
     let old = service.client(Role::Team).updates(10, None).await.unwrap();
     service.stop().await;
 
-    let kept = Arc::new(Kept::new().await);
-    ok(&kept, &["restore"], Some(&file));
+    // What was in a file goes into PostgreSQL and a bucket, and the other way.
+    for kept in [Kept::new().await, Kept::of_the_other_kind().await] {
+        serves_again(Arc::new(kept), &file, &old).await;
+    }
+}
+
+async fn serves_again(kept: Arc<Kept>, file: &Path, old: &Updates) {
+    ok(&kept, &["restore"], Some(file));
     ok(&kept, &["audit", "verify"], None);
     let key = kept.data().join("log/key");
     let mode = fs::metadata(key).unwrap().permissions().mode();
@@ -120,7 +126,7 @@ async fn a_backup_overwrites_nothing() {
     assert!(said(&over).contains("is not empty"), "{}", said(&over));
     let kept = service.stop().await;
     // A new directory, but the old database.
-    if kept.environment().is_some() {
+    if kept.database_url().is_some() {
         fs::rename(kept.data(), kept.dir.path().join("old")).unwrap();
         let over = run(&kept, &["restore"], Some(&file));
         assert!(

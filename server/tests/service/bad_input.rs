@@ -42,8 +42,7 @@ async fn a_bad_patch_is_refused_with_its_line_and_nothing_is_kept() {
         );
     }
     assert!(team.updates(10, None).await.unwrap().updates.is_empty());
-    let blobs = std::fs::read_dir(service.data().join("blobs")).unwrap();
-    assert_eq!(blobs.count(), 0);
+    assert_eq!(service.app.store.list().await.unwrap().len(), 0);
 }
 
 #[tokio::test]

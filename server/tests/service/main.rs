@@ -1,5 +1,8 @@
 //! The real router on a loopback port, with a data directory of its own, and the
 //! real client.
+//!
+//! Compiled twice: as `service` with SQLite and the store in a directory, as
+//! `postgres` with PostgreSQL and the store in a bucket.
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
@@ -26,6 +29,7 @@ mod requests;
 mod restart;
 mod revoke;
 mod rollout;
+pub(crate) mod s3;
 mod settings;
 mod supersede;
 pub(crate) mod support;

@@ -1,6 +1,6 @@
 //! A service to test, and a worker that builds nothing.
 
-use super::cluster::Database;
+use super::{cluster::Database, s3::S3};
 use jiff::Timestamp;
 use resplice_api::{
     Channel, Enrol, Enrolled, Finish, FinishStatus, Lease, LeaseRequest, NewToken, NewUpdate,
@@ -49,14 +49,24 @@ impl Catalogue for Fixed {
 pub struct Kept {
     pub dir: tempfile::TempDir,
     database: Option<Database>,
+    s3: Option<S3>,
 }
 
 impl Kept {
     /// An empty directory, and in the crate `postgres` an empty database of
-    /// PostgreSQL.
+    /// PostgreSQL and an empty bucket.
     pub async fn new() -> Self {
-        let postgres = env!("CARGO_CRATE_NAME") == "postgres";
+        Self::on(env!("CARGO_CRATE_NAME") == "postgres").await
+    }
+
+    /// The same of the other kind: PostgreSQL and a bucket, or neither.
+    pub async fn of_the_other_kind() -> Self {
+        Self::on(env!("CARGO_CRATE_NAME") != "postgres").await
+    }
+
+    async fn on(postgres: bool) -> Self {
         Self {
+            s3: postgres.then(S3::start),
             dir: tempfile::tempdir().unwrap(),
             database: if postgres {
                 Some(Database::create().await)
@@ -70,10 +80,32 @@ impl Kept {
         self.dir.path().join("data")
     }
 
-    /// The variable that names the database to the server's own program.
-    pub fn environment(&self) -> Option<(&'static str, String)> {
-        let database = self.database.as_ref()?;
-        Some(("RESPLICE_DATABASE", database.url()))
+    /// The URL of the database, if it is no file.
+    pub fn database_url(&self) -> Option<String> {
+        Some(self.database.as_ref()?.url())
+    }
+
+    /// What names database and store to the server's own program.
+    pub fn environment(&self) -> Vec<(&'static str, String)> {
+        let database = self.database_url().map(|url| ("RESPLICE_DATABASE", url));
+        let store = self.s3.iter().flat_map(S3::environment);
+        database.into_iter().chain(store).collect()
+    }
+
+    /// The directory that the store's files lie in, in the end.
+    pub fn blobs(&self) -> PathBuf {
+        let own = || self.data().join("blobs");
+        self.s3.as_ref().map_or_else(own, S3::root)
+    }
+
+    /// The file of a digest.
+    pub fn blob(&self, sha256: &str) -> PathBuf {
+        self.blobs().join(&sha256[..2]).join(sha256)
+    }
+
+    /// The S3 server with the store, if it is in none of the directory.
+    pub fn s3(&self) -> Option<&S3> {
+        self.s3.as_ref()
     }
 
     fn place(&self) -> Option<Place> {
@@ -86,6 +118,7 @@ impl Kept {
         Config {
             data: self.data(),
             database: self.place(),
+            store: self.s3.as_ref().map(S3::home).unwrap_or_default(),
             listen: "127.0.0.1:0".parse().unwrap(),
             lease: Duration::from_secs(60),
             max_losses: Config::MAX_LOSSES,

@@ -50,7 +50,7 @@ async fn nothing_is_lost_or_published_twice_whatever_dies() {
         all.extend(update.unwrap().jobs.iter().map(|job| job.id));
     }
     let kept = service.stop().await;
-    let several = kept.environment().is_some();
+    let several = kept.database_url().is_some();
     let mut servers = Servers::start(&kept, if several { 2 } else { 1 });
     let token = |role: Role| {
         let file = kept.data().join("tokens").join(format!("{role}.token"));
@@ -165,11 +165,11 @@ async fn examine(reader: &Client, id: JobId) {
 }
 
 /// What `audit verify` finds wrong.
-fn findings(data: &Path, environment: &Option<(&'static str, String)>) -> String {
+fn findings(data: &Path, environment: &[(&'static str, String)]) -> String {
     let output = std::process::Command::new(env!("CARGO_BIN_EXE_resplice-server"))
         .args(["audit", "verify", "--data"])
         .arg(data)
-        .envs(environment.clone())
+        .envs(environment.iter().cloned())
         .output()
         .unwrap();
     if output.status.success() {

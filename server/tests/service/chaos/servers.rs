@@ -44,7 +44,7 @@ impl Servers {
 
     /// Cuts about half of the servers' connections to their database.
     pub async fn cut(&mut self, dice: &mut Dice) {
-        let (_, url) = self.kept.environment().unwrap();
+        let url = self.kept.database_url().unwrap();
         let mut connection = PgConnection::connect(&url).await.unwrap();
         let odd = dice.below(2);
         let sql = format!(

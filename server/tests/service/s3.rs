@@ -1,0 +1,117 @@
+//! An S3 server on loopback, with a bucket for each test: the store of half of
+//! these tests.
+
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo},
+    server::conn::auto::Builder,
+};
+use resplice_server::store::{Credentials, Home};
+use s3s::{auth::SimpleAuth, service::S3ServiceBuilder};
+use s3s_fs::FileSystem;
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    thread,
+};
+use tokio::{net::TcpListener, runtime, sync::oneshot};
+
+const KEY: &str = "test";
+const SECRET: &str = "of-the-tests";
+const BUCKET: &str = "updates";
+const PREFIX: &str = "store";
+
+/// A server; it ends when this is dropped.
+pub struct S3 {
+    directory: tempfile::TempDir,
+    url: String,
+    _stop: oneshot::Sender<()>,
+}
+
+impl S3 {
+    /// Has a thread of its own: tests run programs and wait for them.
+    pub fn start() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        fs::create_dir_all(directory.path().join("root").join(BUCKET)).unwrap();
+        let file = directory.path().join("s3.toml");
+        fs::write(
+            &file,
+            format!("access_key_id = \"{KEY}\"\nsecret_access_key = \"{SECRET}\"\n"),
+        )
+        .unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+        let files = FileSystem::new(directory.path().join("root")).unwrap();
+        let (said, ready) = std::sync::mpsc::channel();
+        let (stop, stopped) = oneshot::channel();
+        thread::spawn(move || {
+            let runtime = runtime::Builder::new_current_thread().enable_all().build();
+            runtime.unwrap().block_on(async {
+                let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+                said.send(listener.local_addr().unwrap()).unwrap();
+                tokio::select! {
+                    () = serve(listener, files) => {}
+                    _ = stopped => {}
+                }
+            });
+        });
+        Self {
+            url: format!("http://{}", ready.recv().unwrap()),
+            directory,
+            _stop: stop,
+        }
+    }
+
+    pub fn home(&self) -> Home {
+        let mut home = Home::parse(&self.place()).unwrap();
+        let Home::Bucket(bucket) = &mut home else {
+            unreachable!()
+        };
+        bucket.endpoint = Some(self.url.clone());
+        bucket.credentials = Some(Credentials::from_file(&self.credentials()).unwrap());
+        home
+    }
+
+    /// The same for the server's own program.
+    pub fn environment(&self) -> [(&'static str, String); 3] {
+        [
+            ("RESPLICE_STORE", self.place()),
+            ("RESPLICE_STORE_ENDPOINT", self.url.clone()),
+            (
+                "RESPLICE_STORE_CREDENTIALS_FILE",
+                self.credentials().display().to_string(),
+            ),
+        ]
+    }
+
+    /// Where the server keeps what is in the store.
+    pub fn root(&self) -> PathBuf {
+        self.bucket().join(PREFIX)
+    }
+
+    pub fn bucket(&self) -> PathBuf {
+        self.directory.path().join("root").join(BUCKET)
+    }
+
+    fn place(&self) -> String {
+        format!("s3://{BUCKET}/{PREFIX}")
+    }
+
+    fn credentials(&self) -> PathBuf {
+        Path::join(self.directory.path(), "s3.toml")
+    }
+}
+
+async fn serve(listener: TcpListener, files: FileSystem) {
+    let mut builder = S3ServiceBuilder::new(files);
+    builder.set_auth(SimpleAuth::from_single(KEY, SECRET));
+    let service = builder.build();
+    loop {
+        let (stream, _) = listener.accept().await.unwrap();
+        let service = service.clone();
+        tokio::spawn(async move {
+            let builder = Builder::new(TokioExecutor::new());
+            let connection = builder.serve_connection(TokioIo::new(stream), service);
+            let _ = connection.await;
+        });
+    }
+}
