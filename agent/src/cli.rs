@@ -165,7 +165,7 @@ pub struct Enroll {
     pub target: Option<String>,
     /// The widest channel that this host takes updates from: edge, candidate or
     /// stable [default: stable]
-    #[arg(long, requires = "server")]
+    #[arg(long)]
     pub channel: Option<Channel>,
     /// Trust only these workers' keys (hex); without --server, for packages by hand
     #[arg(long, value_name = "HEX")]
@@ -174,6 +174,10 @@ pub struct Enroll {
     /// without --server, for bundles
     #[arg(long, value_name = "FILE")]
     pub root: Option<PathBuf>,
+    /// Trust this key of the server's log, as `resplice-server audit key` prints it,
+    /// not the one that the server sends; without --server, for bundles
+    #[arg(long, value_name = "KEY")]
+    pub log_key: Option<String>,
     /// Replace an earlier enrolment; the journal stays
     #[arg(long)]
     pub force: bool,
@@ -197,7 +201,7 @@ pub struct Apply {
     ///
     /// Verified as strictly as what comes over the network: the metadata's
     /// signatures, expiry and versions against what this host has seen. It has to
-    /// have a root to begin with: `enroll --root FILE`.
+    /// have a root and the log's key to begin with: `enroll --root FILE --log-key KEY`.
     #[arg(value_name = "BUNDLE", conflicts_with_all = ["package", "update", "force"])]
     pub bundle: Option<PathBuf>,
     /// Only this update, even if it was undone or refused before

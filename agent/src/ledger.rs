@@ -4,12 +4,19 @@
 //!
 //! The newest checkpoint that this host has seen lies in `log.json`.
 
-use crate::{agent::Agent, server::Server, state::StateDir};
+use crate::{
+    agent::{Agent, Outcome},
+    journal::By,
+    poll,
+    state::StateDir,
+};
 use anyhow::{Context, Result};
 use base64::{Engine, prelude::BASE64_STANDARD};
-use resplice_api::{LogEntry, PlannedUpdate, ReleaseProof};
+use resplice_api::{LogEntry, PlannedUpdate, ReleaseProof, UpdateId};
 use resplice_tlog::{Checkpoint, Hash, Verifier, tree};
 
+/// The code of an update that the log does not let in.
+pub const UNPROVEN: &str = "log";
 const FILE: &str = "log.json";
 /// Most hashes of a proof: a log of 2^64 entries has no longer one.
 const MAX_PROOF: usize = 130;
@@ -25,9 +32,40 @@ pub fn begin(state: &StateDir, key: &str) -> Result<()> {
     state.remove(FILE).map(drop)
 }
 
+/// Where a log's proofs come from.
+pub trait Log {
+    /// That an update's release is in the log, and that the log has only grown since
+    /// it had `since` entries; none if it has no such release.
+    ///
+    /// # Errors
+    /// If it can't be asked.
+    fn release_proof(&self, update: UpdateId, since: Option<u64>) -> Result<Option<ReleaseProof>>;
+}
+
+/// Has the log prove an update's release. An outcome says why it must not be applied:
+/// the log can't be asked, or what it says is refused, noted and reported.
+///
+/// # Errors
+/// If the journal can't be written.
+pub fn object(
+    agent: &mut Agent,
+    log: &impl Log,
+    planned: &PlannedUpdate,
+    by: By,
+) -> Result<Option<Outcome>> {
+    match check(agent, log, planned) {
+        Ok(()) => Ok(None),
+        Err(Objection::Unreachable(error)) => Ok(Some(poll::not_had(planned, UNPROVEN, &error))),
+        Err(Objection::Refused(why)) => {
+            let update = planned.update_id.to_string();
+            agent.refuse(&update, UNPROVEN, why, by).map(Some)
+        }
+    }
+}
+
 /// Why the log does not let an update in.
 #[derive(Debug)]
-pub enum Objection {
+enum Objection {
     /// It could not be asked; later it may say something else.
     Unreachable(anyhow::Error),
     /// It does not have the release, or is not what it was.
@@ -39,11 +77,11 @@ pub enum Objection {
 ///
 /// # Errors
 /// The [`Objection`].
-pub fn check(agent: &Agent, server: &Server, planned: &PlannedUpdate) -> Result<(), Objection> {
+fn check(agent: &Agent, log: &impl Log, planned: &PlannedUpdate) -> Result<(), Objection> {
     let key = agent.enrolment.log_key.as_deref();
     let known = Known::read(&agent.state, key).map_err(Objection::Unreachable)?;
     let since = known.newest.as_ref().map(|newest| newest.size);
-    let proof = server
+    let proof = log
         .release_proof(planned.update_id, since)
         .map_err(Objection::Unreachable)?;
     let Some(proof) = proof else {
@@ -72,7 +110,7 @@ impl Known {
     pub(crate) fn read(state: &StateDir, key: Option<&str>) -> Result<Self> {
         let key: Verifier = key
             .context(
-                "this host does not know its server's log: enrol again (`resplice enroll --force`)",
+                "this host does not know its server's log: enrol again (`resplice enroll --force`, with --log-key for bundles)",
             )?
             .parse()
             .context("the log's key in host.json can't be used: enrol again")?;

@@ -3,6 +3,7 @@
 use crate::{
     agent::{ABSENT, SUPERSEDED},
     journal::{By, Record, State},
+    ledger::UNPROVEN,
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -39,8 +40,8 @@ pub struct Situation<'a> {
 }
 
 /// Decides. What an operator undid stays undone; what took the host down, or was
-/// refused in this boot, is not tried again; what failed or was busy is tried
-/// again after a wait that doubles each time, up to an hour.
+/// refused in this boot, is not tried again; what failed, was busy or stood in no log
+/// is tried again after a wait that doubles each time, up to an hour.
 #[must_use]
 pub fn decide(situation: Situation<'_>) -> Decision {
     let Some(record) = situation.record else {
@@ -58,6 +59,8 @@ pub fn decide(situation: Situation<'_>) -> Decision {
         .package
         .as_deref()
         .is_none_or(|p| p == situation.package);
+    // The log can come to have it, and tells so without the kernel being asked.
+    let unproven = last.code.as_deref() == Some(UNPROVEN);
     match last.state {
         State::Quarantined => {
             Decision::Leave("the host went down while or soon after it was applied")
@@ -73,8 +76,8 @@ pub fn decide(situation: Situation<'_>) -> Decision {
                 false => Decision::Leave("waiting for its module to be loaded"),
             }
         }
-        State::Refused if same_boot && same_package => Decision::Leave("refused"),
-        State::Failed | State::Busy if same_boot && same_package => {
+        State::Refused if same_boot && same_package && !unproven => Decision::Leave("refused"),
+        State::Refused | State::Failed | State::Busy if same_boot && same_package => {
             if situation.now.duration_since(last.time) < wait(record.setbacks) {
                 Decision::Leave("waiting before the next try")
             } else {
@@ -228,6 +231,14 @@ mod tests {
             Decision::Leave(_)
         ));
         assert_eq!(decide_at(&record, "b1", "p1", 30), Decision::Apply);
+        let mut unproven = record.clone();
+        unproven.last.state = State::Refused;
+        unproven.last.code = Some(UNPROVEN.to_owned());
+        assert!(matches!(
+            decide_at(&unproven, "b1", "p1", 29),
+            Decision::Leave(_)
+        ));
+        assert_eq!(decide_at(&unproven, "b1", "p1", 30), Decision::Apply);
         record.setbacks = 100;
         assert!(matches!(
             decide_at(&record, "b1", "p1", 3599),

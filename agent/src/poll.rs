@@ -4,7 +4,7 @@ use crate::{
     agent::{Agent, Expected, Outcome, Refusal, has_lost_successor, timed},
     journal::{By, Record, State},
     kernel::LiveUpdate,
-    ledger::{self, Objection},
+    ledger,
     pause::{self, Pause},
     policy::{Decision, Situation, decide},
     rollout::Calendar,
@@ -95,15 +95,11 @@ pub fn apply_planned(
         }
     };
     let mut timeline = Vec::new();
-    let logged = timed(&mut timeline, "log", || {
-        ledger::check(agent, server, planned)
-    });
-    match logged {
-        Ok(()) => {}
-        Err(Objection::Unreachable(error)) => return Ok(not_had(planned, "log", &error)),
-        Err(Objection::Refused(why)) => {
-            return agent.refuse(&planned.update_id.to_string(), "log", why, by);
-        }
+    let objection = timed(&mut timeline, "log", || {
+        ledger::object(agent, server, planned, by)
+    })?;
+    if let Some(outcome) = objection {
+        return Ok(outcome);
     }
     let bytes = timed(&mut timeline, "download", || {
         server.package(agent, planned, Some(by))

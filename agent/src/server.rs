@@ -4,6 +4,7 @@
 use crate::{
     agent::Agent,
     journal::{By, Entry, State},
+    ledger::Log,
     state::StateDir,
     text,
 };
@@ -128,20 +129,6 @@ impl Server {
         Ok(bytes)
     }
 
-    /// What the server's log says about an update's release, and how it has grown
-    /// since it had `since` entries; none if it has no such release.
-    ///
-    /// # Errors
-    /// If the server can't be reached or refuses.
-    pub fn release_proof(
-        &self,
-        update: UpdateId,
-        since: Option<u64>,
-    ) -> Result<Option<ReleaseProof>> {
-        let proof = self.client.release_proof(update, since);
-        self.runtime.block_on(proof).map_err(words)
-    }
-
     /// Sends all outcomes that the server does not know yet, oldest first.
     ///
     /// # Errors
@@ -172,6 +159,13 @@ impl Server {
             agent.state.store_sent(entry.seq)?;
         }
         Ok(sent)
+    }
+}
+
+impl Log for Server {
+    fn release_proof(&self, update: UpdateId, since: Option<u64>) -> Result<Option<ReleaseProof>> {
+        let proof = self.client.release_proof(update, since);
+        self.runtime.block_on(proof).map_err(words)
     }
 }
 

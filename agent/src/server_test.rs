@@ -4,11 +4,14 @@
 use crate::{
     agent::Agent,
     journal::{By, Entry, State},
+    ledger,
     poll::{self, Ask},
     server::{Server, known_plan},
     state::{Enrolment, StateDir},
 };
-use resplice_api::{HostId, Token};
+use jiff::Timestamp;
+use resplice_api::{HostId, PlannedUpdate, ReleaseProof, Token};
+use resplice_tlog::{Signer, tree::leaf_hash};
 use std::{
     io::{Read, Write},
     net::{TcpListener, TcpStream},
@@ -162,6 +165,46 @@ fn a_revoked_token_loses_no_report() {
     let up = Server::of(&agent).unwrap().unwrap();
     assert!(up.send_reports(&agent).is_err());
     assert_eq!(up.send_reports(&agent).unwrap(), 1);
+}
+
+#[test]
+fn a_log_that_lacks_a_release_is_refused_and_reported() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = Signer::new("log.test", &[7; 32]).unwrap();
+    // Well signed, and of something else.
+    let entry = "{}".to_owned();
+    let proof = ReleaseProof {
+        checkpoint: log.sign(1, leaf_hash(entry.as_bytes())),
+        entry,
+        index: 0,
+        proof: Vec::new(),
+        consistency: Vec::new(),
+    };
+    let forged = serde_json::to_string(&proof).unwrap();
+    let forged = response("200 OK", "content-type: application/json\r\n", &forged);
+    for answer in [forged, refused("404 Not Found")] {
+        let (address, requests) = server(vec![answer, taken()]);
+        let mut agent = agent_of(&dir, &address);
+        agent.enrolment.log_key = Some(log.verifier().to_string());
+        let up = Server::of(&agent).unwrap().unwrap();
+        let planned = PlannedUpdate {
+            update_id: UPDATE.parse().unwrap(),
+            name: "it".to_owned(),
+            package_sha256: "ab".repeat(32),
+            bytes: 7,
+            target: "debian:x".to_owned(),
+            released_at: Timestamp::UNIX_EPOCH,
+        };
+        let outcome = ledger::object(&mut agent, &up, &planned, By::Server).unwrap();
+        let outcome = outcome.unwrap();
+        assert_eq!(outcome.state, State::Refused);
+        assert!(requests.recv().unwrap().contains("/proof"));
+        assert_eq!(up.send_reports(&agent).unwrap(), 1);
+        let report = requests.recv().unwrap();
+        assert!(report.contains(r#""event":"refused""#), "{report}");
+        let why = &outcome.detail.unwrap()[..20];
+        assert!(report.contains(why), "{report}");
+    }
 }
 
 #[test]

@@ -2,15 +2,23 @@
 
 use crate::guest::{Guest, LIMIT, machine};
 use crate::modules;
-use crate::programs::program;
+use crate::programs::{program, run_ok};
 use anyhow::{Context, Result, ensure};
 use resplice_target::{Cache, Target};
 use resplice_vm::{GUEST_SERVER_ADDRESS, GuestFile, Output, SnapshotCache};
 use serde_json::Value;
-use std::path::Path;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Where the agent lies in the guest.
 const AGENT: &str = "/usr/bin/resplice";
+/// Where it keeps its state.
+const STATE: &str = "/var/lib/resplice";
+
+/// Enough for a journal and some packages.
+const DISK_BYTES: u64 = 64 << 20;
 
 /// A booted host; nothing of Resplice is in its kernel yet.
 pub struct Host {
@@ -39,14 +47,38 @@ impl Host {
         })
     }
 
-    /// Enrols at the server with the token in a file of this machine.
+    /// Boots a host whose state lies on a disk, made by [`kept_disk`]. Dropping the
+    /// host is a power cut.
+    pub fn boot(target: &Target, port: u16, disk: &Path) -> Result<Self> {
+        let machine = machine(target, "max").network(port);
+        let vm = machine.load_module("ext4").kept_disk(disk).boot()?;
+        let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
+        // Nothing reaches the disk unless it is asked to.
+        let lazy = "echo 0 >/proc/sys/vm/dirty_writeback_centisecs";
+        let mount = format!("mount -o commit=3600 /dev/vdb {STATE} && chmod 700 {STATE}");
+        vm.run_ok(
+            &format!("mkdir -p {STATE} && {lazy} && {mount} && date -s @{now}"),
+            LIMIT,
+        )?;
+        vm.push(&GuestFile::program(&program("resplice")?, AGENT)?)?;
+        Ok(Self {
+            guest: Guest { vm },
+        })
+    }
+
+    /// Enrols at the server as `host-1`.
     pub fn enrol(&self, token: &Path) -> Result<()> {
+        self.enrol_as("host-1", token)
+    }
+
+    /// Enrols at the server with the token in a file of this machine.
+    pub fn enrol_as(&self, name: &str, token: &Path) -> Result<()> {
         let token = std::fs::read(token).with_context(|| format!("read {}", token.display()))?;
         let file = GuestFile::new("/root/enrol.token", 0o600, token);
         self.guest.vm.push(&[file])?;
         self.guest.ok(&format!(
             "resplice enroll --server http://{GUEST_SERVER_ADDRESS} \
-             --token-file /root/enrol.token --name host-1 --channel edge"
+             --token-file /root/enrol.token --name {name} --channel edge"
         ))?;
         Ok(())
     }
@@ -89,4 +121,12 @@ impl Host {
         ensure!(updates.is_empty(), "in the kernel: {updates}");
         self.guest.log_is_clean()
     }
+}
+
+/// Makes an empty file system in a directory, for [`Host::boot`].
+pub fn kept_disk(dir: &Path) -> Result<PathBuf> {
+    let path = dir.join("host.img");
+    File::create(&path)?.set_len(DISK_BYTES)?;
+    run_ok(Command::new("mkfs.ext4").arg("-q").arg(&path))?;
+    Ok(path)
 }

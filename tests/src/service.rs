@@ -3,7 +3,7 @@
 use crate::programs::{program, run_ok, stdout};
 use crate::repository;
 use anyhow::{Context, Result, bail, ensure};
-use resplice_api::{JobStatus, Update};
+use resplice_api::{JobStatus, Rollout, Update};
 use resplice_target::{Cache, Target};
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -202,16 +202,60 @@ impl Resplice {
     }
 
     fn command(&self, role: &str, verb: &str) -> Result<Command> {
+        self.client(role, &["update", verb])
+    }
+
+    /// `resplice-server WORDS …` as the holder of a role's token.
+    pub fn client(&self, role: &str, words: &[&str]) -> Result<Command> {
         let mut command = Command::new(program("resplice-server")?);
         command
-            .args(["update", verb, "--server", &self.url(), "--token-file"])
+            .args(words)
+            .args(["--server", &self.url(), "--token-file"])
             .arg(self.token(role));
         Ok(command)
+    }
+
+    /// The data directory.
+    pub fn data(&self) -> PathBuf {
+        self.data.path().join("server")
+    }
+
+    /// Takes a release back and has hosts undo it.
+    pub fn revoke(&self, update: &Update, reason: &str) -> Result<Update> {
+        let id = update.id.to_string();
+        self.update("engineer", "revoke", &["--undo", "--reason", reason, &id])
+    }
+
+    /// How an update's rollout stands.
+    pub fn rollout(&self, update: &Update) -> Result<Rollout> {
+        let mut show = self.client("engineer", &["rollout", "show"])?;
+        let text = stdout(show.arg("--json").arg(update.id.to_string()))?;
+        serde_json::from_str(&text).with_context(|| format!("read {text}"))
+    }
+
+    /// Lets it go on.
+    pub fn resume(&self, update: &Update) -> Result<()> {
+        let mut resume = self.client("engineer", &["rollout", "resume"])?;
+        run_ok(
+            resume
+                .args(["--reason", "it was the host"])
+                .arg(update.id.to_string()),
+        )?;
+        Ok(())
     }
 
     /// Uploads a patch of the repository.
     pub fn upload(&self, target: &Target, patch: &str) -> Result<Update> {
         self.upload_superseding(target, patch, None)
+    }
+
+    /// Uploads a patch for several kernels.
+    pub fn upload_for(&self, targets: &[&Target], patch: &str) -> Result<Update> {
+        let patch = repository(patch).display().to_string();
+        let ids: Vec<String> = targets.iter().map(|t| t.id().to_string()).collect();
+        let mut words: Vec<&str> = ids.iter().flat_map(|id| ["--target", id]).collect();
+        words.push(&patch);
+        self.update("team", "upload", &words)
     }
 
     /// The same of a patch that takes an older update's place.
@@ -235,6 +279,11 @@ impl Resplice {
     /// How an update stands.
     pub fn show(&self, update: &Update) -> Result<Update> {
         self.update("team", "show", &[&update.id.to_string()])
+    }
+
+    fn log_of(&self, update: &Update, target: &str) -> Result<String> {
+        let mut log = self.command("team", "log")?;
+        stdout(log.args(["--target", target]).arg(update.id.to_string()))
     }
 
     /// The log of an update's only build.
@@ -275,10 +324,21 @@ impl Resplice {
         older: Option<&Update>,
     ) -> Result<Update> {
         let update = self.upload_superseding(target, patch, older)?;
-        let update = self.ended(&update)?;
-        let built = update.jobs.iter().all(|job| job.status == JobStatus::Built);
-        ensure!(built, "{patch} was not built:\n{}", self.log(&update)?);
+        self.release(&update, None)
+    }
+
+    /// Waits until an update is built, and releases it, by a wave plan if one is named.
+    pub fn release(&mut self, update: &Update, plan: Option<&str>) -> Result<Update> {
+        let update = self.ended(update)?;
+        for job in &update.jobs {
+            let log = || self.log_of(&update, &job.target);
+            let built = job.status == JobStatus::Built;
+            ensure!(built, "{job:?} was not built:\n{}", log()?);
+        }
         let id = update.id.to_string();
-        self.update("engineer", "release", &["--comment", "a test", &id])
+        let mut words = vec!["--comment", "a test"];
+        words.extend(plan.iter().flat_map(|plan| ["--plan", plan]));
+        words.push(&id);
+        self.update("engineer", "release", &words)
     }
 }

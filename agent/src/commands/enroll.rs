@@ -69,11 +69,14 @@ pub fn run(context: &Context<'_>, arguments: &Enroll) -> Result<ExitCode> {
         vouch::begin(state, &root)?;
         enrolment.server = Some(client.server().to_owned());
         enrolment.host_id = Some(answer.host_id);
-        ledger::begin(state, &answer.log_key)?;
-        enrolment.log_key = Some(answer.log_key);
+        enrolment.log_key = Some(arguments.log_key.clone().unwrap_or(answer.log_key));
         state.store_token(&answer.token)?;
     } else if let Some(path) = &arguments.root {
         vouch::begin(state, &read_root(path)?)?;
+        enrolment.log_key.clone_from(&arguments.log_key);
+    }
+    if let Some(key) = &enrolment.log_key {
+        ledger::begin(state, key)?;
     }
     ensure!(
         !enrolment.worker_keys.is_empty(),

@@ -45,7 +45,9 @@ pub use host::{
 pub use id::{HostId, JobId, ReportId, UpdateId};
 pub use job::{Attempt, Attempts, Cancel, Job, JobSummary, Jobs, PackageInfo, Priority, Step};
 pub use key::{Keys, RoleKeys};
-pub use log::{AuditEntries, AuditEntry, ConsistencyProof, LogEntry, LoggedPackage, ReleaseProof};
+pub use log::{
+    AuditEntries, AuditEntry, BundledEntry, ConsistencyProof, LogEntry, LoggedPackage, ReleaseProof,
+};
 pub use problem::{PROBLEM_JSON, Problem};
 pub use role::{Role, Token, TokenError, UnknownRole, Whoami};
 pub use rollout::{

@@ -85,6 +85,15 @@ pub struct ReleaseProof {
     pub checkpoint: String,
 }
 
+/// The entry of an update's release in a bundle for hosts without a network.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BundledEntry {
+    /// Its index in the log.
+    pub index: u64,
+    /// The entry's bytes: a [`LogEntry::Release`].
+    pub entry: String,
+}
+
 /// Answer of `GET /log/consistency`: that the log began as it was.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

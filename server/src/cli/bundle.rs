@@ -1,7 +1,9 @@
 //! `resplice-server bundle`: a server's repository in a file, for hosts without a
 //! network.
 
-use super::output::say;
+mod log;
+
+use super::{Connection, output::say};
 use anyhow::{Context, ensure};
 use clap::Args;
 use resplice_api::{REPOSITORY_PATH, UpdateId, package_target};
@@ -16,21 +18,16 @@ use tar::{Builder, Header};
 
 /// Write what a server has released for a kernel into one file
 ///
-/// The file holds the repository's metadata as it is signed, and the packages. A host
-/// without a network takes it with `resplice apply FILE`, once it has begun with the
-/// root: `resplice enroll --root FILE --worker-key HEX`. It is good for as long as the
+/// The file holds the repository's metadata as it is signed, the packages, and the
+/// releases' place in the log. A host without a network takes it with
+/// `resplice apply FILE`, once it has begun with the root and the log's key:
+/// `resplice enroll --root FILE --log-key KEY --worker-key HEX`. It is good for as long as the
 /// repository's timestamp (two days), since a host has no other way to tell that it
 /// is not shown an old one.
 #[derive(Args)]
 pub(super) struct Bundle {
-    /// Address of the server; no token is needed
-    #[arg(
-        long,
-        env = "RESPLICE_SERVER",
-        default_value = "http://127.0.0.1:8440",
-        value_name = "URL"
-    )]
-    server: String,
+    #[command(flatten)]
+    connection: Connection,
     /// Id of the kernel target, such as debian:6.1.0-50-cloud-amd64
     #[arg(long, value_name = "ID")]
     target: String,
@@ -45,9 +42,10 @@ pub(super) struct Bundle {
 
 impl Bundle {
     pub(super) async fn run(self) -> anyhow::Result<ExitCode> {
+        let log = log::Source::new(self.connection.client()?);
         // The repository's client has a runtime of its own.
         let count = tokio::task::spawn_blocking(move || {
-            let count = self.write()?;
+            let count = self.write(log)?;
             anyhow::Ok((count, self.output))
         });
         let (count, output) = count.await??;
@@ -56,8 +54,9 @@ impl Bundle {
         Ok(ExitCode::SUCCESS)
     }
 
-    fn write(&self) -> anyhow::Result<usize> {
-        let base = format!("{}{REPOSITORY_PATH}", self.server.trim_end_matches('/'));
+    fn write(&self, log: log::Source) -> anyhow::Result<usize> {
+        let server = self.connection.server.trim_end_matches('/');
+        let base = format!("{server}{REPOSITORY_PATH}");
         let mut http = Http::new(&format!("{base}/metadata/"), &format!("{base}/targets/"))?;
         let first = http
             .metadata("1.root.json", MAX_ROOT_BYTES)
@@ -79,7 +78,7 @@ impl Bundle {
         // A host may have any root from the first on.
         recorder.roots()?;
         let new = self.output.with_extension("part");
-        let count = self.fill(Client::new(store, recorder), &new);
+        let count = self.fill(Client::new(store, recorder), log, &new);
         if count.is_err() {
             let _ = fs::remove_file(&new);
         }
@@ -89,7 +88,12 @@ impl Bundle {
         Ok(count)
     }
 
-    fn fill(&self, mut client: Client<Recorder>, path: &Path) -> anyhow::Result<usize> {
+    fn fill(
+        &self,
+        mut client: Client<Recorder>,
+        mut log: log::Source,
+        path: &Path,
+    ) -> anyhow::Result<usize> {
         let trusted = client.refresh()?;
         let failed = || format!("can't write {}", path.display());
         let mut tar = Builder::new(File::create(path).with_context(failed)?);
@@ -99,12 +103,11 @@ impl Bundle {
         let mut count = 0;
         for name in trusted.targets.targets.keys() {
             let update: Option<UpdateId> = name.split_once('.').and_then(|(id, _)| id.parse().ok());
-            let Some(target) = update
-                .filter(|update| package_target(*update, &self.target) == *name)
-                .and_then(|_| trusted.target(name))
-            else {
+            let update = update.filter(|update| package_target(*update, &self.target) == *name);
+            let (Some(update), Some(target)) = (update, trusted.target(name)) else {
                 continue;
             };
+            log.note(update)?;
             let bytes = client.download(&trusted, &target)?;
             let place = format!("targets/{}", client.fetch().path);
             add(&mut tar, &place, &bytes).with_context(failed)?;
@@ -115,6 +118,9 @@ impl Bundle {
             "the server has released nothing for {}: see `resplice-server target list`",
             self.target
         );
+        for (name, bytes) in log.files()? {
+            add(&mut tar, &format!("log/{name}"), &bytes).with_context(failed)?;
+        }
         tar.into_inner()
             .and_then(|file| file.sync_all())
             .with_context(failed)?;

@@ -1,12 +1,15 @@
 //! The server, workers and the agent as processes that talk to each other.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod bundle;
 mod engine;
 mod fleet;
 mod handover;
 mod outcomes;
 mod packages;
+mod power;
 mod reproducible;
+mod waves;
 
 /// The fix of the fleet's tests: two functions of net/ipv6/seg6.c.
 const SEG6: &str = "deploy/demo/seg6-srh-length.patch";

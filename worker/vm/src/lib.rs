@@ -31,6 +31,7 @@ mod initramfs;
 mod machine;
 mod modules;
 mod monitor;
+mod prepared;
 mod problems;
 mod qemu;
 mod scratch;

@@ -1,28 +1,19 @@
-//! The description of a machine, and what follows from it: QEMU's arguments.
+//! The description of a machine.
 
-use crate::disk::Disk;
 use crate::error::{Error, Result};
 use crate::files::GuestFile;
 use crate::firmware::Firmware;
 use crate::initramfs::{self, Contents};
 use crate::modules::ModuleTree;
-use crate::qemu::{self, Qemu, STATE_FILE_ENV};
-use crate::scratch::Scratch;
+use crate::prepared::Prepared;
 use crate::snapshot::{Snapshot, SnapshotCache};
-use crate::tools;
 use crate::vm::Vm;
-use sha2::{Digest, Sha256};
-use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
-/// Always on the kernel's command line. A panic ends the machine at once.
-const COMMAND_LINE: &str = "console=ttyS0 panic=-1 tsc=reliable no_timer_check quiet";
 /// Drivers for the exchange disk and the network card.
 const DISK_MODULES: [&str; 2] = ["virtio_pci", "virtio_blk"];
 const NETWORK_MODULE: &str = "virtio_net";
-/// Raise when the arguments below change in a way that snapshots depend on.
-const SHAPE: &str = "resplice-vm shape 1";
 
 /// Where a guest with [`Machine::network`] reaches the host's port.
 pub const GUEST_SERVER_ADDRESS: &str = "10.0.2.100:80";
@@ -31,20 +22,21 @@ pub const GUEST_SERVER_ADDRESS: &str = "10.0.2.100:80";
 /// no network, 120 s to boot.
 #[derive(Debug, Clone)]
 pub struct Machine {
-    kernel: PathBuf,
-    modules_dir: Option<PathBuf>,
-    cpu: String,
-    cpus: u32,
-    memory_mib: u32,
-    append: Vec<String>,
-    load: Vec<String>,
-    available: Vec<String>,
-    files: Vec<GuestFile>,
-    host_port: Option<u16>,
-    hostname: String,
-    boot_timeout: Duration,
-    console_log: Option<PathBuf>,
-    firmware: Option<Firmware>,
+    pub(crate) kernel: PathBuf,
+    pub(crate) modules_dir: Option<PathBuf>,
+    pub(crate) cpu: String,
+    pub(crate) cpus: u32,
+    pub(crate) memory_mib: u32,
+    pub(crate) append: Vec<String>,
+    pub(crate) load: Vec<String>,
+    pub(crate) available: Vec<String>,
+    pub(crate) files: Vec<GuestFile>,
+    pub(crate) host_port: Option<u16>,
+    pub(crate) kept: Option<PathBuf>,
+    pub(crate) hostname: String,
+    pub(crate) boot_timeout: Duration,
+    pub(crate) console_log: Option<PathBuf>,
+    pub(crate) firmware: Option<Firmware>,
 }
 
 impl Machine {
@@ -62,6 +54,7 @@ impl Machine {
             available: Vec::new(),
             files: Vec::new(),
             host_port: None,
+            kept: None,
             hostname: "guest".to_owned(),
             boot_timeout: Duration::from_secs(120),
             console_log: None,
@@ -140,6 +133,15 @@ impl Machine {
     #[must_use]
     pub fn network(mut self, port: u16) -> Self {
         self.host_port = Some(port);
+        self
+    }
+
+    /// A raw file of the host that the guest has as `/dev/vdb`, and that outlives
+    /// it. What the guest has written to the device stays, what is only in its page
+    /// cache goes with it: dropping a [`Vm`] is a power cut.
+    #[must_use]
+    pub fn kept_disk(mut self, file: impl Into<PathBuf>) -> Self {
+        self.kept = Some(file.into());
         self
     }
 
@@ -273,155 +275,5 @@ impl Machine {
             kernel,
             initramfs,
         })
-    }
-}
-
-/// A machine whose inputs have been checked and built.
-#[derive(Debug)]
-pub(crate) struct Prepared {
-    machine: Machine,
-    kernel: PathBuf,
-    initramfs: Vec<u8>,
-}
-
-impl Prepared {
-    /// Boots from nothing.
-    pub fn boot(&self) -> Result<Vm> {
-        let vm = self.start(&self.arguments()?, None)?;
-        vm.await_ready(self.machine.boot_timeout)?;
-        Ok(vm)
-    }
-
-    /// Boots a machine whose state is to be saved to the file `state`.
-    pub fn boot_for(&self, state: &Path) -> Result<Vm> {
-        let vm = self.start(&self.arguments()?, Some(state))?;
-        vm.await_ready(self.machine.boot_timeout)?;
-        Ok(vm)
-    }
-
-    /// Continues from a state file.
-    pub fn resume(&self, state: &Path) -> Result<Vm> {
-        let mut arguments = self.arguments()?;
-        arguments.push("-incoming".into());
-        arguments.push(format!("exec:cat \"${STATE_FILE_ENV}\"").into());
-        let vm = self.start(&arguments, Some(state))?;
-        vm.resumed(self.machine.boot_timeout)?;
-        Ok(vm)
-    }
-
-    /// What a snapshot of this machine depends on, as hex SHA-256.
-    pub fn snapshot_key(&self) -> Result<String> {
-        if self.machine.firmware.is_some() {
-            return Err(Error::Config(
-                "a machine with firmware has no snapshot: boot it".to_owned(),
-            ));
-        }
-        let kernel = std::fs::read(&self.kernel).map_err(Error::io("read kernel", &self.kernel))?;
-        let machine = &self.machine;
-        let description = serde_json::json!([
-            SHAPE,
-            qemu::version()?,
-            hex::encode(Sha256::digest(&kernel)),
-            hex::encode(Sha256::digest(&self.initramfs)),
-            machine.cpu,
-            machine.cpus,
-            machine.memory_mib,
-            self.command_line(),
-            machine.host_port.is_some(),
-        ]);
-        Ok(hex::encode(Sha256::digest(
-            description.to_string().as_bytes(),
-        )))
-    }
-
-    fn command_line(&self) -> String {
-        let mut words = COMMAND_LINE.to_owned();
-        for word in &self.machine.append {
-            words.push(' ');
-            words.push_str(word);
-        }
-        words
-    }
-
-    fn start(&self, arguments: &[OsString], state: Option<&Path>) -> Result<Vm> {
-        let scratch = Scratch::create()?;
-        let path = scratch.join("initramfs");
-        std::fs::write(&path, &self.initramfs).map_err(Error::io("write", &path))?;
-        if let Some(firmware) = &self.machine.firmware {
-            firmware.copy_variables(&scratch)?;
-        }
-        let disk = Disk::create(&scratch.join("exchange.img"))?;
-        let log = self.machine.console_log.as_deref();
-        let started = Qemu::start(arguments, &scratch, state, log)?;
-        Vm::assemble(scratch, started, disk)
-    }
-
-    /// File names are relative to the scratch directory, where QEMU runs.
-    fn arguments(&self) -> Result<Vec<OsString>> {
-        let machine = &self.machine;
-        let cpus = machine.cpus.to_string();
-        let memory = format!("{}M", machine.memory_mib);
-        let line = self.command_line();
-        let mut words: Vec<OsString> = [
-            "-accel",
-            "tcg,thread=multi",
-            "-machine",
-            "pc",
-            "-cpu",
-            &machine.cpu,
-            "-smp",
-            &cpus,
-            "-m",
-            &memory,
-            "-display",
-            "none",
-            "-nodefaults",
-            "-no-user-config",
-            "-no-reboot",
-            "-name",
-            "resplice-vm",
-            "-chardev",
-            "stdio,id=console,signal=off",
-            "-serial",
-            "chardev:console",
-            "-chardev",
-            "socket,id=command,path=command.sock",
-            "-serial",
-            "chardev:command",
-            "-chardev",
-            "socket,id=monitor,path=monitor.sock",
-            "-mon",
-            "chardev=monitor,mode=control",
-            "-drive",
-            "if=none,id=exchange,format=raw,cache=unsafe,file=exchange.img,file.locking=off",
-            "-device",
-            "virtio-blk-pci,drive=exchange,addr=4",
-            "-initrd",
-            "initramfs",
-            "-append",
-            &line,
-        ]
-        .map(OsString::from)
-        .to_vec();
-        if let Some(port) = machine.host_port {
-            let busybox = tools::find("busybox", "busybox-static")?;
-            let busybox = busybox.to_string_lossy().replace(',', ",,");
-            words.push("-netdev".into());
-            words.push(
-                format!(
-                    "user,id=net,restrict=on,ipv6=off,\
-                     guestfwd=tcp:{GUEST_SERVER_ADDRESS}-cmd:{busybox} nc 127.0.0.1 {port}"
-                )
-                .into(),
-            );
-            words.push("-device".into());
-            words.push("virtio-net-pci,netdev=net,mac=52:54:00:12:34:56,romfile=,addr=5".into());
-        }
-        if let Some(firmware) = &machine.firmware {
-            words.extend(firmware.arguments()?);
-        }
-        words.push("-kernel".into());
-        words.push(self.kernel.clone().into_os_string());
-        Ok(words)
     }
 }

@@ -5,7 +5,8 @@
 //! used longest ago goes first when the cache is full.
 
 use crate::error::{Error, Result};
-use crate::machine::{Machine, Prepared};
+use crate::machine::Machine;
+use crate::prepared::Prepared;
 use crate::vm::Vm;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! Reading and following a job's log.
+//! Reading and following a job's log, and reading the transparency log.
 
 use super::{Client, Error, header_text, read, send};
 use crate::{JobId, JobStatus, LOG_ATTEMPT_HEADER, LOG_COMPLETE_HEADER};
@@ -6,6 +6,9 @@ use std::time::Duration;
 
 /// Most bytes of a log in one answer.
 const MAX_PIECE_BYTES: usize = 8 << 20;
+
+/// Most bytes of the log's key, a checkpoint or a tile of it.
+const MAX_TILE_BYTES: usize = 64 << 10;
 
 /// How often in a row a log that is followed may be out of reach, and the pause in between.
 const MAX_FAILURES: u32 = 30;
@@ -97,5 +100,50 @@ impl Client {
             attempt += 1;
             offset = 0;
         }
+    }
+}
+
+impl Client {
+    /// `GET /log/key`: the key that signs the log's checkpoints.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn log_key(&self) -> Result<String, Error> {
+        let key = self.log_text("read the log's key", "/log/key").await?;
+        Ok(key.trim_end().to_owned())
+    }
+
+    /// `GET /log/checkpoint`: how far the log has got, signed.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn checkpoint(&self) -> Result<String, Error> {
+        let operation = "read the log's checkpoint";
+        self.log_text(operation, "/log/checkpoint").await
+    }
+
+    /// `GET /log/tile/{level}/{number}`: hashes of the log, 32 bytes each. `number` is
+    /// written as in C2SP tlog-tiles.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn log_tile(&self, level: u32, number: &str) -> Result<Vec<u8>, Error> {
+        let path = format!("/log/tile/{level}/{number}");
+        let operation = "read a tile of the log";
+        read(
+            operation,
+            send(operation, self.get(&path)).await?,
+            MAX_TILE_BYTES,
+        )
+        .await
+    }
+
+    async fn log_text(&self, operation: &'static str, path: &str) -> Result<String, Error> {
+        let response = send(operation, self.get(path)).await?;
+        let bytes = read(operation, response, MAX_TILE_BYTES).await?;
+        String::from_utf8(bytes).map_err(|error| Error::Answer {
+            operation,
+            reason: error.to_string(),
+        })
     }
 }
