@@ -10,6 +10,7 @@ use crate::{
     fleet::Counted,
     logs::{self, Logs},
     metrics::Metrics,
+    oidc::Provider,
     password::Passwords,
     repository::{Ceremony, Repository},
     requests::Requests,
@@ -36,6 +37,8 @@ pub struct Parts {
     pub store: Store,
     /// Works out password hashes.
     pub passwords: Passwords,
+    /// The identity provider, if there is one.
+    pub oidc: Option<Provider>,
     /// How often people may try to sign in.
     pub sign_ins: SignIns,
     /// How often somebody may ask for anything.
@@ -89,6 +92,7 @@ impl App {
         let feed_key = feeds::open_key(&config.data)?;
         let webhook_key = webhooks::open_key(&config.data)?;
         let sender = webhooks::Sender::new(&config.webhooks)?;
+        let oidc = config.oidc.clone().map(Provider::new).transpose()?;
         let passwords = Passwords::default();
         let mut tokens = crate::auth::ensure_tokens(&db, &config.tokens()).await?;
         tokens.admin_password =
@@ -100,6 +104,7 @@ impl App {
             store,
             logs: Logs::default(),
             passwords,
+            oidc,
             sign_ins: SignIns::default(),
             requests,
             fleet: Counted::default(),

@@ -37,6 +37,9 @@ const FILE_ROLES: [Role; 5] = [
     Role::Enrol,
 ];
 
+/// Roles that a person can have.
+pub(crate) const PERSONS: [Role; 4] = [Role::Team, Role::Engineer, Role::Vendor, Role::Admin];
+
 /// Whoever makes a request.
 #[derive(Debug, Clone)]
 pub struct Caller {

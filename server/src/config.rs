@@ -1,6 +1,6 @@
 //! How the server is set up.
 
-use crate::{db::Place, feeds, store::Home, webhooks};
+use crate::{db::Place, feeds, oidc, store::Home, webhooks};
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 /// How the server is set up.
@@ -26,6 +26,8 @@ pub struct Config {
     pub requests_per_second: Option<u32>,
     /// How the feeds are published.
     pub feeds: feeds::Settings,
+    /// The identity provider that people may sign in with.
+    pub oidc: Option<oidc::Settings>,
     /// How webhooks are sent.
     pub webhooks: webhooks::Settings,
 }

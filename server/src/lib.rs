@@ -14,6 +14,7 @@
 //! | [`patch`] | reads a unified diff and refuses what is none |
 //! | [`auth`] | who calls: tokens, sessions, and what the first start leaves |
 //! | [`password`], [`session`] | hashes of passwords; the cookie of a session |
+//! | [`oidc`] | signing in by way of an identity provider |
 //! | [`rate`], [`requests`] | how often somebody may do something, and ask for anything |
 //! | [`catalogue`] | the kernels that can be built for |
 //! | [`queue`] | leases that run out |
@@ -50,6 +51,7 @@ pub mod feeds;
 pub mod fleet;
 pub mod logs;
 pub mod metrics;
+pub mod oidc;
 pub mod password;
 pub mod patch;
 pub mod publish;

@@ -11,6 +11,10 @@ const SECURE: &str = "__Host-resplice-session";
 /// Its name on a plain connection, as on loopback.
 const PLAIN: &str = "resplice-session";
 
+/// The same of a sign-in that goes by way of an identity provider.
+const SIGN_IN_SECURE: &str = "__Host-resplice-sign-in";
+const SIGN_IN_PLAIN: &str = "resplice-sign-in";
+
 /// Whether the browser came by https: a proxy says so. Whoever lies about it
 /// only makes the own cookie useless.
 fn is_https(headers: &HeaderMap) -> bool {
@@ -22,12 +26,47 @@ fn is_https(headers: &HeaderMap) -> bool {
 #[must_use]
 pub fn from_cookie(headers: &HeaderMap) -> Option<&str> {
     let name = if is_https(headers) { SECURE } else { PLAIN };
+    cookie(headers, name)
+}
+
+/// What a browser holds that was sent to the identity provider.
+#[must_use]
+pub fn sign_in_cookie(headers: &HeaderMap) -> Option<&str> {
+    let secure = is_https(headers);
+    cookie(
+        headers,
+        if secure {
+            SIGN_IN_SECURE
+        } else {
+            SIGN_IN_PLAIN
+        },
+    )
+}
+
+fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers
         .get_all(header::COOKIE)
         .iter()
         .filter_map(|value| value.to_str().ok())
         .flat_map(|text| text.split(';'))
         .find_map(|pair| pair.trim().strip_prefix(name)?.strip_prefix('='))
+}
+
+/// The cookie that a browser takes to the identity provider and back, or with
+/// nothing in it loses: Lax, for it comes back from another site.
+///
+/// # Errors
+/// If the value can't be in a header.
+pub fn set_sign_in_cookie(headers: &HeaderMap, value: &str) -> Result<HeaderValue, Failure> {
+    let (name, secure) = if is_https(headers) {
+        (SIGN_IN_SECURE, "; Secure")
+    } else {
+        (SIGN_IN_PLAIN, "")
+    };
+    let age = if value.is_empty() { 0 } else { 600 };
+    format!("{name}={value}; Path=/; HttpOnly; SameSite=Lax{secure}; Max-Age={age}")
+        .parse()
+        .map_err(Failure::internal("set a cookie"))
 }
 
 /// The cookie that begins a session, or with nothing in it ends it.

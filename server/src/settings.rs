@@ -59,6 +59,20 @@ pub struct Settings {
     pub publisher: Option<String>,
     /// How the publisher is reached.
     pub publisher_contact: Option<String>,
+    /// URL of the identity provider (OpenID Connect) that people may sign in with.
+    pub oidc_issuer: Option<String>,
+    /// Who the server is to it.
+    pub oidc_client_id: Option<String>,
+    /// File with the server's secret there.
+    pub oidc_client_secret_file: Option<PathBuf>,
+    /// What people call it.
+    pub oidc_name: Option<String>,
+    /// Scopes beside `openid`, `profile` and `email`.
+    pub oidc_scopes: Option<Vec<String>>,
+    /// The claim that says what people may do.
+    pub oidc_role_claim: Option<String>,
+    /// What its values mean, each as `VALUE=ROLE`.
+    pub oidc_roles: Option<Vec<String>>,
     /// Networks beside the public one that webhooks may go to.
     pub webhook_allow: Option<Vec<IpNet>>,
     /// Whether webhooks may go over plain HTTP.
@@ -179,6 +193,15 @@ impl Settings {
             public_url: self.public_url.or(other.public_url),
             publisher: self.publisher.or(other.publisher),
             publisher_contact: self.publisher_contact.or(other.publisher_contact),
+            oidc_issuer: self.oidc_issuer.or(other.oidc_issuer),
+            oidc_client_id: self.oidc_client_id.or(other.oidc_client_id),
+            oidc_client_secret_file: self
+                .oidc_client_secret_file
+                .or(other.oidc_client_secret_file),
+            oidc_name: self.oidc_name.or(other.oidc_name),
+            oidc_scopes: self.oidc_scopes.or(other.oidc_scopes),
+            oidc_role_claim: self.oidc_role_claim.or(other.oidc_role_claim),
+            oidc_roles: self.oidc_roles.or(other.oidc_roles),
             webhook_allow: self.webhook_allow.or(other.webhook_allow),
             webhook_http: self.webhook_http.or(other.webhook_http),
         }
@@ -293,6 +316,34 @@ pub const TEMPLATE: &str = r#"# Settings of `resplice-server serve`: name this f
 
 # How the publisher is reached. (--publisher-contact, RESPLICE_PUBLISHER_CONTACT)
 #publisher_contact = "security@example.org"
+
+# An identity provider that people may sign in with (OpenID Connect, code flow); it
+# needs public_url, and sends people back to PUBLIC_URL/api/v1/sessions/oidc/callback.
+# (--oidc-issuer, RESPLICE_OIDC_ISSUER)
+#oidc_issuer = "https://id.example.org/realms/main"
+
+# Who the server is to the provider. (--oidc-client-id, RESPLICE_OIDC_CLIENT_ID)
+#oidc_client_id = "resplice"
+
+# A file of mode 0600 with the server's secret there; by default it has none.
+# (--oidc-client-secret-file, RESPLICE_OIDC_CLIENT_SECRET_FILE)
+#oidc_client_secret_file = "/etc/resplice/oidc"
+
+# What people call the provider; by default "single sign-on".
+# (--oidc-name, RESPLICE_OIDC_NAME)
+#oidc_name = "Example ID"
+
+# Scopes beside openid, profile and email. (--oidc-scopes, RESPLICE_OIDC_SCOPES, there
+# with commas between them)
+#oidc_scopes = ["groups"]
+
+# The claim that says what people may do, at each sign-in; by default an admin gives
+# new accounts their roles. (--oidc-role-claim, RESPLICE_OIDC_ROLE_CLAIM)
+#oidc_role_claim = "groups"
+
+# What the claim's values mean. (--oidc-roles, RESPLICE_OIDC_ROLES, there with commas
+# between them)
+#oidc_roles = ["kernel-security=team", "release=engineer"]
 
 # Networks that are not public and that webhooks may go to; by default none.
 # (--webhook-allow, RESPLICE_WEBHOOK_ALLOW, there with commas between them)

@@ -42,6 +42,22 @@ pub struct SignIn {
     pub password: Password,
 }
 
+/// Answer of `GET /sign-in`: the ways in beside name and password.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct WaysIn {
+    /// The identity provider, if the server has one: `GET /sessions/oidc` leads there.
+    pub oidc: Option<IdentityProvider>,
+}
+
+/// An identity provider (OpenID Connect).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct IdentityProvider {
+    /// What people call it.
+    pub name: String,
+}
+
 /// Body of `PUT /account/password`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

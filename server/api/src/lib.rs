@@ -31,7 +31,8 @@ mod webhook;
 mod worker;
 
 pub use account::{
-    ChangePassword, ChangeUser, NewUser, OneTimePassword, Password, SignIn, User, Users,
+    ChangePassword, ChangeUser, IdentityProvider, NewUser, OneTimePassword, Password, SignIn, User,
+    Users, WaysIn,
 };
 pub use channel::{Channel, UnknownChannel};
 pub use fleet::{

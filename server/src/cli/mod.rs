@@ -35,7 +35,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Run the server
-    Serve(serve::Serve),
+    Serve(Box<serve::Serve>),
     /// Write all that a server keeps into one file, while it runs
     Backup(backup::Backup),
     /// Put a backup into a new directory, and into a new database

@@ -8,7 +8,7 @@ use crate::{
     App, Config,
     auth::{FIRST_ADMIN, TokenFiles},
     catalogue::Imported,
-    feeds, serve,
+    feeds, oidc, serve,
     settings::Settings,
     webhooks,
 };
@@ -48,6 +48,8 @@ pub(super) struct Serve {
     #[arg(long, env = "RESPLICE_REQUESTS_PER_SECOND", value_name = "N")]
     requests_per_second: Option<u32>,
     #[command(flatten)]
+    oidc: Oidc,
+    #[command(flatten)]
     webhooks: Webhooks,
     /// Logs as JSON
     #[arg(long, env = "RESPLICE_JSON_LOGS", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
@@ -69,6 +71,61 @@ struct Feeds {
     /// How the publisher is reached
     #[arg(long, env = "RESPLICE_PUBLISHER_CONTACT", value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     publisher_contact: Option<String>,
+}
+
+/// The identity provider that people may sign in with.
+#[derive(Args)]
+struct Oidc {
+    /// URL of an identity provider (OpenID Connect) that people may sign in with
+    #[arg(long, env = "RESPLICE_OIDC_ISSUER", value_name = "URL")]
+    oidc_issuer: Option<String>,
+    /// Who the server is to it
+    #[arg(long, env = "RESPLICE_OIDC_CLIENT_ID", value_name = "ID")]
+    oidc_client_id: Option<String>,
+    /// File with the server's secret there, mode 0600
+    #[arg(long, env = "RESPLICE_OIDC_CLIENT_SECRET_FILE", value_name = "FILE")]
+    oidc_client_secret_file: Option<PathBuf>,
+    /// What people call it
+    #[arg(long, env = "RESPLICE_OIDC_NAME", value_name = "NAME")]
+    oidc_name: Option<String>,
+    /// Scopes beside openid, profile and email
+    #[arg(
+        long,
+        env = "RESPLICE_OIDC_SCOPES",
+        value_name = "SCOPE",
+        value_delimiter = ','
+    )]
+    oidc_scopes: Option<Vec<String>>,
+    /// The claim that says what people may do
+    #[arg(long, env = "RESPLICE_OIDC_ROLE_CLAIM", value_name = "NAME")]
+    oidc_role_claim: Option<String>,
+    /// What its values mean
+    #[arg(
+        long,
+        env = "RESPLICE_OIDC_ROLES",
+        value_name = "VALUE=ROLE",
+        value_delimiter = ','
+    )]
+    oidc_roles: Option<Vec<String>>,
+}
+
+/// What the settings say of the provider; it needs the server's own address.
+fn oidc(settings: &Settings) -> anyhow::Result<Option<oidc::Settings>> {
+    let Some(issuer) = &settings.oidc_issuer else {
+        return Ok(None);
+    };
+    let public_url = settings.public_url.as_deref();
+    let named = oidc::Named {
+        issuer,
+        client_id: settings.oidc_client_id.as_deref().unwrap_or_default(),
+        secret_file: settings.oidc_client_secret_file.as_deref(),
+        name: settings.oidc_name.as_deref(),
+        scopes: settings.oidc_scopes.as_deref().unwrap_or_default(),
+        role_claim: settings.oidc_role_claim.as_deref(),
+        roles: settings.oidc_roles.as_deref().unwrap_or_default(),
+        public_url: public_url.context("oidc_issuer needs public_url: people come back to it")?,
+    };
+    Ok(Some(oidc::Settings::new(&named)?))
 }
 
 /// Where webhooks may go.
@@ -126,6 +183,13 @@ impl Serve {
             public_url: self.feeds.public_url.clone(),
             publisher: self.feeds.publisher.clone(),
             publisher_contact: self.feeds.publisher_contact.clone(),
+            oidc_issuer: self.oidc.oidc_issuer.clone(),
+            oidc_client_id: self.oidc.oidc_client_id.clone(),
+            oidc_client_secret_file: self.oidc.oidc_client_secret_file.clone(),
+            oidc_name: self.oidc.oidc_name.clone(),
+            oidc_scopes: self.oidc.oidc_scopes.clone(),
+            oidc_role_claim: self.oidc.oidc_role_claim.clone(),
+            oidc_roles: self.oidc.oidc_roles.clone(),
             webhook_allow: self.webhooks.webhook_allow.clone(),
             webhook_http: self.webhooks.webhook_http,
             ..Settings::default()
@@ -157,6 +221,7 @@ impl Serve {
                 publisher: settings.publisher.clone(),
                 contact: settings.publisher_contact.clone(),
             },
+            oidc: oidc(settings)?,
             webhooks: webhooks::Settings {
                 http: settings.webhook_http.unwrap_or_default(),
                 allow: settings.webhook_allow.clone().unwrap_or_default(),

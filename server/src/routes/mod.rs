@@ -13,6 +13,7 @@ mod hosts;
 mod jobs;
 mod keys;
 mod log;
+mod oidc;
 mod openapi;
 mod packages;
 mod provenance;
@@ -218,10 +219,20 @@ fn host_operations() -> Vec<Operation> {
 /// Who may come in.
 #[rustfmt::skip]
 fn account_operations() -> Vec<Operation> {
+    let open = |path, handler| Operation {
+        access: Access::Anyone,
+        ..read(path, &[], handler)
+    };
     vec![
         Operation {
             access: Access::Anyone,
             ..write("/sessions", &[], Audit::Within, ACCOUNT, post(sessions::sign_in))
+        },
+        open("/sign-in", get(oidc::ways)),
+        open("/sessions/oidc", get(oidc::begin)),
+        Operation {
+            audit: Audit::Within,
+            ..open(crate::oidc::CALLBACK, get(oidc::callback))
         },
         Operation {
             method: Method::DELETE,

@@ -1,7 +1,13 @@
 //! Accounts, which admins look after.
 
 use super::body::{check_person, json};
-use crate::{App, auth::Caller, db, error::Failure, password};
+use crate::{
+    App,
+    auth::{Caller, PERSONS},
+    db,
+    error::Failure,
+    password,
+};
 use axum::{
     Extension, Json,
     body::Bytes,
@@ -45,7 +51,6 @@ pub(super) async fn create(
 
 /// Roles that a person can have, each once.
 fn check_roles(roles: &mut Vec<Role>) -> Result<(), Failure> {
-    const PERSONS: [Role; 4] = [Role::Team, Role::Engineer, Role::Vendor, Role::Admin];
     if roles.is_empty() {
         return Err(Failure::invalid("name at least one role"));
     }

@@ -126,6 +126,7 @@ impl Kept {
             team_limit: None,
             requests_per_second: None,
             feeds: Settings::default(),
+            oidc: None,
             webhooks: webhooks::Settings::default(),
         }
     }

@@ -5,6 +5,17 @@
 import { Api, type Role, type Whoami } from './api';
 
 const TOKEN = 'resplice.token';
+/** What the identity provider's way back says, for people. */
+const REFUSED: Record<string, string> = {
+	state: 'That sign-in was begun elsewhere, too long ago, or has ended. Try again.',
+	provider: 'The identity provider does not answer as it should. Try again later.',
+	token: 'What the identity provider says of you can’t be trusted. Tell an admin.',
+	refused: 'The identity provider did not let you in.',
+	'no-role': 'You have an account now, and no role yet. Ask an admin for one, then sign in again.',
+	closed: 'Your account is closed. An admin can open it.',
+	name: 'The identity provider gives you no name that an account can have. Ask an admin.',
+	taken: 'There is an account of that name. If it is yours, sign in with its password and come back.'
+};
 /** That a session was begun in this browser: no more than a hint to look for it. */
 const BEGUN = 'resplice.session';
 
@@ -14,6 +25,8 @@ class Session {
 	#isPerson = false;
 	/** False until it is known whether somebody is signed in from before. */
 	ready = $state(false);
+	/** Why the identity provider's way led nowhere. */
+	refused = $state<string>();
 
 	get who(): Whoami | undefined {
 		return this.#who;
@@ -57,8 +70,21 @@ class Session {
 		this.#who = await this.api.whoami();
 	}
 
+	/** How a sign-in by way of the identity provider ended that led here: why not, if so. */
+	#returned(): string | undefined {
+		const here = new URL(location.href);
+		const word = here.searchParams.get('sign-in');
+		if (word === null) return undefined;
+		here.searchParams.delete('sign-in');
+		history.replaceState(history.state, '', here);
+		if (word !== 'done') return REFUSED[word] ?? REFUSED.provider;
+		localStorage.setItem(BEGUN, '1');
+		return undefined;
+	}
+
 	/** Goes on with what this browser was signed in with, if it still holds. */
 	async resume(): Promise<void> {
+		this.refused = this.#returned();
 		const token = sessionStorage.getItem(TOKEN);
 		try {
 			if (token) await this.signInWithToken(token);

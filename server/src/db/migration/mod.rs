@@ -14,6 +14,7 @@ mod m0012_webhooks;
 mod m0020_fleet;
 mod m0021_provenance;
 mod m0022_attempt_log;
+mod m0030_identities;
 
 use sea_orm::{ConnectionTrait, DbErr};
 use sea_orm_migration::{
@@ -39,6 +40,7 @@ const ALL: &[Migration] = &[
     m0020_fleet::MIGRATION,
     m0021_provenance::MIGRATION,
     m0022_attempt_log::MIGRATION,
+    m0030_identities::MIGRATION,
 ];
 
 impl MigratorTrait for Migrator {

@@ -31,6 +31,25 @@ fn of_accounts() -> Vec<Description> {
         posted("/sessions", "Sign in; the session is a cookie")
             .takes(of::<api::SignIn>())
             .gives(201, of::<api::Whoami>()),
+        got("/sign-in", "How one can sign in").gives(200, of::<api::WaysIn>()),
+        got("/sessions/oidc", "Go to the identity provider to sign in").answers(
+            303,
+            "To the provider, or back to the web interface with `sign-in=provider`",
+            None,
+        ),
+        got(
+            crate::oidc::CALLBACK,
+            "Come back from the identity provider",
+        )
+        .asks("state", word(), "What it was sent there with", false)
+        .asks("code", word(), "What the provider gives", false)
+        .asks("error", word(), "Why it gives nothing", false)
+        .asks("iss", word(), "Which provider that is", false)
+        .answers(
+            303,
+            "To the web interface, with `sign-in=done` and a session, or with why not",
+            None,
+        ),
         on(Method::DELETE, "/sessions/current", "Sign out").answers(204, "Signed out", None),
         on(Method::PUT, "/account/password", "Change the own password")
             .takes(of::<api::ChangePassword>())

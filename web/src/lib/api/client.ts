@@ -67,6 +67,8 @@ export class Api {
 	async changePassword(old: string, password: string): Promise<void> {
 		await this.send('put', '/account/password', { body: { old, new: password } });
 	}
+	/** How one can sign in beside name and password. */
+	waysIn = () => this.call('get', '/sign-in', {});
 	whoami = () => this.call('get', '/whoami', {});
 
 	targets = async () => (await this.call('get', '/targets', {})).targets;
