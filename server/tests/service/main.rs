@@ -32,6 +32,7 @@ mod restart;
 mod revoke;
 mod rollout;
 pub(crate) mod s3;
+mod scale;
 mod settings;
 mod supersede;
 pub(crate) mod support;
