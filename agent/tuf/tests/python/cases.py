@@ -858,6 +858,29 @@ def a_delegated_role_is_checked_like_any_other(c, parameter):
 
 
 @case()
+def a_delegated_role_that_expires_while_it_is_kept_is_refused_and_then_replaced(c):
+    c.repo.delegate("targets", "A")
+    c.repo.add_target("one", b"one", "A")
+    c.repo.add_target("two", b"two", "A")
+    c.repo.publish("A", bump=False)
+    c.repo.publish(*TOP)
+    c.begin()
+    assert c.download("one"), c.said
+    # As if time had gone by since it was kept.
+    c.repo["A"].expires = in_days(-1)
+    expired = c.repo.sign("A")
+    c.keep("A", expired)
+    c.repo.files[c.repo.path("A")] = expired
+    assert not c.download("two")
+    assert c.stored() == [b"one"]
+    c.repo["A"].expires = in_days(1)
+    c.repo.publish("A", *TOP)
+    assert c.download("two"), c.said
+    assert c.stored() == [b"one", b"two"]
+    assert c.kept()["A"] == 2
+
+
+@case()
 def a_graph_of_roles_without_end_is_not_walked_to_its_end(c):
     names = [f"r{number:02}" for number in range(40)]
     for parent, role in zip(["targets", *names], names):
