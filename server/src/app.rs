@@ -53,6 +53,8 @@ pub struct Parts {
     pub transparency: Transparency,
     /// The TUF repository.
     pub repository: Arc<Repository>,
+    /// The key that signs jobs.
+    pub job_key: resplice_package::SecretKey,
     /// The key that signs advisories.
     pub feed_key: SecretKey,
     /// The key that the secrets of webhooks follow from.
@@ -89,6 +91,7 @@ impl App {
         logs::import(&db, &config.data).await?;
         let transparency = Transparency::open(&db, &config.data).await?;
         let repository = open_repository(&config.data)?;
+        let job_key = crate::job_key::open(&config.data)?;
         let feed_key = feeds::open_key(&config.data)?;
         let webhook_key = webhooks::open_key(&config.data)?;
         let sender = webhooks::Sender::new(&config.webhooks)?;
@@ -111,6 +114,7 @@ impl App {
             metrics: Metrics::default(),
             transparency,
             repository: Arc::new(repository),
+            job_key,
             feed_key,
             webhook_key,
             sender,

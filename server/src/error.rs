@@ -115,6 +115,14 @@ impl Failure {
         Self::problem(status, "invalid", "Not valid", detail)
     }
 
+    /// 422: the idempotency key was named with another request.
+    #[must_use]
+    pub fn reused_key() -> Self {
+        let detail = "this idempotency key was named with another request; take a new one";
+        let (status, code) = (StatusCode::UNPROCESSABLE_ENTITY, "idempotency-key-reused");
+        Self::problem(status, code, "Key used before", detail)
+    }
+
     /// 422 for a patch, with its line.
     #[must_use]
     pub fn bad_patch(error: &crate::patch::PatchError) -> Self {

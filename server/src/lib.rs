@@ -17,7 +17,7 @@
 //! | [`oidc`] | signing in by way of an identity provider |
 //! | [`rate`], [`requests`] | how often somebody may do something, and ask for anything |
 //! | [`catalogue`] | the kernels that can be built for |
-//! | [`queue`] | leases that run out |
+//! | [`queue`], [`job_key`] | leases that run out; the key that signs them |
 //! | [`feeds`] | who publishes feeds and advisories, and the key that signs them |
 //! | [`publish`] | keeps the repository in line with what is released |
 //! | [`repository`] | the TUF repository: what has been released, signed |
@@ -49,6 +49,7 @@ pub mod db;
 pub mod error;
 pub mod feeds;
 pub mod fleet;
+pub mod job_key;
 pub mod logs;
 pub mod metrics;
 pub mod oidc;

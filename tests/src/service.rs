@@ -167,6 +167,8 @@ impl Resplice {
             "--token-file",
         ])
         .arg(self.token("worker"))
+        .arg("--server-key")
+        .arg(self.data.path().join("server/jobs/key.pub"))
         .arg("--key")
         .arg(&key)
         .arg("--cache")

@@ -122,6 +122,8 @@ impl Resplice {
         run.args(["run", "--server", &url])
             .arg("--token-file")
             .arg(data.join("server/tokens/worker.token"))
+            .arg("--server-key")
+            .arg(data.join("server/jobs/key.pub"))
             .arg("--key")
             .arg(&key)
             .arg("--cache")

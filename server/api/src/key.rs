@@ -13,6 +13,8 @@ pub struct Keys {
     pub waiting: bool,
     /// The key of the transparency log, as C2SP signed-note writes it.
     pub log: String,
+    /// The key that signs jobs, 64 hex digits: what workers are started with.
+    pub jobs: String,
 }
 
 /// A role of the TUF repository: its keys, and the file that they have signed.

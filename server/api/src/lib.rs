@@ -78,6 +78,8 @@ pub const BASE_PATH: &str = "/api/v1";
 pub const REPOSITORY_PATH: &str = "/repo";
 /// Header that a change made with a session's cookie must have, whatever its value.
 pub const SESSION_HEADER: &str = "x-resplice-session";
+/// Header of a change that may be sent twice and is to be carried out once.
+pub const IDEMPOTENCY_HEADER: &str = "idempotency-key";
 /// Header of a log response: `true` when no more bytes will come.
 pub const LOG_COMPLETE_HEADER: &str = "x-log-complete";
 /// Header of a log response: the attempt that the bytes are of.

@@ -39,3 +39,6 @@ pub const MAX_STEPS: usize = 256;
 pub const MAX_PAGE: u64 = 500;
 /// How long a log request with `follow=1` waits for bytes, in seconds.
 pub const FOLLOW_SECONDS: u64 = 20;
+
+/// Longest idempotency key in bytes.
+pub const MAX_KEY_BYTES: usize = 128;

@@ -66,6 +66,31 @@ pub struct Lease {
     /// Seconds until the lease runs out, unless a heartbeat extends it: send
     /// one every third of that.
     pub lease_seconds: u64,
+    /// When it was given out.
+    pub issued_at: Timestamp,
+    /// The server's ed25519 signature over [`Lease::signed`], 128 hex digits.
+    pub signature: String,
+}
+
+impl Lease {
+    /// What is signed for the worker of this name: a JSON array that begins with what
+    /// this is. Another field of a lease makes it another version.
+    #[must_use]
+    pub fn signed(&self, worker: &str) -> String {
+        let fields = (
+            "resplice job 1",
+            worker,
+            self.job,
+            self.attempt,
+            &self.target,
+            &self.supersedes,
+            self.lease_seconds,
+            self.issued_at.as_microsecond(),
+            &self.update,
+        );
+        // Text and numbers always have a text, and fields their order.
+        serde_json::to_string(&fields).unwrap_or_default()
+    }
 }
 
 /// What a worker needs to know of an update.

@@ -3,7 +3,9 @@
 use super::{
     Connection,
     output::{bold, dim, json, say, status},
+    place::ServerPlace,
 };
+use crate::job_key;
 use clap::Subcommand;
 use resplice_api::{JobId, JobStatus, JobSummary, limits};
 use std::process::ExitCode;
@@ -34,6 +36,11 @@ pub(super) enum Job {
         reason: String,
         #[command(flatten)]
         connection: Connection,
+    },
+    /// Show the public key that signs jobs, for `resplice-worker run --server-key`
+    Key {
+        #[command(flatten)]
+        place: ServerPlace,
     },
     /// Run a job that has ended once more
     Retry {
@@ -81,6 +88,7 @@ impl Job {
                     ended => say!("{id} is {ended}"),
                 }
             }
+            Self::Key { place } => say!("{}", job_key::read(&place.data()?)?.public()),
             Self::Retry { id, connection } => {
                 let job = connection.client()?.retry_job(id).await?;
                 say!("{id} is queued for attempt {}", job.attempt + 1);

@@ -24,6 +24,7 @@ pub mod groups;
 pub mod host_list;
 pub mod host_updates;
 pub mod hosts;
+pub mod idempotency;
 pub mod identities;
 pub mod jobs;
 pub mod listen;

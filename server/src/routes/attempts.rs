@@ -5,7 +5,7 @@ use super::{
     body::{check_count, check_steps, check_text, check_word, json, json_or_default},
     jobs::load,
 };
-use crate::{App, auth::Caller, db, error::Failure, queue};
+use crate::{App, auth::Caller, db, error::Failure, job_key, queue};
 use axum::{
     Extension, Json,
     body::Bytes,
@@ -13,6 +13,7 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
+use jiff::Timestamp;
 use resplice_api::{
     Finish, FinishStatus, Heartbeat, HeartbeatAnswer, Job, JobId, JobStatus, Lease, LeaseRequest,
     LeasedUpdate, PackageInfo, limits,
@@ -46,15 +47,20 @@ pub(super) async fn lease(
     tracing::info!(job = %job.id, attempt = job.attempt, worker = request.worker, "leased");
     let update = leased_update(&app, &job).await?;
     let supersedes = db::supersedes::in_kernel(&app.db, job.update_id, &job.target).await?;
-    Ok(Json(Lease {
+    let mut lease = Lease {
         job: job.id,
         attempt: job.attempt,
         update,
         target: job.target,
         supersedes,
         lease_seconds: app.config.lease.as_secs(),
-    })
-    .into_response())
+        // To the microsecond, as it is signed.
+        issued_at: Timestamp::from_microsecond(db::now())
+            .map_err(Failure::internal("sign a job"))?,
+        signature: String::new(),
+    };
+    job_key::sign(&app.job_key, &mut lease, &request.worker);
+    Ok(Json(lease).into_response())
 }
 
 async fn leased_update(app: &App, job: &Job) -> Result<LeasedUpdate, Failure> {

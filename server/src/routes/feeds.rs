@@ -29,6 +29,8 @@ pub(super) fn router(app: &App) -> Router<App> {
         Access::Roles(READERS)
     };
     let rule = super::guard::Rule {
+        once: None,
+        body_bytes: 0,
         access,
         audit: super::Audit::Reads,
     };

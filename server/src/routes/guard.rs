@@ -1,6 +1,6 @@
 //! What stands before every operation: who calls, may they, and the audit log.
 
-use super::{Access, Audit};
+use super::{Access, Audit, idempotency};
 use crate::{App, auth, db::audit, error::Failure};
 use axum::{
     extract::{ConnectInfo, OriginalUri, Request, State},
@@ -16,6 +16,8 @@ use std::net::{IpAddr, SocketAddr};
 pub(super) struct Rule {
     pub(super) access: Access,
     pub(super) audit: Audit,
+    pub(super) once: Option<bool>,
+    pub(super) body_bytes: usize,
 }
 
 pub(super) async fn guard(
@@ -53,6 +55,10 @@ pub(super) async fn guard(
         return Ok(next.run(request).await);
     };
     let path = uri.path().to_owned();
+    let key = match rule.once {
+        Some(_) => idempotency::key(&request)?,
+        None => None,
+    };
     // A caller that hangs up must not leave a change half done: it runs to its
     // end in a task of its own.
     tokio::spawn(async move {
@@ -62,7 +68,14 @@ pub(super) async fn guard(
             action,
             object: &path,
         };
-        audited(&app, &entry, request, next).await
+        let run = async |request| audited(&app, &entry, request, next).await;
+        match (key, rule.once) {
+            (Some(key), Some(keeps)) => {
+                let limits = (rule.body_bytes, keeps);
+                idempotency::once(&app, &caller, &key, limits, request, run).await
+            }
+            _ => run(request).await,
+        }
     })
     .await
     .map_err(Failure::internal("carry out a request"))?

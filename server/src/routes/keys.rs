@@ -10,5 +10,6 @@ pub(super) async fn show(State(app): State<App>) -> Result<Json<Keys>, Failure> 
         roles,
         waiting,
         log: app.transparency.verifier().to_string(),
+        jobs: app.job_key.public().to_string(),
     }))
 }

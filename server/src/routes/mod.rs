@@ -10,6 +10,7 @@ mod fleet;
 mod guard;
 mod health;
 mod hosts;
+mod idempotency;
 mod jobs;
 mod keys;
 mod log;
@@ -83,6 +84,16 @@ pub struct Operation {
     /// Most bytes of its body.
     pub body_bytes: usize,
     handler: MethodRouter<App>,
+}
+
+impl Operation {
+    /// Whether a request may name a key, so that it is carried out once; and whether
+    /// the answer is kept.
+    #[must_use]
+    pub fn once(&self) -> Option<bool> {
+        let changes = self.method == Method::POST && matches!(self.audit, Audit::Before(_));
+        changes.then(|| idempotency::may_keep(self.path))
+    }
 }
 
 const PEOPLE: &[Role] = &[Role::Team, Role::Engineer, Role::Admin];
@@ -329,6 +340,8 @@ pub fn router(app: App) -> Router {
         let rule = guard::Rule {
             access: operation.access,
             audit: operation.audit,
+            once: operation.once(),
+            body_bytes: operation.body_bytes,
         };
         let guarded = operation
             .handler

@@ -203,6 +203,13 @@ fn item(operation: &Operation, description: &Description) -> Value {
     };
     let mut parameters = description.query.clone();
     parameters.extend(path_parameters(operation.path));
+    if operation.once().is_some() {
+        parameters.push(json!({
+            "name": api::IDEMPOTENCY_HEADER, "in": "header", "required": false,
+            "description": "Carry this out once, however often it is sent within a day",
+            "schema": {"type": "string", "minLength": 1, "maxLength": api::limits::MAX_KEY_BYTES},
+        }));
+    }
     let mut responses = serde_json::Map::new();
     for (status, words, body) in &description.gives {
         let mut response = json!({"description": words});

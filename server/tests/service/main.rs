@@ -18,6 +18,7 @@ mod feeds;
 mod fencing;
 mod fleet;
 mod health;
+mod idempotency;
 mod lifecycle;
 mod log;
 mod oidc;

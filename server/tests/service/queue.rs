@@ -1,5 +1,6 @@
 use crate::support::{OTHER_TARGET, Service, TARGET, finish, new_update, problem};
 use resplice_api::{FinishStatus, Heartbeat, JobId, JobStatus, Role};
+use resplice_package::PublicKey;
 use std::time::Duration;
 
 async fn jobs(service: &Service, count: usize) -> Vec<JobId> {
@@ -8,6 +9,32 @@ async fn jobs(service: &Service, count: usize) -> Vec<JobId> {
         jobs.push(service.upload().await.jobs[0].id);
     }
     jobs
+}
+
+#[tokio::test]
+async fn a_job_is_signed_for_the_worker_that_gets_it() {
+    let service = Service::start().await;
+    service.upload().await;
+    let worker = service.worker("w").await;
+    let lease = worker.lease(&[]).await.unwrap();
+    let file = resplice_server::job_key::public_file(service.data());
+    let key: PublicKey = std::fs::read_to_string(file)
+        .unwrap()
+        .trim()
+        .parse()
+        .unwrap();
+    let mut signature = [0; 64];
+    hex::decode_to_slice(&lease.signature, &mut signature).unwrap();
+    key.verify(lease.signed("w").as_bytes(), &signature)
+        .unwrap();
+    key.verify(lease.signed("v").as_bytes(), &signature)
+        .unwrap_err();
+    // It is the same key on the next day, and it is shown to those who set workers up.
+    let service = service.restart().await;
+    let keys = reqwest::Client::new().get(format!("{}/api/v1/keys", service.url));
+    let keys = keys.bearer_auth(service.token(Role::Admin).secret());
+    let keys: serde_json::Value = keys.send().await.unwrap().json().await.unwrap();
+    assert_eq!(keys["jobs"], key.to_string());
 }
 
 #[tokio::test]

@@ -4,12 +4,17 @@ use super::common::Common;
 use anyhow::Context;
 use clap::Args;
 use resplice_api::{Token, client::Client};
-use resplice_package::SecretKey;
+use resplice_package::{PublicKey, SecretKey};
 use resplice_worker::{
     lease::{Shutdown, Worker},
     pipeline::Options,
 };
-use std::{fs, path::PathBuf, process::ExitCode, sync::Arc};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Arc,
+};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Build for a server until SIGTERM: then the running job is finished; a second
@@ -24,6 +29,10 @@ pub struct Run {
     /// File with the worker's token.
     #[arg(long, value_name = "FILE")]
     token_file: PathBuf,
+    /// File with the server's public key for jobs: jobs/key.pub of its data directory, or
+    /// what `resplice-server job key` prints. Other jobs are not run.
+    #[arg(long, value_name = "FILE", env = "RESPLICE_SERVER_KEY")]
+    server_key: PathBuf,
     /// File with the signing key (see keygen).
     #[arg(long, value_name = "FILE")]
     key: PathBuf,
@@ -44,6 +53,7 @@ impl Run {
         let worker = Worker {
             client: Client::new(&self.server, Some(token))?,
             name: self.name.clone().map_or_else(host_name, Ok)?,
+            server_key: server_key(&self.server_key)?,
             key: Arc::new(SecretKey::load(&self.key)?),
             sandbox: Arc::from(self.common.sandbox().await?),
             options: Options {
@@ -62,6 +72,12 @@ impl Run {
         outcome?;
         Ok(ExitCode::SUCCESS)
     }
+}
+
+fn server_key(path: &Path) -> anyhow::Result<PublicKey> {
+    let failed = || format!("read the server's key {}", path.display());
+    let text = fs::read_to_string(path).with_context(failed)?;
+    text.trim().parse().with_context(failed)
 }
 
 async fn wait_for_signals(shutdown: Shutdown) -> std::io::Result<()> {

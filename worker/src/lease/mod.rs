@@ -6,12 +6,15 @@
 
 mod backoff;
 mod job;
+mod order;
 mod stream;
 
 use crate::{pipeline::Options, sandbox::Sandbox};
 use backoff::Backoff;
+use jiff::Timestamp;
+pub use order::{Refused, verify};
 use resplice_api::{Lease, LeaseRequest, NewWorker, client};
-use resplice_package::SecretKey;
+use resplice_package::{PublicKey, SecretKey};
 use resplice_target::{Cache, Target};
 use std::{path::PathBuf, sync::Arc, time::Duration};
 use tokio_util::sync::CancellationToken;
@@ -27,6 +30,8 @@ pub struct Worker {
     pub client: client::Client,
     /// The worker's name there.
     pub name: String,
+    /// What the server signs jobs with.
+    pub server_key: PublicKey,
     /// What it signs packages with.
     pub key: Arc<SecretKey>,
     /// Where commands run.
@@ -61,6 +66,16 @@ impl Worker {
         while !shutdown.stop.is_cancelled() {
             let pause = match self.lease().await {
                 Ok(Some(lease)) => {
+                    if let Err(error) =
+                        verify(&lease, &self.name, &self.server_key, Timestamp::now())
+                    {
+                        tracing::error!(job = %lease.job, %error, "refused a job");
+                        tokio::select! {
+                            () = tokio::time::sleep(failed.next()) => {}
+                            () = shutdown.stop.cancelled() => {}
+                        }
+                        continue;
+                    }
                     idle.reset();
                     failed.reset();
                     job::run(self, lease, shutdown).await;

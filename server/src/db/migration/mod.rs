@@ -15,6 +15,7 @@ mod m0020_fleet;
 mod m0021_provenance;
 mod m0022_attempt_log;
 mod m0030_identities;
+mod m0031_idempotency;
 
 use sea_orm::{ConnectionTrait, DbErr};
 use sea_orm_migration::{
@@ -41,6 +42,7 @@ const ALL: &[Migration] = &[
     m0021_provenance::MIGRATION,
     m0022_attempt_log::MIGRATION,
     m0030_identities::MIGRATION,
+    m0031_idempotency::MIGRATION,
 ];
 
 impl MigratorTrait for Migrator {
