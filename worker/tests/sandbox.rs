@@ -222,6 +222,66 @@ async fn a_flood_of_output_is_cut_off() {
     assert_eq!(bench.said().len(), 10_000);
 }
 
+/// What a patch can make a compiler do.
+#[tokio::test]
+async fn code_that_is_compiled_takes_in_nothing_but_what_is_given() {
+    let bench = Bench::new().await;
+    let key = bench.dir.path().join("worker.key");
+    fs::write(&key, "secret").unwrap();
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
+    let key = key.display();
+    let compile = |source: &str| format!("printf '%s' '{source}' | gcc-12 -x c -c -o /tmp/out.o -");
+    assert_eq!(
+        bench.code(&compile("int fine;")).await,
+        0,
+        "{}",
+        bench.said()
+    );
+    for source in [
+        format!("asm(\".incbin \\\"{key}\\\"\");"),
+        format!("asm(\".include \\\"{key}\\\"\");"),
+        format!("#include \"{key}\"\n"),
+        "#include \"/etc/shadow\"\n".to_owned(),
+        "asm(\".incbin \\\"/proc/1/root/etc/shadow\\\"\");".to_owned(),
+        "#include \"/proc/self/root/../root/.ssh/id_ed25519\"\n".to_owned(),
+    ] {
+        assert_ne!(bench.code(&compile(&source)).await, 0, "{source}");
+    }
+    assert!(!bench.said().contains("secret"));
+    // Nor do files come to lie elsewhere.
+    for place in ["/usr/lib/x.o", "/resplice/x.o", "/etc/x.o"] {
+        let elsewhere = format!("echo 'int x;' | gcc-12 -x c -c -o {place} -");
+        assert_ne!(bench.code(&elsewhere).await, 0, "{place}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_step_leaves_behind_ends_with_it() {
+    let bench = Bench::new().await;
+    let mark = format!("5{}", std::process::id());
+    let script =
+        format!("(trap '' HUP TERM; setsid sleep {mark} >/dev/null 2>&1 </dev/null &) ; exit 0");
+    assert_eq!(bench.code(&script).await, 0);
+    assert_eq!(survivors(&mark), 0);
+}
+
+#[tokio::test]
+async fn a_full_disk_and_a_fork_bomb_are_the_steps_own() {
+    let bench = Bench::new().await;
+    // Each file is small enough; all together are not.
+    let fill = "for i in 1 2 3 4 5; do head -c 256M /dev/zero > /tmp/$i || exit 7; done";
+    assert_eq!(bench.code(fill).await, 7);
+    let limits = Limits {
+        processes: 64,
+        ..short(Duration::from_secs(4))
+    };
+    let mark = format!("6{}", std::process::id());
+    let bomb = format!("bomb() {{ bomb | bomb & }}; sleep {mark} & bomb; wait; sleep {mark}");
+    let _ = bench.run(&bomb, limits, Vec::new()).await;
+    assert_eq!(survivors(&mark), 0);
+    assert_eq!(bench.code("true").await, 0, "the next step is as before");
+}
+
 #[tokio::test]
 async fn memory_files_and_processes_have_limits() {
     let bench = Bench::new().await;

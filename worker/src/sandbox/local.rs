@@ -14,6 +14,9 @@ use std::{
 };
 use tokio::{io::AsyncReadExt, net::unix::pipe, process::Command, time};
 
+/// Most that a step may have in `/tmp`, which is memory.
+const TMP_BYTES: &str = "1073741824";
+
 /// Bubblewrap: new mount, pid, ipc, uts, network and cgroup namespaces around
 /// each step. Root drops to [`SANDBOX_UID`]; anyone else gets a user namespace.
 #[derive(Debug)]
@@ -99,7 +102,7 @@ impl Local {
         }
         add(&["--ro-bind", "/usr", "/usr"]);
         add(&["--proc", "/proc", "--dev", "/dev"]);
-        add(&["--perms", "1777", "--tmpfs", "/tmp"]);
+        add(&["--size", TMP_BYTES, "--perms", "1777", "--tmpfs", "/tmp"]);
         for name in ["bin", "sbin", "lib", "lib32", "lib64", "libx32"] {
             let path = format!("/{name}");
             match fs::read_link(&path) {

@@ -10,6 +10,12 @@
 //! | `/tmp` | empty, private, writable |
 //! | `/proc`, `/dev` | the sandbox's own processes, and the harmless devices |
 //!
+//! What they do not promise: a step may fill what it is given to write to, in files
+//! of the size that is allowed, and so the file system that this lies on. `local`
+//! limits the memory of each process and the processes of the sandbox's user, not
+//! the memory and processors of all together: give it a machine, or a slice of
+//! systemd's, of its own. The kernel is the machine's own in both.
+//!
 //! The command runs without capabilities and can't gain any. If the worker is
 //! root, the command is not: it runs as [`SANDBOX_UID`].
 
