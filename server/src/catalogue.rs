@@ -1,17 +1,32 @@
 //! The kernels that can be built for.
 
-use crate::error::Failure;
+use crate::{App, db, error::Failure};
 use resplice_api::Target;
-use resplice_target::Cache;
+use resplice_target::{Available, Cache, Progress, TargetId};
 use std::sync::Arc;
 
-/// Something that knows kernel targets. Its call may block.
+/// Whatever keeps a catalogue from what it is asked for.
+pub type Error = Box<dyn std::error::Error + Send + Sync>;
+
+/// Something that knows kernel targets. Its calls may block.
 pub trait Catalogue: Send + Sync {
     /// All targets that can be built for, by id.
     ///
     /// # Errors
     /// Whatever keeps it from telling.
-    fn list(&self) -> Result<Vec<Target>, Box<dyn std::error::Error + Send + Sync>>;
+    fn list(&self) -> Result<Vec<Target>, Error>;
+
+    /// The kernels that the distribution has, oldest first.
+    ///
+    /// # Errors
+    /// Whatever keeps it from telling.
+    fn available(&self) -> Result<Vec<Available>, Error>;
+
+    /// Fetches and prepares one, which may take minutes.
+    ///
+    /// # Errors
+    /// Whatever keeps it from doing so, in words for a person.
+    fn import(&self, target: &TargetId, progress: &dyn Progress) -> Result<(), Error>;
 }
 
 /// The targets that were imported into a cache directory.
@@ -19,13 +34,23 @@ pub trait Catalogue: Send + Sync {
 pub struct Imported(pub Cache);
 
 impl Catalogue for Imported {
-    fn list(&self) -> Result<Vec<Target>, Box<dyn std::error::Error + Send + Sync>> {
+    fn list(&self) -> Result<Vec<Target>, Error> {
         let mut targets: Vec<Target> = resplice_target::Target::imported(&self.0)?
             .iter()
             .map(describe)
             .collect();
         targets.sort_by(|a, b| a.id.cmp(&b.id));
         Ok(targets)
+    }
+
+    fn available(&self) -> Result<Vec<Available>, Error> {
+        Ok(resplice_target::list()?)
+    }
+
+    fn import(&self, target: &TargetId, progress: &dyn Progress) -> Result<(), Error> {
+        std::fs::create_dir_all(self.0.root())?;
+        resplice_target::Target::import(&self.0, target, progress)?;
+        Ok(())
     }
 }
 
@@ -39,14 +64,29 @@ pub fn describe(target: &resplice_target::Target) -> Target {
         flavour: target.flavour().to_string(),
         arch: target.arch().to_owned(),
         digest: target.digest(),
+        retired: None,
     }
 }
 
-/// Asks a catalogue from asynchronous code.
-pub(crate) async fn list(catalogue: &Arc<dyn Catalogue>) -> Result<Vec<Target>, Failure> {
-    let catalogue = Arc::clone(catalogue);
-    tokio::task::spawn_blocking(move || catalogue.list())
+/// Asks the service's catalogue, and says which targets are retired.
+pub(crate) async fn list(app: &App) -> Result<Vec<Target>, Failure> {
+    let mut targets = ask(app, "list the targets", |catalogue| catalogue.list()).await?;
+    let retired = db::retired::list(&app.db).await?;
+    for target in &mut targets {
+        target.retired = retired.get(&target.id).cloned();
+    }
+    Ok(targets)
+}
+
+/// Asks the catalogue something from asynchronous code.
+pub(crate) async fn ask<T: Send + 'static>(
+    app: &App,
+    operation: &'static str,
+    question: impl FnOnce(&dyn Catalogue) -> Result<T, Error> + Send + 'static,
+) -> Result<T, Failure> {
+    let catalogue = Arc::clone(&app.catalogue);
+    tokio::task::spawn_blocking(move || question(&*catalogue))
         .await
-        .map_err(Failure::internal("list the targets"))?
-        .map_err(Failure::internal("list the targets"))
+        .map_err(Failure::internal(operation))?
+        .map_err(Failure::internal(operation))
 }

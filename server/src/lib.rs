@@ -16,7 +16,9 @@
 //! | [`password`], [`session`] | hashes of passwords; the cookie of a session |
 //! | [`oidc`] | signing in by way of an identity provider |
 //! | [`rate`], [`requests`] | how often somebody may do something, and ask for anything |
+//! | [`archive`] | which kernels the distribution has, looked at again and again |
 //! | [`catalogue`] | the kernels that can be built for |
+//! | [`imports`] | fetches kernels in the background |
 //! | [`queue`], [`job_key`] | leases that run out; the key that signs them |
 //! | [`feeds`] | who publishes feeds and advisories, and the key that signs them |
 //! | [`publish`] | keeps the repository in line with what is released |
@@ -39,6 +41,7 @@
 #![forbid(unsafe_code)]
 
 pub mod app;
+pub mod archive;
 pub mod auth;
 pub mod backup;
 pub mod catalogue;
@@ -49,6 +52,7 @@ pub mod db;
 pub mod error;
 pub mod feeds;
 pub mod fleet;
+pub mod imports;
 pub mod job_key;
 pub mod logs;
 pub mod metrics;

@@ -1,6 +1,6 @@
 //! Runs the service until it is told to stop.
 
-use crate::{App, logs, publish, queue, routes, transparency, waves, webhooks};
+use crate::{App, archive, imports, logs, publish, queue, routes, transparency, waves, webhooks};
 use anyhow::Context;
 use std::{future::Future, net::SocketAddr, time::Duration};
 use tokio::net::TcpListener;
@@ -26,6 +26,8 @@ pub async fn serve(
     let watcher = tokio::spawn(waves::run(app.clone()));
     let ear = tokio::spawn(logs::run(app.clone()));
     let teller = tokio::spawn(webhooks::run(app.clone()));
+    let importer = tokio::spawn(imports::run(app.clone()));
+    let scout = tokio::spawn(archive::run(app.clone()));
     let shutdown = app.shutdown.clone();
     let stopping = shutdown.clone();
     let signal = async move {
@@ -53,6 +55,8 @@ pub async fn serve(
     let _ = watcher.await;
     let _ = ear.await;
     let _ = teller.await;
+    let _ = importer.await;
+    let _ = scout.await;
     app.db
         .clone()
         .close()

@@ -133,3 +133,58 @@ it('sees how long keys hold, and that all of them lie on this server', async () 
 	await page.getByText('364 days left').or(page.getByText('365 days left')).waitFor();
 	await page.getByText(/keys of root and targets lie on this server/).waitFor();
 });
+
+const NEW = '6.1.0-55-cloud-amd64';
+
+it('imports a kernel that has come into the archive, and watches it arrive', async () => {
+	const { page } = person;
+	await page.goto('/admin');
+	const imports = page.getByRole('region', { name: 'Import a kernel' });
+	await imports.getByRole('button', { name: 'Look at the archive' }).click();
+	await imports.getByText('archive looked at just now').waitFor();
+	expect(await imports.getByText('New in the archive').count()).toBe(0);
+	await server.archive.add(NEW, '6.1.190-1');
+	await imports.getByRole('button', { name: 'Look again' }).click();
+	await imports.getByText('New in the archive').waitFor();
+
+	const release = await server.archive.occupy(NEW);
+	await imports.getByRole('button', { name: `Import debian:${NEW}` }).click();
+	await imports.getByRole('progressbar', { name: `Import of debian:${NEW}` }).waitFor();
+	await imports.getByText('waiting for another import').waitFor();
+	expect(await imports.getByText('New in the archive').count()).toBe(0);
+	await server.importElsewhere(NEW);
+	release();
+	await imports.getByText('✓ imported').waitFor();
+	await page.getByRole('region', { name: 'Targets' }).getByText(`debian:${NEW}`).waitFor();
+});
+
+it('hears why a kernel could not be imported', async () => {
+	const { page } = person;
+	await server.archive.add('6.1.0-56-amd64', '6.1.192-2');
+	const imports = page.getByRole('region', { name: 'Import a kernel' });
+	await imports.getByRole('button', { name: 'Look again' }).click();
+	await imports.locator('option', { hasText: '6.1.0-56-amd64' }).waitFor({ state: 'attached' });
+	await imports.getByLabel('Kernel of the archive').selectOption('debian:6.1.0-56-amd64');
+	await imports.getByRole('button', { name: 'Import', exact: true }).click();
+	await imports.getByText('✗ failed').waitFor();
+	await imports.getByText(/the archive holds no .*apt-get update/).waitFor();
+	// What has failed can be tried again.
+	await imports.locator('option', { hasText: '6.1.0-56-amd64' }).waitFor({ state: 'attached' });
+});
+
+it('retires a kernel: nobody is offered it, until it is restored', async () => {
+	const { page } = person;
+	const targets = page.getByRole('region', { name: 'Targets' });
+	await targets.getByRole('button', { name: `Retire… debian:${NEW}` }).click();
+	await page.getByLabel(/^Reason/).fill('no host has it');
+	await page.getByRole('button', { name: 'Retire it' }).click();
+	await targets.getByText(/^retired by admin.*no host has it$/).waitFor();
+	const team = await Person.at(browser, server);
+	await team.signIn('team');
+	await team.page.goto('/upload');
+	await team.page.getByText('6.1.0-47-cloud-amd64').waitFor();
+	expect(await team.page.getByText(NEW).count()).toBe(0);
+	await team.leave();
+	await targets.getByRole('button', { name: `Restore debian:${NEW}` }).click();
+	await targets.getByRole('button', { name: `Retire… debian:${NEW}` }).waitFor();
+});

@@ -125,6 +125,18 @@ it('a CVE id, which the server would not take like this', async () => {
 	await person.page.unrouteAll({ behavior: 'ignoreErrors' });
 });
 
+it('why the archive can’t be read, a kernel not imported, and one retired', async () => {
+	const admin = await Person.at(browser, server);
+	await server.call('admin', 'POST', `/targets/${targetId(TARGETS[1]!)}/retire`, { reason: evil('retired') });
+	await server.archive.breakDown(evil('archive'));
+	await server.call('admin', 'POST', '/archive/look');
+	await admin.signIn('admin');
+	await admin.page.goto('/admin');
+	for (const place of ['retired', 'archive']) await admin.page.getByText(evil(place)).first().waitFor();
+	expect(await admin.page.locator('[data-evil]').count()).toBe(0);
+	await admin.leave();
+});
+
 it('runs no script but its own', async () => {
 	const policy = (await fetch(server.url)).headers.get('content-security-policy') ?? '';
 	const directives = new Map(policy.split(';').map((part) => {

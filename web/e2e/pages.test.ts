@@ -32,6 +32,7 @@ const PAGES: [name: string, path: () => string, ready: string][] = [
 	['hosts', () => '/hosts', 'web-02.example'],
 	['host', () => `/hosts/${scene.host}`, 'held by a kernel livepatch'],
 	['waves', () => '/waves', 'went down with it'],
+	['feeds', () => '/feeds', 'provider-metadata.json'],
 	['nowhere', () => '/nowhere', 'nothing here']
 ];
 

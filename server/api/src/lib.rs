@@ -56,7 +56,10 @@ pub use rollout::{
     SetChannel, SetGroups, Tally, WavePlan, WavePlans, WaveStep,
 };
 pub use status::{FinishStatus, JobStatus};
-pub use target::{Target, Targets};
+pub use target::{
+    Archive, Import, ImportState, ImportStep, Imports, Kernel, NewImport, NewRetirement,
+    Retirement, Target, Targets, UnknownImportState,
+};
 pub use token::{NewToken, NewTokenAnswer, TokenInfo, Tokens};
 pub use update::{
     Check, CheckFile, NewRelease, NewRevocation, NewUpdate, Release, Revocation, TargetStatus,

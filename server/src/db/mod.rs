@@ -13,6 +13,7 @@
 //! depends on is locked first.
 
 pub mod advisories;
+pub mod archive;
 pub mod attempt_log;
 pub mod audit;
 mod catalog;
@@ -26,6 +27,7 @@ pub mod host_updates;
 pub mod hosts;
 pub mod idempotency;
 pub mod identities;
+pub mod imports;
 pub mod jobs;
 pub mod listen;
 pub mod log;
@@ -39,6 +41,7 @@ pub mod plans;
 pub mod promotions;
 pub mod releases;
 pub mod reports;
+pub mod retired;
 pub mod revocations;
 pub mod rollouts;
 pub mod sessions;

@@ -2,6 +2,7 @@
 //! how large a body may be; the router is made from the table and from nothing
 //! else, so an operation without a row does not exist.
 
+mod archive;
 mod attempts;
 mod body;
 mod etag;
@@ -11,6 +12,7 @@ mod guard;
 mod health;
 mod hosts;
 mod idempotency;
+mod imports;
 mod jobs;
 mod keys;
 mod log;
@@ -174,6 +176,12 @@ fn update_operations() -> Vec<Operation> {
     let upload = limits::MAX_UPDATE_BODY_BYTES;
     vec![
         read("/targets", READERS, get(targets::list)),
+        write("/targets/{id}/retire", ADMIN, Audit::Before("target.retire"), JSON, post(targets::retire)),
+        write("/targets/{id}/restore", ADMIN, Audit::Before("target.restore"), 0, post(targets::restore)),
+        write("/imports", ADMIN, Audit::Before("target.import"), ACCOUNT, post(imports::create)),
+        read("/imports", PEOPLE, get(imports::list)),
+        read("/archive", PEOPLE, get(archive::show)),
+        write("/archive/look", ADMIN, Audit::Before("archive.look"), 0, post(archive::look)),
         write("/updates", &[Role::Team], Audit::Before("update.upload"), upload, post(updates::upload)),
         read("/updates", READERS, get(updates::list)),
         read("/updates/{id}", READERS, get(updates::find)),

@@ -104,17 +104,26 @@ fn is_cve(text: &str) -> bool {
 }
 
 async fn check_targets(app: &App, wanted: &[String]) -> Result<(), Failure> {
-    let known = catalogue::list(&app.catalogue).await?;
-    match wanted
-        .iter()
-        .find(|id| !known.iter().any(|target| target.id == **id))
-    {
-        None => Ok(()),
-        Some(missing) => Err(Failure::invalid(format!(
-            "the target {missing} is not known here; import it on the server with \
-             `resplice-server target import {missing}`"
-        ))),
+    let known = catalogue::list(app).await?;
+    for id in wanted {
+        let Some(target) = known.iter().find(|target| target.id == *id) else {
+            return Err(Failure::invalid(format!(
+                "the target {id} is not known here; import it on the administration's page, or on the \
+                 server with `resplice-server target import {id}`"
+            )));
+        };
+        if let Some(retirement) = &target.retired {
+            return Err(Failure::invalid(format!(
+                "the target {id} was retired by {}: {}",
+                retirement.by,
+                match retirement.reason.as_str() {
+                    "" => "no reason was given",
+                    reason => reason,
+                }
+            )));
+        }
     }
+    Ok(())
 }
 
 /// What is superseded is named in the package by the packages that it has, so

@@ -19,6 +19,7 @@ mod fencing;
 mod fleet;
 mod health;
 mod idempotency;
+mod imports;
 mod lifecycle;
 mod log;
 mod oidc;

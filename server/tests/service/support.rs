@@ -8,8 +8,13 @@ use resplice_api::{
 };
 use resplice_package::{Package, Provenance, SecretKey, example, part_member};
 use resplice_server::{
-    App, Config, catalogue::Catalogue, db::Place, feeds::Settings, serve, webhooks,
+    App, Config,
+    catalogue::{self, Catalogue},
+    db::Place,
+    feeds::Settings,
+    serve, webhooks,
 };
+use resplice_target::{Available, Progress, TargetId};
 use std::{
     path::{Path, PathBuf},
     process::Command,
@@ -32,7 +37,7 @@ pub const PATCH: &str = "\
 struct Fixed;
 
 impl Catalogue for Fixed {
-    fn list(&self) -> Result<Vec<Target>, Box<dyn std::error::Error + Send + Sync>> {
+    fn list(&self) -> Result<Vec<Target>, catalogue::Error> {
         let target = |id: &str| Target {
             id: id.to_owned(),
             release: id.trim_start_matches("debian:").to_owned(),
@@ -40,8 +45,17 @@ impl Catalogue for Fixed {
             flavour: "cloud".to_owned(),
             arch: "amd64".to_owned(),
             digest: "11".repeat(32),
+            retired: None,
         };
         Ok(vec![target(OTHER_TARGET), target(TARGET)])
+    }
+
+    fn available(&self) -> Result<Vec<Available>, catalogue::Error> {
+        Ok(Vec::new())
+    }
+
+    fn import(&self, _: &TargetId, _: &dyn Progress) -> Result<(), catalogue::Error> {
+        Err("there is no archive here".into())
     }
 }
 
@@ -159,13 +173,19 @@ impl Service {
         let kept = Arc::new(Kept::new().await);
         let mut config = kept.config();
         set_up(&mut config);
-        Self::run(kept, config).await
+        Self::run(kept, config, Arc::new(Fixed)).await
+    }
+
+    /// A service with kernels of its own.
+    pub async fn with_catalogue(kept: Arc<Kept>, catalogue: Arc<dyn Catalogue>) -> Self {
+        let config = kept.config();
+        Self::run(kept, config, catalogue).await
     }
 
     /// A service on what another one has kept.
     pub async fn on(kept: Arc<Kept>) -> Self {
         let config = kept.config();
-        Self::run(kept, config).await
+        Self::run(kept, config, Arc::new(Fixed)).await
     }
 
     /// Two services on one database, which is no file.
@@ -180,10 +200,10 @@ impl Service {
         &self.kept
     }
 
-    async fn run(kept: Arc<Kept>, config: Config) -> Self {
+    async fn run(kept: Arc<Kept>, config: Config, catalogue: Arc<dyn Catalogue>) -> Self {
         let listener = TcpListener::bind(config.listen).await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let (app, _) = App::open(config, Arc::new(Fixed)).await.unwrap();
+        let (app, _) = App::open(config, catalogue).await.unwrap();
         // Sets up TLS for the tests' own reqwest clients as well.
         Client::new(&url, None).unwrap();
         let (stop, stopped) = oneshot::channel();
@@ -208,13 +228,15 @@ impl Service {
     pub async fn restart_with(self, set_up: impl FnOnce(&mut Config)) -> Self {
         let mut config = self.app.config.clone();
         set_up(&mut config);
-        Self::run(self.stop().await, config).await
+        let catalogue = Arc::clone(&self.app.catalogue);
+        Self::run(self.stop().await, config, catalogue).await
     }
 
     /// Another server on the same directory and database.
     pub async fn beside(&self) -> Self {
         let config = self.app.config.clone();
-        Self::run(Arc::clone(&self.kept), config).await
+        let catalogue = Arc::clone(&self.app.catalogue);
+        Self::run(Arc::clone(&self.kept), config, catalogue).await
     }
 
     /// Stops the service and leaves what it kept.

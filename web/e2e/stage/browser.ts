@@ -51,11 +51,11 @@ export class Person {
 		return new Person(page, context, server, complaints);
 	}
 
-	/** Signs in with a role's token. */
-	async signIn(role: TokenRole): Promise<void> {
+	/** Signs in with a role's token, or with one of their own. */
+	async signIn(role: TokenRole | { token: string }): Promise<void> {
 		await this.page.goto('/');
 		await this.page.getByRole('button', { name: 'Use a token' }).click();
-		await this.page.getByLabel('Token').fill(await this.server.token(role));
+		await this.page.getByLabel('Token').fill(typeof role === 'string' ? await this.server.token(role) : role.token);
 		await this.page.getByRole('button', { name: 'Sign in' }).click();
 		await this.page.getByRole('navigation', { name: 'Main' }).waitFor();
 	}

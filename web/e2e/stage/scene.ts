@@ -83,6 +83,13 @@ export async function setScene(server: Server): Promise<Scene> {
 	await worker.build();
 	await worker.build();
 
+	await server.call('admin', 'POST', '/archive/look');
+	await server.archive.add('6.1.0-55-cloud-amd64', '6.1.190-1');
+	await server.archive.add('6.1.0-56-cloud-amd64', '6.1.192-2');
+	await server.call('admin', 'POST', '/archive/look');
+	await server.call('admin', 'POST', '/imports', { target: targetId('6.1.0-56-cloud-amd64') });
+	await server.call('admin', 'POST', `/targets/${targetId(TARGETS[2]!)}/retire`, { reason: 'no host runs it any more' });
+
 	const running = await upload(server, 'kernel-fscaps.patch');
 	const now = await worker.lease();
 	for (const step of STEPS.slice(0, 4)) await now.step(step);

@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Archive } from './archive';
 
 export type TokenRole = 'team' | 'engineer' | 'admin' | 'worker' | 'enrol';
 
@@ -18,26 +19,29 @@ export class Server {
 	private constructor(
 		readonly url: string,
 		readonly data: string,
+		readonly archive: Archive,
 		private readonly child: ChildProcess,
 		private readonly directory: string,
 		private readonly errors: string[]
 	) {}
 
-	static async start(): Promise<Server> {
+	static async start(...flags: string[]): Promise<Server> {
 		const directory = await mkdtemp(join(tmpdir(), 'resplice-web-'));
 		const data = join(directory, 'data');
 		const cache = join(directory, 'cache');
+		const archive = await Archive.at(join(directory, 'archive'), cache);
 		for (const release of TARGETS) await importTarget(cache, release);
+		const path = `${archive.directory}:${process.env.PATH}`;
 		const child = spawn(
 			program(),
-			['serve', '--data', data, '--cache', cache, '--listen', '127.0.0.1:0', '--lease-seconds', '600'],
-			{ stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, NO_COLOR: '1', RESPLICE_LOG: 'warn' } }
+			['serve', '--data', data, '--cache', cache, '--listen', '127.0.0.1:0', '--lease-seconds', '600', ...flags],
+			{ stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, PATH: path, NO_COLOR: '1', RESPLICE_LOG: 'warn' } }
 		);
 		const errors: string[] = [];
 		child.stderr.on('data', (chunk: Buffer) => errors.push(chunk.toString()));
 		try {
 			const url = await address(child);
-			return new Server(url, data, child, directory, errors);
+			return new Server(url, data, archive, child, directory, errors);
 		} catch (cause) {
 			child.kill();
 			throw new Error(`the server did not start: ${errors.join('')}`, { cause });
@@ -63,6 +67,11 @@ export class Server {
 		});
 		if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${await response.text()}`);
 		return response;
+	}
+
+	/** Another process finishes the import of a kernel. */
+	async importElsewhere(release: string): Promise<void> {
+		await importTarget(join(this.directory, 'cache'), release);
 	}
 
 	async stop(): Promise<void> {

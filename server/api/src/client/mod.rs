@@ -12,6 +12,7 @@ mod host;
 mod jobs;
 mod log;
 mod rollout;
+mod target;
 mod team;
 mod webhook;
 mod worker;

@@ -11,6 +11,7 @@ mod m0009_revocations;
 mod m0010_enrolment;
 mod m0011_transparency;
 mod m0012_webhooks;
+mod m0013_imports;
 mod m0020_fleet;
 mod m0021_provenance;
 mod m0022_attempt_log;
@@ -38,6 +39,7 @@ const ALL: &[Migration] = &[
     m0010_enrolment::MIGRATION,
     m0011_transparency::MIGRATION,
     m0012_webhooks::MIGRATION,
+    m0013_imports::MIGRATION,
     m0020_fleet::MIGRATION,
     m0021_provenance::MIGRATION,
     m0022_attempt_log::MIGRATION,

@@ -83,6 +83,28 @@ fn of_updates() -> Vec<Description> {
     let follow = json!({"type": "integer", "enum": [0, 1], "default": 0});
     vec![
         got("/targets", "The kernels that can be built for").gives(200, of::<api::Targets>()),
+        posted(
+            "/targets/{id}/retire",
+            "Have nothing new built for a target",
+        )
+        .takes(of::<api::NewRetirement>())
+        .gives(200, of::<api::Target>()),
+        posted(
+            "/targets/{id}/restore",
+            "Let a retired target be built for again",
+        )
+        .gives(200, of::<api::Target>()),
+        posted("/imports", "Have a kernel fetched in the background")
+            .takes(of::<api::NewImport>())
+            .gives(201, of::<api::Import>()),
+        got("/imports", "The latest imports, newest first").gives(200, of::<api::Imports>()),
+        got(
+            "/archive",
+            "The kernels that the distribution had at the last look",
+        )
+        .gives(200, of::<api::Archive>()),
+        posted("/archive/look", "Look at the distribution's archive now")
+            .gives(200, of::<api::Archive>()),
         posted("/updates", "Upload a patch, and queue its builds")
             .takes(of::<api::NewUpdate>())
             .gives(201, of::<api::Update>()),

@@ -2,7 +2,7 @@
 import type { HostFilter } from '../hosts';
 import { address, type Answer, type Method, type Options, type PathOf, type Query } from './call';
 import { ApiError, toError } from './error';
-import type { ChangeUser, Channel, JobStatus, NewToken, NewUpdate, Role, WavePlan } from './types';
+import type { ChangeUser, Channel, JobStatus, NewToken, NewUpdate, NewWebhook, Role, WavePlan } from './types';
 
 /** A piece of a log: bytes from the offset asked for. */
 export interface LogPiece {
@@ -72,6 +72,14 @@ export class Api {
 	whoami = () => this.call('get', '/whoami', {});
 
 	targets = async () => (await this.call('get', '/targets', {})).targets;
+	retireTarget = (id: string, reason: string) =>
+		this.call('post', '/targets/{id}/retire', { path: { id }, body: { reason } });
+	restoreTarget = (id: string) => this.call('post', '/targets/{id}/restore', { path: { id } });
+	importTarget = (target: string) => this.call('post', '/imports', { body: { target } });
+	imports = async () => (await this.call('get', '/imports', {})).imports;
+	archive = () => this.call('get', '/archive', {});
+	lookAtArchive = () => this.call('post', '/archive/look', {});
+
 	fleet = () => this.call('get', '/fleet', {});
 
 	/** A page of hosts that are as the filter says. */
@@ -120,6 +128,17 @@ export class Api {
 	async revokeToken(token: string): Promise<void> {
 		await this.send('delete', '/tokens/{token}', { path: { token } });
 	}
+
+	webhooks = async () => (await this.call('get', '/webhooks', {})).webhooks;
+	createWebhook = (webhook: NewWebhook) => this.call('post', '/webhooks', { body: webhook });
+	async removeWebhook(id: string): Promise<void> {
+		await this.send('delete', '/webhooks/{id}', { path: { id } });
+	}
+	rotateWebhook = (id: string) => this.call('post', '/webhooks/{id}/rotate', { path: { id } });
+	enableWebhook = (id: string) => this.call('post', '/webhooks/{id}/enable', { path: { id } });
+	deliveries = async (id: string) => (await this.call('get', '/webhooks/{id}/deliveries', { path: { id } })).deliveries;
+	redeliver = (id: string, delivery: string) =>
+		this.call('post', '/webhooks/{id}/deliveries/{delivery}/redeliver', { path: { id, delivery } });
 
 	audit = (query: NonNullable<Query<'get', '/audit'>>) => this.call('get', '/audit', { query: { limit: 50, ...query } });
 	logKey = () => this.text('/log/key');
