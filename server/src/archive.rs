@@ -6,6 +6,9 @@
 use crate::{App, db, error::Failure};
 use std::time::Duration;
 
+/// The series that updates can be made for; the archive has backports of newer ones.
+const SERIES: &str = "6.1";
+
 /// How old a look may get.
 const FRESH: Duration = Duration::from_secs(3600);
 /// How often that is looked up; the first time when a server has settled.
@@ -31,7 +34,8 @@ pub async fn look(app: &App) -> Result<(), Failure> {
                 package_version: kernel.package_version,
                 missing: kernel.missing,
             };
-            let found: Vec<_> = available.into_iter().map(found).collect();
+            let served = |kernel: &resplice_target::Available| kernel.id.series() == SERIES;
+            let found: Vec<_> = available.into_iter().filter(served).map(found).collect();
             for target in db::archive::note(&app.db, &found).await? {
                 tracing::info!(target, "the archive has a new kernel");
             }

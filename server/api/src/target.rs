@@ -38,7 +38,7 @@ pub struct Retirement {
     pub reason: String,
 }
 
-/// Body of `POST /targets/{id}/retire`.
+/// Body of `POST /targets/{target}/retire`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]

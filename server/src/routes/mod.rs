@@ -176,8 +176,8 @@ fn update_operations() -> Vec<Operation> {
     let upload = limits::MAX_UPDATE_BODY_BYTES;
     vec![
         read("/targets", READERS, get(targets::list)),
-        write("/targets/{id}/retire", ADMIN, Audit::Before("target.retire"), JSON, post(targets::retire)),
-        write("/targets/{id}/restore", ADMIN, Audit::Before("target.restore"), 0, post(targets::restore)),
+        write("/targets/{target}/retire", ADMIN, Audit::Before("target.retire"), JSON, post(targets::retire)),
+        write("/targets/{target}/restore", ADMIN, Audit::Before("target.restore"), 0, post(targets::restore)),
         write("/imports", ADMIN, Audit::Before("target.import"), ACCOUNT, post(imports::create)),
         read("/imports", PEOPLE, get(imports::list)),
         read("/archive", PEOPLE, get(archive::show)),

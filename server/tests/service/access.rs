@@ -21,6 +21,7 @@ fn address(service: &Service, operation: &Operation, host: HostId) -> String {
     let path = operation
         .path
         .replace("{id}", &id)
+        .replace("{target}", "debian:6.1.0-1-amd64")
         .replace("{attempt}", "1")
         .replace("{sha256}", &"0".repeat(64))
         .replace("{token}", &"0".repeat(16))

@@ -11,6 +11,8 @@ use std::{
 
 const OLD: &str = "debian:6.1.0-47-cloud-amd64";
 const NEW: &str = "debian:6.1.0-55-cloud-amd64";
+/// Of a series that no update can be made for.
+const BACKPORT: &str = "debian:6.12.0-1-cloud-amd64";
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// An archive, and imports from it that go as far as they are let.
@@ -167,7 +169,7 @@ async fn a_kernel_that_the_archive_did_not_have_before_is_new() {
     let first = admin.look_at_archive().await.unwrap();
     assert_eq!(first.problem, None);
     assert!(first.kernels.iter().all(|kernel| !kernel.is_new));
-    depot.kernels.lock().unwrap().push(NEW);
+    depot.kernels.lock().unwrap().extend([NEW, BACKPORT]);
     let second = admin.look_at_archive().await.unwrap();
     let kernels: Vec<_> = second
         .kernels

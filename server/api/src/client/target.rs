@@ -39,7 +39,7 @@ impl Client {
         send_json("look at the archive", self.post("/archive/look")).await
     }
 
-    /// `POST /targets/{id}/retire`: has nothing new built for it.
+    /// `POST /targets/{target}/retire`: has nothing new built for it.
     ///
     /// # Errors
     /// See [`Error`].
@@ -51,7 +51,7 @@ impl Client {
         send_json("retire a target", request.json(&body)).await
     }
 
-    /// `POST /targets/{id}/restore`: takes that back.
+    /// `POST /targets/{target}/restore`: takes that back.
     ///
     /// # Errors
     /// See [`Error`].

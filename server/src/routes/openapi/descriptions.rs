@@ -84,13 +84,13 @@ fn of_updates() -> Vec<Description> {
     vec![
         got("/targets", "The kernels that can be built for").gives(200, of::<api::Targets>()),
         posted(
-            "/targets/{id}/retire",
+            "/targets/{target}/retire",
             "Have nothing new built for a target",
         )
         .takes(of::<api::NewRetirement>())
         .gives(200, of::<api::Target>()),
         posted(
-            "/targets/{id}/restore",
+            "/targets/{target}/restore",
             "Let a retired target be built for again",
         )
         .gives(200, of::<api::Target>()),

@@ -73,8 +73,8 @@ export class Api {
 
 	targets = async () => (await this.call('get', '/targets', {})).targets;
 	retireTarget = (id: string, reason: string) =>
-		this.call('post', '/targets/{id}/retire', { path: { id }, body: { reason } });
-	restoreTarget = (id: string) => this.call('post', '/targets/{id}/restore', { path: { id } });
+		this.call('post', '/targets/{target}/retire', { path: { target: id }, body: { reason } });
+	restoreTarget = (id: string) => this.call('post', '/targets/{target}/restore', { path: { target: id } });
 	importTarget = (target: string) => this.call('post', '/imports', { body: { target } });
 	imports = async () => (await this.call('get', '/imports', {})).imports;
 	archive = () => this.call('get', '/archive', {});
