@@ -19,7 +19,7 @@
 //! | traversing names | `tuf/tests/attacks.rs`: `traversing_target_names_are_refused_before_anything_is_asked_for`; `bundle_test.rs`: `hostile_tar_files_are_refused_before_anything_is_read_from_them` |
 //! | symbolic links | below: `metadata_behind_a_symbolic_link_is_not_believed` |
 //! | key files that others can read | below: `keys_that_others_can_read_are_not_used` |
-//! | damaged files | `flip_test.rs`, and `ten_thousand_random_byte_flips…` in `tuf/tests/attacks.rs` |
+//! | damaged files | `flip_test.rs`; `bundle_test.rs`: `a_flipped_bit_in_what_is_read_of_a_bundle_lets_nothing_in`; and `ten_thousand_random_byte_flips…` in `tuf/tests/attacks.rs` |
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use crate::{

@@ -299,6 +299,25 @@ fn hostile_tar_files_are_refused_before_anything_is_read_from_them() {
 }
 
 #[test]
+fn a_flipped_bit_in_what_is_read_of_a_bundle_lets_nothing_in() {
+    let package = package_bytes("good", |_| ());
+    let (_rig, agent) = host();
+    let good = files(&agent, 2, &package);
+    // The host has the root already, and does not read it again.
+    let read = |name: &str| !name.ends_with("root.json");
+    for (number, (name, bytes)) in good.iter().enumerate().filter(|(_, file)| read(&file.0)) {
+        for place in (0..bytes.len()).step_by(bytes.len().div_ceil(40)) {
+            let mut flipped = good.clone();
+            // The lowest: another bit may turn a digit of a signature into its capital.
+            flipped[number].1[place] ^= 1;
+            let (rig, mut agent) = host();
+            let _ = take(&rig, &mut agent, &flipped);
+            assert!(!rig.is_live(), "byte {place} of {name}");
+        }
+    }
+}
+
+#[test]
 fn a_bundle_that_is_cut_off_anywhere_changes_nothing() {
     let (rig, mut agent) = host();
     let path = write(&rig, &files(&agent, 2, &package_bytes("good", |_| ())));
