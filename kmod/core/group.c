@@ -149,6 +149,9 @@ static void report_failed(const struct rs_group *g, const struct rs_hook_run *ho
 			rs_report("busy: %s[%d] is in %pS\n", r->scan.conflicts[i].comm,
 				  r->scan.conflicts[i].pid,
 				  (void *)r->scan.conflicts[i].address);
+		if (r->scan.nr_ending)
+			rs_report("busy: tasks at the end of their exit: %lu\n",
+				  r->scan.nr_ending);
 		break;
 	case -EILSEQ:
 		if (r->changed_data) {

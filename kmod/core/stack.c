@@ -9,6 +9,7 @@
 #include <linux/rethook.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/task_stack.h>
+#include <linux/srcu.h>
 #include <linux/string.h>
 #include <linux/version.h>
 
@@ -131,11 +132,45 @@ static void check_sleeper(struct rs_scan *scan, struct task_struct *task)
 	check_moved(scan, task);
 }
 
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 2, 0)
+#define srcu_count(counter)	(counter)
+#else
+#define srcu_count(counter)	((unsigned long)atomic_long_read(&(counter)))
+#endif
+
+/*
+ * Whoever exits leaves the list of tasks before its last steps, in which it may
+ * still sleep. From before it leaves until nothing can preempt it, it reads this
+ * SRCU, whose counts are settled while the machine is stopped. Which task it is
+ * they don't tell, nor where: so each is in the way.
+ */
+static unsigned long count_ending(void)
+{
+	const struct srcu_data *d;
+	unsigned long readers = 0;
+	int cpu, i;
+
+	for_each_possible_cpu(cpu) {
+		d = per_cpu_ptr(rs_kernel.exits->sda, cpu);
+		for (i = 0; i < 2; i++)
+			readers += srcu_count(d->srcu_lock_count[i]) -
+				   srcu_count(d->srcu_unlock_count[i]);
+	}
+	return readers;
+}
+
+bool rs_scan_is_clear(const struct rs_scan *scan)
+{
+	return !scan->nr_ending && !atomic_read(&scan->nr_conflicts);
+}
+
 void rs_scan_share(struct rs_scan *scan, u32 share, u32 shares)
 {
 	struct task_struct *process, *task;
 	u32 turn = 0;
 
+	if (!share)
+		scan->nr_ending = count_ending();
 	check_stack(scan, current, (unsigned long)__builtin_frame_address(0));
 	check_moved(scan, current);
 	check_sleeper(scan, rs_kernel.idle_task(raw_smp_processor_id()));

@@ -31,6 +31,7 @@ struct rs_scan {
 	const struct list_head *areas;	/* struct rs_area */
 	unsigned long low, high;	/* bounds of all of them */
 	atomic_t nr_conflicts;		/* may exceed what is kept */
+	unsigned long nr_ending;	/* tasks that no list has any more */
 	struct rs_conflict conflicts[RS_CONFLICTS];
 };
 
@@ -40,5 +41,8 @@ void rs_scan_init(struct rs_scan *scan, struct list_head *areas);
  * idle task. For use with every CPU inside stop_machine: takes no lock.
  */
 void rs_scan_share(struct rs_scan *scan, u32 share, u32 shares);
+
+/* Nobody was in the way, when all shares are scanned. */
+bool rs_scan_is_clear(const struct rs_scan *scan);
 
 #endif /* RESPLICE_STACK_H */

@@ -91,7 +91,7 @@ static int exchange(struct stop *s)
 	const struct rs_change *c;
 	int err;
 
-	if (atomic_read(&s->result->scan.nr_conflicts))
+	if (!rs_scan_is_clear(&s->result->scan))
 		return -EBUSY;
 	s->result->changed = NULL;
 	s->result->changed_data = NULL;

@@ -9,6 +9,7 @@ struct kprobe;
 struct list_head;
 struct module;
 struct mutex;
+struct srcu_struct;
 struct task_struct;
 
 /*
@@ -27,6 +28,7 @@ struct rs_kernel {
 	unsigned long static_call_return; /* __static_call_return, or 0 */
 	struct mutex *livepatch_lock;	/* klp_mutex, and what it guards: */
 	struct list_head *livepatches;	/* struct klp_patch */
+	struct srcu_struct *exits;	/* tasks_rcu_exit_srcu: who is in do_exit() */
 };
 
 extern struct rs_kernel rs_kernel;

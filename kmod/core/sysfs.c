@@ -104,6 +104,9 @@ static ssize_t conflicts_show(struct kobject *kobj, struct kobj_attribute *attr,
 		len += sysfs_emit_at(buf, len, "%d %s %pS\n", scan->conflicts[i].pid,
 				     scan->conflicts[i].comm,
 				     (void *)scan->conflicts[i].address);
+	if (scan->nr_ending)
+		len += sysfs_emit_at(buf, len, "tasks at the end of their exit: %lu\n",
+				     scan->nr_ending);
 	mutex_unlock(&rs_lock);
 	return len;
 }

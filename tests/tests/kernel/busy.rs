@@ -44,3 +44,36 @@ fn a_sleeper_is_named_and_when_it_leaves_the_update_goes_in() {
     assert_eq!(guest.ok("echo through | cat").unwrap(), "through");
     guest.log_is_clean().unwrap();
 }
+
+#[test]
+fn a_task_that_has_left_every_list_is_still_waited_for() {
+    let target = target(CLOUD).unwrap();
+    let update = updates::build(&target, "tests/patches/pipe-free.patch").unwrap();
+    let package = update.open().unwrap();
+    let guest = Guest::start(&machine(&target, "max"), &package).unwrap();
+    guest.bring(&package).unwrap();
+    guest
+        .bring_program("tests/guest/leaver.c", "leaver")
+        .unwrap();
+    guest.apply(&package).unwrap();
+    assert_eq!(guest.ok("/root/leaver").unwrap(), "left");
+
+    // It sleeps in the new code now, and wakes up there.
+    let id = &package.manifest().id;
+    let undo = format!("echo 0 > /sys/kernel/resplice/updates/{id}/enabled");
+    assert!(!guest.run(&undo).unwrap().success());
+    let words = "tasks at the end of their exit: 1";
+    let report = guest.report().unwrap();
+    assert!(report.contains(&format!("busy: {words}")), "{report}");
+    let conflicts = format!("cat /sys/kernel/resplice/updates/{id}/conflicts");
+    assert_eq!(guest.ok(&conflicts).unwrap(), words);
+    assert_eq!(guest.state(&package).unwrap(), "applied");
+
+    guest
+        .ok(&format!(
+            "for i in $(seq 60); do {undo} && exit; sleep 1; done; exit 1"
+        ))
+        .unwrap();
+    guest.ok(&format!("rmmod {id}")).unwrap();
+    guest.log_is_clean().unwrap();
+}
