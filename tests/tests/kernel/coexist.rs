@@ -1,6 +1,6 @@
 //! The jump beside the kernel's own tracer.
 
-use crate::{FIXED, seg6_check, seg6_guest};
+use crate::{FIXED, VULNERABLE, seg6_check, seg6_guest};
 use resplice_tests::guest::{Guest, machine};
 use resplice_tests::{CLOUD, livepatch, target, updates};
 
@@ -112,6 +112,45 @@ fn a_function_under_a_kernel_livepatch_is_left_to_it() {
     livepatch::off(&guest).unwrap();
     guest.apply(&package).unwrap();
     guest.undo(&package).unwrap();
+    guest.log_is_clean().unwrap();
+}
+
+/// How often the BPF programs have run by now, at the entry and at the exit.
+fn counts(guest: &Guest) -> (u64, u64) {
+    let text = guest.ok("/root/trampoline counts").unwrap();
+    let (entries, exits) = text.split_once(' ').unwrap();
+    (entries.parse().unwrap(), exits.parse().unwrap())
+}
+
+/// Calls of the function, each of which both programs see.
+fn sees_each_call(guest: &Guest, answer: i32) {
+    let before = counts(guest);
+    assert_eq!(seg6_check(guest), answer);
+    let after = counts(guest);
+    assert!(
+        after.0 > before.0 && after.0 - before.0 == after.1 - before.1,
+        "{before:?} {after:?}"
+    );
+}
+
+#[test]
+fn bpf_programs_at_a_replaced_functions_entry_and_exit_see_each_call() {
+    let (guest, package) = seg6_guest("max");
+    let on = "/root/trampoline on seg6_validate_srh";
+    guest
+        .bring_program("tests/guest/trampoline.c", "trampoline")
+        .unwrap();
+    guest.ok(on).unwrap();
+    sees_each_call(&guest, VULNERABLE);
+    guest.apply(&package).unwrap();
+    sees_each_call(&guest, FIXED);
+    guest.ok("/root/trampoline off").unwrap();
+    assert_eq!(seg6_check(&guest), FIXED);
+    guest.ok(on).unwrap();
+    sees_each_call(&guest, FIXED);
+    guest.undo(&package).unwrap();
+    sees_each_call(&guest, VULNERABLE);
+    guest.ok("/root/trampoline off").unwrap();
     guest.log_is_clean().unwrap();
 }
 
