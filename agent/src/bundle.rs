@@ -22,14 +22,12 @@ use crate::{
 };
 use anyhow::{Context, Result, bail, ensure};
 use base64::{Engine, prelude::BASE64_STANDARD};
-use resplice_api::{BundledEntry, ReleaseProof, UpdateId};
+use resplice_api::{BundledEntry, MAX_BUNDLE_FILES, ReleaseProof, UpdateId};
 use resplice_tlog::{Hash, tile::Tiles, tree};
 use resplice_tuf::{Fetch, FetchError};
 use std::{cell::OnceCell, collections::BTreeMap, fs::File, os::unix::fs::FileExt, path::Path};
 use tar::{Archive, EntryType};
 
-/// Most files of a bundle.
-const MAX_FILES: usize = 4096;
 /// Longest name of one in bytes.
 const MAX_NAME_BYTES: usize = 300;
 /// Most bytes of the log's checkpoint, and of an entry.
@@ -188,8 +186,8 @@ fn index(file: &File) -> Result<BTreeMap<String, (u64, u64)>> {
             "{shown:?} is in it twice"
         );
         ensure!(
-            index.len() <= MAX_FILES,
-            "it has more than {MAX_FILES} files"
+            index.len() <= MAX_BUNDLE_FILES,
+            "it has more than {MAX_BUNDLE_FILES} files"
         );
     }
     ensure!(!index.is_empty(), "there is nothing in it");

@@ -47,7 +47,8 @@ pub use id::{HostId, JobId, ReportId, UpdateId};
 pub use job::{Attempt, Attempts, Cancel, Job, JobSummary, Jobs, PackageInfo, Priority, Step};
 pub use key::{Keys, RoleKeys};
 pub use log::{
-    AuditEntries, AuditEntry, BundledEntry, ConsistencyProof, LogEntry, LoggedPackage, ReleaseProof,
+    AuditEntries, AuditEntry, BundledEntry, ConsistencyProof, LogEntry, LoggedPackage,
+    MAX_BUNDLE_FILES, ReleaseProof,
 };
 pub use problem::{PROBLEM_JSON, Problem};
 pub use role::{Role, Token, TokenError, UnknownRole, Whoami};

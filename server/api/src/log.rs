@@ -85,6 +85,9 @@ pub struct ReleaseProof {
     pub checkpoint: String,
 }
 
+/// Most files of a bundle: its writer stops there, hosts refuse more.
+pub const MAX_BUNDLE_FILES: usize = 8192;
+
 /// The entry of an update's release in a bundle for hosts without a network.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BundledEntry {

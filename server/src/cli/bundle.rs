@@ -6,7 +6,7 @@ mod log;
 use super::{Connection, output::say};
 use anyhow::{Context, ensure};
 use clap::Args;
-use resplice_api::{REPOSITORY_PATH, UpdateId, package_target};
+use resplice_api::{MAX_BUNDLE_FILES, REPOSITORY_PATH, UpdateId, package_target};
 use resplice_tuf::{Client, Fetch, FetchError, MAX_ROOT_BYTES, Store, client, http::Http};
 use std::{
     collections::BTreeMap,
@@ -118,7 +118,15 @@ impl Bundle {
             "the server has released nothing for {}: see `resplice-server target list`",
             self.target
         );
-        for (name, bytes) in log.files()? {
+        let log = log.files()?;
+        let files = client.fetch().metadata.len() + count + log.len();
+        ensure!(
+            files <= MAX_BUNDLE_FILES,
+            "{count} updates for {} make a bundle of {files} files, and hosts take \
+             {MAX_BUNDLE_FILES} at most: let one update supersede several",
+            self.target
+        );
+        for (name, bytes) in log {
             add(&mut tar, &format!("log/{name}"), &bytes).with_context(failed)?;
         }
         tar.into_inner()
