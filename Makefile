@@ -10,7 +10,7 @@ export PATH := $(PATH):$(cache)/tools/bin:/usr/sbin:/sbin
 export RESPLICE_TEST_TARGET ?= debian:oldest-cloud
 rooted := deploy/rooted
 
-.PHONY: setup setup-test demo test lint fuzz chaos bench torture eval eval-match tuf-shim
+.PHONY: setup setup-test demo test lint fuzz chaos bench torture matrix eval eval-match tuf-shim
 
 setup:
 	@deploy/setup
@@ -63,6 +63,11 @@ eval-match: setup-test
 torture: setup-test
 	cargo build --quiet -p resplice-worker
 	$(rooted) cargo run --quiet -p resplice-tests --bin torture
+
+# One update on each of 36 kernels: flavour, CPU model, KASLR, preemption.
+matrix: setup-test
+	cargo build --quiet -p resplice-worker
+	$(rooted) cargo run --quiet -p resplice-tests --bin matrix
 
 # What becomes of the patches in CORPUS=DIR; APPLY=1 tries them in QEMU; ONLY=name,…; JOBS=N.
 eval: setup-test

@@ -9,6 +9,7 @@ pub mod host;
 pub mod livepatch;
 pub mod modules;
 pub mod programs;
+pub mod seg6;
 pub mod service;
 pub mod torture;
 pub mod updates;
