@@ -4,11 +4,10 @@
 //! Why a load failed is never read from an errno but from the core's report.
 
 mod live;
-mod report;
 mod tools;
 
 pub use live::{LivePart, LiveUpdate};
-pub use report::LoadReport;
+pub use resplice_package::LoadReport;
 pub use tools::hint;
 
 use crate::fault;

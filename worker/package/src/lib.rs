@@ -46,6 +46,7 @@ mod manifest;
 mod name;
 mod package;
 pub mod provenance;
+mod report;
 mod signature;
 
 pub use archive::{MAX_MEMBERS, MAX_PACKAGE_BYTES};
@@ -56,3 +57,4 @@ pub use manifest::{
 };
 pub use package::{CORE_MODULE, Package, PartModule, REPORT, part_member, part_name, sha256_hex};
 pub use provenance::{MAX_PROVENANCE_BYTES, Provenance};
+pub use report::LoadReport;

@@ -2,7 +2,7 @@
 
 use super::{Check, idle::without_init};
 use crate::{Error, log::Log};
-use resplice_package::Package;
+use resplice_package::{LoadReport, Package};
 use resplice_target::Target;
 use resplice_vm::{GuestFile, Machine, Output, SnapshotCache, Vm, quote};
 use serde::Serialize;
@@ -269,11 +269,7 @@ impl Guest<'_> {
             self.log.line(said.trim_end());
             if !output.success() {
                 self.show(&output);
-                let first = said.lines().next().unwrap_or("there is no report");
-                return Err(Error::Verification(format!(
-                    "the stock kernel does not take the part for {}: {first}",
-                    part.object
-                )));
+                return Err(Error::Verification(complaint(&said, &part.object)));
             }
             report.report.push_str(&said);
             report.report.push('\n');
@@ -370,6 +366,14 @@ impl Guest<'_> {
 /// What the core says of a part.
 fn file(part: &str, name: &str) -> String {
     format!("/sys/kernel/resplice/updates/{part}/{name}")
+}
+
+/// Why a part was not taken, by the core's report; the module loader itself says nothing there.
+fn complaint(report: &str, object: &str) -> String {
+    match LoadReport::parse(report).reason() {
+        Some(reason) => format!("{reason} (the stock kernel does not take the part for {object})"),
+        None => format!("load: the stock kernel does not load the part for {object}"),
+    }
 }
 
 /// `/lib/modules/R/kernel/arch/x86/kvm/kvm-intel.ko` is `kvm_intel` to the kernel.
