@@ -1,17 +1,18 @@
 /** Text from outside is shown as text, wherever it comes from. */
-import type { Browser } from 'playwright-core';
+import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { Person, openBrowser } from './stage/browser';
 import { Host } from './stage/host';
 import { CAREFUL } from './stage/scene';
 import { TARGETS, Server, targetId } from './stage/server';
-import { Worker, heading, report } from './stage/worker';
+import { LISTING, Worker, heading, report } from './stage/worker';
 
 let server: Server;
 let browser: Browser;
 let person: Person;
 let update: string;
 let host: Host;
+let vendorToken: string;
 
 /** Would run a script, and leave an element to find, if it were taken for markup. */
 const evil = (where: string) => `<img/src=x/data-evil="${where}"/onerror=alert(1)>`;
@@ -42,6 +43,7 @@ beforeAll(async () => {
 		.replaceAll('bm_status_read', JSON.stringify(evil('function')).slice(1, -1))
 		.replaceAll('its code has another size', JSON.stringify(evil('why')).slice(1, -1))
 		.replaceAll('a message that programs', JSON.stringify(evil('finding')).slice(1, -1));
+	await attempt.list(LISTING);
 	await attempt.finish({ status: 'built', reason: evil('reason'), report: JSON.parse(text) });
 	await server.call('engineer', 'POST', '/wave-plans', CAREFUL);
 	await server.call('engineer', 'POST', `/updates/${update}/release`, { comment: evil('comment'), plan: CAREFUL.name });
@@ -49,6 +51,11 @@ beforeAll(async () => {
 	host = await Host.enrol(server, evil('host'), TARGETS[0]!);
 	await host.report(update, 'refused', evil('detail'));
 	await server.call('engineer', 'POST', '/groups/odd/freeze', { reason: evil('freeze') });
+	const made = await server.call('admin', 'POST', '/tokens', { name: 'northwind', role: 'vendor' });
+	vendorToken = ((await made.json()) as { token: string }).token;
+	await server.call({ token: vendorToken }, 'POST', '/webhooks', { url: 'https://hooks.example/told', events: [] });
+	await server.call('admin', 'POST', '/users', { name: 'mallory', roles: ['team'] });
+	await server.call('engineer', 'POST', `/hosts/${host.id}/groups`, { groups: ['odd'] });
 	person = await Person.at(browser, server);
 	await person.signIn('team');
 });
@@ -115,14 +122,101 @@ it('the fleet, and why a rollout was halted', async () => {
 	await shownAsText('name', 'halt');
 });
 
-it('a CVE id, which the server would not take like this', async () => {
-	await person.page.route('**/api/v1/updates/*', async (route) => {
+/**
+ * Texts in answers that the server itself would not hold like this, put there on
+ * their way: whatever the server lets in later, the pages show it as text.
+ */
+interface Planted {
+	what: string;
+	as: 'team' | 'engineer' | 'admin' | 'vendor';
+	page: () => string;
+	/** Which answers are changed, and how. */
+	answers: string;
+	plant: (body: string) => string;
+	/** Opens what is closed at first. */
+	open?: (page: Page) => Promise<void>;
+}
+
+type Json = Record<string, unknown>;
+
+/** Changes all entries of a list in an answer. */
+const each = (list: string, change: (entry: Json) => Json) => (body: string) => {
+	const answer = JSON.parse(body) as Record<string, Json[]>;
+	return JSON.stringify({ ...answer, [list]: answer[list]!.map(change) });
+};
+const whole = (change: (answer: Json) => Json) => (body: string) => JSON.stringify(change(JSON.parse(body) as Json));
+
+/** Changes the statement in a signed envelope, which the page does not verify. */
+const statement = (change: (text: string) => string) => whole((envelope) => ({
+	...envelope, payload: Buffer.from(change(Buffer.from(envelope.payload as string, 'base64').toString())).toString('base64')
+}));
+
+const open = (name: string | RegExp) => (page: Page) => page.getByRole('button', { name }).click();
+const quoted = (where: string) => JSON.stringify(evil(where)).slice(1, -1);
+const ofUpdate = { page: () => `/updates/${update}`, answers: '**/api/v1/updates/*' };
+
+const PLANTED: Planted[] = [
+	{ ...ofUpdate, what: 'cve', as: 'team', plant: (body) => body.replaceAll('CVE-2026-72400', quoted('cve')) },
+	{ ...ofUpdate, what: 'uploader', as: 'team', plant: whole((answer) => ({ ...answer, uploaded_by: evil('uploader') })) },
+	{
+		...ofUpdate, what: 'failure', as: 'team',
+		plant: each('jobs', (job) => ({ ...job, status: 'failed', reason: evil('failure') }))
+	},
+	{ ...ofUpdate, what: 'target', as: 'team', plant: each('jobs', (job) => ({ ...job, target: evil('target') })) },
+	{ ...ofUpdate, what: 'approval', as: 'team', plant: each('promotions', (promotion) => ({ ...promotion, comment: evil('approval') })) },
+	{ ...ofUpdate, what: 'approver', as: 'team', plant: each('promotions', (promotion) => ({ ...promotion, by: evil('approver') })) },
+	{
+		...ofUpdate, what: 'revoked', as: 'team',
+		plant: whole((answer) => ({ ...answer, revoked: { by: 'eve', at: answer.created_at, reason: evil('revoked'), undo: true } }))
+	},
+	{
+		what: 'patched-file', as: 'team', page: () => `/updates/${update}`, answers: '**/api/v1/updates/*/patch',
+		plant: (body) => body.replaceAll('fs/pipe.c', `fs/${evil('patched-file')}`)
+	},
+	{
+		what: 'provenance-name', as: 'team', page: () => `/updates/${update}`, answers: '**/api/v1/packages/*/provenance',
+		plant: statement((text) => text.replaceAll('linux-source-6.1 6.1.176-1', quoted('provenance-name'))), open: open('Show what went in')
+	},
+	{
+		what: 'builder', as: 'team', page: () => `/updates/${update}`, answers: '**/api/v1/packages/*/provenance',
+		plant: statement((text) => text.replace(/"builder":\s*\{\s*"id":\s*"[^"]*"/, `"builder":{"id":"${quoted('builder')}"`)),
+		open: open('Show what went in')
+	},
+	...(['name', 'unit', 'object'] as const).map((key) => ({
+		what: `code-${key}`, as: 'team' as const, page: () => `/updates/${update}`, answers: '**/api/v1/jobs/*/listing',
+		plant: each('functions', (code) => ({ ...code, [key]: evil(`code-${key}`) })), open: open(/^Show the .*instructions/)
+	})),
+	{
+		what: 'instruction', as: 'team', page: () => `/updates/${update}`, answers: '**/api/v1/jobs/*/listing',
+		plant: (body) => body.replaceAll('call seq_printf', quoted('instruction')).replaceAll('%d live', 'live'), open: open(/^Show the .*instructions/)
+	},
+	{ what: 'group', as: 'team', page: () => '/hosts', answers: '**/api/v1/groups', plant: each('groups', (group) => ({ ...group, name: evil('group') })) },
+	{ what: 'host-group', as: 'team', page: () => '/hosts', answers: '**/api/v1/hosts?*', plant: each('hosts', (host) => ({ ...host, groups: [evil('host-group')] })) },
+	{ what: 'actor', as: 'admin', page: () => '/audit', answers: '**/api/v1/audit?*', plant: each('entries', (entry) => ({ ...entry, actor: evil('actor') })) },
+	{ what: 'object', as: 'admin', page: () => '/audit', answers: '**/api/v1/audit?*', plant: each('entries', (entry) => ({ ...entry, object: evil('object') })) },
+	{ what: 'user', as: 'admin', page: () => '/admin/people', answers: '**/api/v1/users?*', plant: each('users', (user) => ({ ...user, name: evil('user') })) },
+	{ what: 'token', as: 'admin', page: () => '/admin/people', answers: '**/api/v1/tokens?*', plant: each('tokens', (token) => ({ ...token, name: evil('token') })) },
+	{ what: 'webhook', as: 'vendor', page: () => '/feeds', answers: '**/api/v1/webhooks', plant: each('webhooks', (hook) => ({ ...hook, url: evil('webhook') })) },
+	{
+		what: 'webhook-fault', as: 'vendor', page: () => '/feeds', answers: '**/api/v1/webhooks',
+		plant: each('webhooks', (hook) => ({ ...hook, disabled: { at: hook.created_at, reason: evil('webhook-fault') } }))
+	}
+];
+
+it.each(PLANTED)('$what, which the server would not take like this', async ({ what, as, page: path, answers, plant, open }) => {
+	const reader = as === 'team' ? person : await Person.at(browser, server);
+	if (reader !== person) await reader.signIn(as === 'vendor' ? { token: vendorToken } : as);
+	const { page } = reader;
+	await page.route(answers, async (route) => {
 		const response = await route.fetch();
-		await route.fulfill({ response, body: (await response.text()).replaceAll('CVE-2026-72400', evil('cve').replaceAll('"', '\\"')) });
+		await route.fulfill({ response, body: plant(await response.text()) });
 	});
-	await person.page.goto(`/updates/${update}`);
-	await shownAsText('cve');
-	await person.page.unrouteAll({ behavior: 'ignoreErrors' });
+	await page.goto(path());
+	if (open) await open(page);
+	await page.getByText(evil(what)).filter({ visible: true }).first().waitFor();
+	expect(await page.locator('[data-evil]').count()).toBe(0);
+	await page.unrouteAll({ behavior: 'ignoreErrors' });
+	if (reader !== person) await reader.leave();
 });
 
 it('why the archive can’t be read, a kernel not imported, and one retired', async () => {

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { Person, openBrowser } from './stage/browser';
 import { PATCHES } from './stage/scene';
 import { Server } from './stage/server';
-import { STEPS, Worker, report } from './stage/worker';
+import { LISTING, STEPS, Worker, report } from './stage/worker';
 
 let server: Server;
 let browser: Browser;
@@ -48,10 +48,20 @@ it('shows a patch, builds it, and tells how far it is, without a reload', async 
 	await page.getByText('running', { exact: true }).first().waitFor();
 
 	for (const step of STEPS.slice(6)) await attempt.step(step);
+	await attempt.list(LISTING);
 	await attempt.finish({ status: 'built', report: report(attempt.lease.update.id, attempt.lease.target) });
 	await page.getByText('built', { exact: true }).first().waitFor();
 	await page.getByRole('table').getByText('bm_status_read', { exact: true }).first().waitFor();
 	await page.getByText('23 of 23 functions').first().waitFor();
+
+	await page.getByRole('button', { name: 'Show the instructions of 2 functions' }).press('Enter');
+	const load = page.getByRole('region', { name: 'Instructions of loadavg_proc_show' });
+	await load.getByRole('row', { name: /^changed .*%d %d\\n".*%d %d live\\n"/ }).waitFor();
+	await page.locator('summary', { hasText: 'bm_status_read' }).press('Enter');
+	const status = page.getByRole('region', { name: 'Instructions of bm_status_read' });
+	await status.getByRole('row', { name: /^added .*add \$0x5,%rdx$/ }).waitFor();
+	// It leads to the same instruction, which has moved.
+	await status.getByRole('row', { name: /^0x\w+ je → 0x1d 0x\w+ je → 0x21$/ }).waitFor();
 	await person.leave();
 });
 

@@ -17,6 +17,7 @@ use crate::{
 use resplice_objdiff::{
     delta::{Delta, Identity, ObjectInput, UnitInput, write_parts},
     linked::check_module,
+    listing::{self, listing},
     plan::{Outcome, Plan},
     symvers::Symvers,
 };
@@ -274,18 +275,37 @@ async fn diff(
 ) -> Result<Vec<Delta>, Error> {
     let (identity, compiled) = (identity.clone(), Arc::clone(compiled));
     let touched = meaning::touched(patch);
-    let (deltas, found) = blocking("compare pre and post", move || {
+    let (deltas, found, listed) = blocking("compare pre and post", move || {
         let inputs = compiled.inputs();
         let mut deltas = write_parts(&identity, &inputs, &compiled.symvers)
             .map_err(|error| Error::internal("compare pre and post", error))?;
         let found = meaning::examine(&inputs, &compiled.witnesses, &mut deltas, &touched)?;
-        Ok((deltas, found))
+        let listed = list(&inputs, &deltas)?;
+        Ok((deltas, found, listed))
     })
     .await?;
+    report.listing = Some(listed);
     report.plans = deltas.iter().map(|delta| delta.plan.clone()).collect();
     report.semantic = Some(found);
     tell(build, &report.plans)?;
     Ok(deltas)
+}
+
+/// The instructions of what is replaced.
+fn list(inputs: &[ObjectInput<'_>], deltas: &[Delta]) -> Result<listing::Listing, Error> {
+    let mut units = Vec::new();
+    for (object, delta) in inputs.iter().zip(deltas) {
+        for plan in &delta.plan.units {
+            let unit = object.units.iter().find(|unit| unit.name == plan.name);
+            units.extend(unit.map(|unit| listing::UnitInput {
+                object: object.object,
+                plan,
+                pre: unit.pre,
+                post: unit.post,
+            }));
+        }
+    }
+    listing(&units).map_err(|error| Error::internal("list the replaced functions", error))
 }
 
 /// Logs what is replaced, or why nothing can be.

@@ -4,7 +4,7 @@ use crate::{
     Error,
     verify::{FileMatch, GuestReport},
 };
-use resplice_objdiff::{plan::Plan, semantic::SemanticReport};
+use resplice_objdiff::{listing::Listing, plan::Plan, semantic::SemanticReport};
 use serde::Serialize;
 
 /// What a build found out, as far as it came.
@@ -28,6 +28,9 @@ pub struct Report {
     /// What that means, from debug information.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub semantic: Option<SemanticReport>,
+    /// The replaced functions' instructions: for reviewers, and no part of the package.
+    #[serde(skip)]
+    pub listing: Option<Listing>,
     /// If code of the patch's author is missing: a patch to fill in, on top of
     /// the one that was uploaded.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -36,6 +36,9 @@ pub struct Job {
     pub steps: Vec<Step>,
     /// The package, once it is built.
     pub package: Option<PackageInfo>,
+    /// sha256 in hex of the replaced functions' instructions: `GET /jobs/{id}/listing`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listing: Option<String>,
     /// Size of the latest attempt's log in bytes.
     pub log_bytes: u64,
     /// Who uploaded the update: whose limit of running jobs counts.

@@ -19,6 +19,7 @@ mod id;
 mod job;
 mod key;
 pub mod limits;
+mod listing;
 mod log;
 mod problem;
 mod role;
@@ -46,6 +47,7 @@ pub use host::{
 pub use id::{HostId, JobId, ReportId, UpdateId};
 pub use job::{Attempt, Attempts, Cancel, Job, JobSummary, Jobs, PackageInfo, Priority, Step};
 pub use key::{Keys, RoleKeys};
+pub use listing::{CodeListing, FunctionListing, InstructionLine, Listing};
 pub use log::{
     AuditEntries, AuditEntry, BundledEntry, ConsistencyProof, LogEntry, LoggedPackage,
     MAX_BUNDLE_FILES, ReleaseProof,

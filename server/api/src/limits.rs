@@ -13,6 +13,8 @@ pub const MAX_CHECK_FILES: usize = 64;
 pub const MAX_PACKAGE_BYTES: usize = 64 << 20;
 /// Largest provenance of a package in bytes.
 pub const MAX_PROVENANCE_BYTES: usize = 1 << 20;
+/// Largest listing of a job, as JSON, in bytes.
+pub const MAX_LISTING_BYTES: usize = 4 << 20;
 /// Largest piece of a log in one request, in bytes.
 pub const MAX_LOG_CHUNK_BYTES: usize = 1 << 20;
 /// Largest log of one attempt in bytes.

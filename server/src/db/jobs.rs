@@ -11,7 +11,7 @@ use std::time::Duration;
 
 const COLUMNS: &str = "id, update_id, target, status, attempt, worker, created_at, started_at,
     finished_at, exit_code, reason, report, steps, package_sha256, package_bytes, kernel_id, signer,
-    provenance_sha256, team, priority, not_before, cancelled_by,
+    provenance_sha256, listing_sha256, team, priority, not_before, cancelled_by,
     COALESCE((SELECT a.log_bytes FROM attempts a
         WHERE a.job_id = jobs.id AND a.attempt = jobs.attempt), 0) AS log_bytes";
 
@@ -35,6 +35,7 @@ struct JobRow {
     kernel_id: Option<String>,
     signer: Option<String>,
     provenance_sha256: Option<String>,
+    listing_sha256: Option<String>,
     team: String,
     priority: i64,
     not_before: i64,
@@ -71,6 +72,7 @@ impl JobRow {
             report: self.report.map(|text| json(operation, &text)).transpose()?,
             steps: json(operation, &self.steps)?,
             package,
+            listing: self.listing_sha256,
             log_bytes: unsigned(self.log_bytes),
             team: self.team,
             priority: self.priority,
@@ -178,7 +180,7 @@ pub async fn claim(db: &Db, claim: &Claim<'_>) -> Result<Option<Job>, Error> {
     }
     let sql = format!(
         "UPDATE jobs SET status = 'running', attempt = attempt + 1, worker = $1, started_at = $2,
-             lease_expires_at = $3, steps = '[]'
+             lease_expires_at = $3, steps = '[]', listing_sha256 = NULL
          WHERE status = 'queued' AND id =
              (SELECT id FROM jobs q WHERE q.status = 'queued' AND q.not_before <= $2{wanted}{within}
               ORDER BY q.priority DESC, q.created_at, q.id LIMIT 1{free})
@@ -324,6 +326,31 @@ pub async fn set_provenance<C: ConnectionTrait>(
             i64::from(attempt).into(),
             package.into(),
             provenance.into(),
+        ],
+    )
+    .await?;
+    Ok(changed == 1)
+}
+
+/// Names the listing that the attempt has stored; false if it does not hold the job.
+///
+/// # Errors
+/// The database's.
+pub async fn set_listing<C: ConnectionTrait>(
+    db: &C,
+    id: JobId,
+    attempt: u32,
+    listing: &str,
+) -> Result<bool, Error> {
+    let changed = execute(
+        db,
+        "record a listing",
+        "UPDATE jobs SET listing_sha256 = $3
+         WHERE id = $1 AND attempt = $2 AND status = 'running'",
+        vec![
+            id.to_string().into(),
+            i64::from(attempt).into(),
+            listing.into(),
         ],
     )
     .await?;

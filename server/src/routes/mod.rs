@@ -15,6 +15,7 @@ mod idempotency;
 mod imports;
 mod jobs;
 mod keys;
+mod listing;
 mod log;
 mod oidc;
 mod openapi;
@@ -194,6 +195,7 @@ fn update_operations() -> Vec<Operation> {
         write("/jobs/{id}/retry", PEOPLE, Audit::Before("job.retry"), 0, post(jobs::retry)),
         write("/jobs/{id}/priority", PEOPLE, Audit::Before("job.priority"), JSON, post(jobs::prioritise)),
         read("/jobs/{id}/log", READERS, get(jobs::log)),
+        read("/jobs/{id}/listing", READERS, get(listing::find)),
     ]
 }
 
@@ -214,6 +216,10 @@ fn build_operations() -> Vec<Operation> {
         Operation {
             method: Method::PUT,
             ..write("/jobs/{id}/attempts/{attempt}/provenance", BUILDERS, Audit::Before("provenance.store"), limits::MAX_PROVENANCE_BYTES, put(provenance::store))
+        },
+        Operation {
+            method: Method::PUT,
+            ..write("/jobs/{id}/attempts/{attempt}/listing", BUILDERS, Audit::Continues, limits::MAX_LISTING_BYTES, put(listing::store))
         },
         write("/jobs/{id}/attempts/{attempt}/finish", BUILDERS, Audit::Before("job.finish"), JSON, post(attempts::finish)),
     ]

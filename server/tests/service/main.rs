@@ -21,6 +21,7 @@ mod health;
 mod idempotency;
 mod imports;
 mod lifecycle;
+mod listing;
 mod log;
 mod oidc;
 mod packages;

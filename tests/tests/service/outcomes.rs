@@ -107,6 +107,7 @@ fn each_patch_that_gives_no_update_says_why_and_the_next_one_is_built() {
         resplice.log(&good).unwrap()
     );
     assert!(job(&good).package.is_some());
+    assert!(job(&good).listing.is_some());
     // Neither has ended, nor did another attempt have to help.
     worker.check().unwrap();
     assert_eq!(job(&good).attempt, 1);

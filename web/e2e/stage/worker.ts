@@ -64,6 +64,11 @@ export class Attempt {
 		await this.server.call('worker', 'POST', `${this.path}/heartbeat`, { steps: this.steps });
 	}
 
+	/** Stores the instructions of what is replaced. */
+	async list(listing: object): Promise<void> {
+		await this.server.call('worker', 'PUT', `${this.path}/listing`, JSON.stringify(listing));
+	}
+
 	async finish(end: End): Promise<void> {
 		if (end.status === 'built') {
 			const { update, target, supersedes } = this.lease;
@@ -100,6 +105,7 @@ export class Worker {
 	async build(): Promise<Attempt> {
 		const attempt = await this.lease();
 		for (const step of STEPS) await attempt.step(step);
+		await attempt.list(LISTING);
 		await attempt.finish({ status: 'built', report: report(attempt.lease.update.id, attempt.lease.target) });
 		return attempt;
 	}
@@ -134,6 +140,38 @@ function facts(name: string, unit: string, sizes: [number, number], reason: stri
 		scope: 'static', is_address_taken: true, callers: [], absorbs: [], inlined_into: [], ...rest
 	};
 }
+
+/** `bytes|text|target` for each instruction. */
+function code(...lines: string[]): object {
+	let offset = 0;
+	const read = (line: string) => {
+		const [bytes, text, target] = line.split('|') as [string, string, string?];
+		const at = offset;
+		offset += bytes.length / 2;
+		return { offset: at, bytes, text, ...(target && { target: Number(target) }) };
+	};
+	return { lines: lines.map(read), cut_bytes: 0 };
+}
+
+const HEAD = ['e800000000|call __fentry__', '55|push %rbp', '4889f5|mov %rsi,%rbp', '53|push %rbx', '4889fb|mov %rdi,%rbx'];
+const TAIL = ['31c0|xor %eax,%eax', '5b|pop %rbx', '5d|pop %rbp', 'e900000000|jmp __x86_return_thunk'];
+
+/** What objdiff lists of the same functions. */
+export const LISTING = {
+	functions: [
+		{
+			name: 'loadavg_proc_show', unit: 'fs/proc/loadavg.c', object: 'vmlinux',
+			pre: code(...HEAD, 'e800000000|call get_avenrun', '48c7c600000000|mov $"%lu.%02lu %lu.%02lu %lu.%02lu %u/%d %d\\n",%rsi', 'e800000000|call seq_printf', ...TAIL),
+			post: code(...HEAD, 'e800000000|call get_avenrun', '48c7c600000000|mov $"%lu.%02lu %lu.%02lu %lu.%02lu %u/%d %d live\\n",%rsi', 'e800000000|call seq_printf', ...TAIL)
+		},
+		{
+			name: 'bm_status_read', unit: 'fs/binfmt_misc.c', object: 'binfmt_misc',
+			pre: code(...HEAD, '833d0000000000|cmpl $0x0,enabled(%rip)', '7407|je|29', '48c7c200000000|mov $"enabled\\n",%rdx', ...TAIL),
+			post: code(...HEAD, '833d0000000000|cmpl $0x0,enabled(%rip)', '740b|je|33', '48c7c200000000|mov $"enabled live\\n",%rdx', '4883c205|add $0x5,%rdx', ...TAIL)
+		}
+	],
+	left_out: 0
+};
 
 /** A report as worker/src/report.rs writes it. */
 export function report(updateId: string, target: string): object {

@@ -7,7 +7,7 @@
 //! against a kernel *file* at build time. [`diff`] compares a unit before and
 //! after a change and gives a [`plan`]; [`delta`] writes what changed as an
 //! object file for an update module; [`semantic`] tells from debug information
-//! what the change means.
+//! what the change means, and [`listing`] shows its instructions.
 
 #![forbid(unsafe_code)]
 
@@ -26,6 +26,7 @@ mod hostile;
 mod identity;
 pub mod image;
 pub mod linked;
+pub mod listing;
 mod names;
 pub mod plan;
 pub mod semantic;

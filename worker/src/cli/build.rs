@@ -22,7 +22,7 @@ use serde_json::json;
 use std::{fs, path::PathBuf, process::ExitCode};
 
 /// Build one update without a server: DIR gets ID.rspl and
-/// ID.provenance.json (with --key), the modules, plan.json, report.json, report.txt, steps.json and build.log; skeleton.patch if
+/// ID.provenance.json (with --key), the modules, plan.json, report.json, report.txt, listing.json, steps.json and build.log; skeleton.patch if
 /// the patch needs code of its author.
 #[derive(Debug, Args)]
 pub struct BuildCommand {
@@ -105,6 +105,9 @@ impl BuildCommand {
         self.save("steps.json", &serde_json::to_vec_pretty(&steps.all())?)?;
         if !report.plans.is_empty() {
             self.save("plan.json", &serde_json::to_vec_pretty(&report.plans)?)?;
+        }
+        if let Some(listing) = &report.listing {
+            self.save("listing.json", &serde_json::to_vec_pretty(listing)?)?;
         }
         if let Some(skeleton) = &report.skeleton {
             self.save("skeleton.patch", skeleton.as_bytes())?;

@@ -16,7 +16,7 @@ use crate::{
 };
 use resplice_api::{
     Finish, FinishStatus, Heartbeat, Lease, Step, client,
-    limits::{MAX_BUILD_REPORT_BYTES, MAX_STEPS, MAX_TEXT_BYTES},
+    limits::{MAX_BUILD_REPORT_BYTES, MAX_LISTING_BYTES, MAX_STEPS, MAX_TEXT_BYTES},
 };
 use resplice_package::SecretKey;
 use resplice_target::{Cache, Target, TargetId};
@@ -189,6 +189,7 @@ impl Job {
             Ok(signed) => self.store(&signed).await,
             Err(error) => Err(error),
         };
+        self.show_code(&report).await;
         match &result {
             Ok(()) => self.log.line("done: the package is on the server"),
             Err(error) => tracing::info!(job = %self.lease.job, %error, "not built"),
@@ -221,6 +222,23 @@ impl Job {
             .await
             .map(drop)
             .map_err(|error| Error::internal("store the provenance on the server", error))
+    }
+
+    /// Stores the listing, without which an update is as good.
+    async fn show_code(&self, report: &Report) {
+        let listing = report.listing.as_ref().map(serde_json::to_vec);
+        let Some(Ok(listing)) = listing.filter(|_| !report.plans.is_empty()) else {
+            return;
+        };
+        if listing.len() > MAX_LISTING_BYTES {
+            tracing::warn!(job = %self.lease.job, "the listing is too large for the server");
+            return;
+        }
+        let (job, attempt) = (self.lease.job, self.lease.attempt);
+        let put = || self.client.put_listing(job, attempt, listing.clone());
+        if let Err(error) = self.retry(put).await {
+            tracing::warn!(%error, %job, "can't store the listing");
+        }
     }
 
     /// Repeats a call until it succeeds or is refused. The lease bounds it: the

@@ -2,8 +2,8 @@
 
 use super::{Client, Error, read, send, send_json};
 use crate::{
-    Fleet, Host, HostDetail, HostId, Hosts, Job, JobId, NewRelease, NewUpdate, Progress, Targets,
-    Update, UpdateId, Updates, Whoami, Workers, limits,
+    Fleet, Host, HostDetail, HostId, Hosts, Job, JobId, Listing, NewRelease, NewUpdate, Progress,
+    Targets, Update, UpdateId, Updates, Whoami, Workers, limits,
 };
 
 impl Client {
@@ -94,6 +94,15 @@ impl Client {
     /// See [`Error`].
     pub async fn job(&self, id: JobId) -> Result<Job, Error> {
         send_json("look at the job", self.get(&format!("/jobs/{id}"))).await
+    }
+
+    /// `GET /jobs/{id}/listing`: the replaced functions' instructions.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn listing(&self, id: JobId) -> Result<Listing, Error> {
+        let request = self.get(&format!("/jobs/{id}/listing"));
+        send_json("look at the listing", request).await
     }
 
     /// `GET /hosts`: all enrolled hosts.

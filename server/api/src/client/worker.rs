@@ -117,6 +117,25 @@ impl Client {
         send_json("store the provenance", request).await
     }
 
+    /// `PUT /jobs/{id}/attempts/{n}/listing`: stores the instructions of the replaced
+    /// functions, as JSON.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn put_listing(
+        &self,
+        job: JobId,
+        attempt: u32,
+        listing: Vec<u8>,
+    ) -> Result<(), Error> {
+        let path = format!("/jobs/{job}/attempts/{attempt}/listing");
+        let request = self
+            .request(Method::PUT, &path)
+            .header(BYTES.0, BYTES.1)
+            .body(listing);
+        send("store the listing", request).await.map(drop)
+    }
+
     /// `POST /jobs/{id}/attempts/{n}/finish`: ends the attempt and the job.
     ///
     /// # Errors

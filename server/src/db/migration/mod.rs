@@ -17,6 +17,7 @@ mod m0021_provenance;
 mod m0022_attempt_log;
 mod m0030_identities;
 mod m0031_idempotency;
+mod m0032_listing;
 
 use sea_orm::{ConnectionTrait, DbErr};
 use sea_orm_migration::{
@@ -45,6 +46,7 @@ const ALL: &[Migration] = &[
     m0022_attempt_log::MIGRATION,
     m0030_identities::MIGRATION,
     m0031_idempotency::MIGRATION,
+    m0032_listing::MIGRATION,
 ];
 
 impl MigratorTrait for Migrator {

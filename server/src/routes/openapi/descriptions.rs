@@ -145,6 +145,11 @@ fn of_updates() -> Vec<Description> {
             .takes(of::<api::Priority>())
             .gives(200, of::<api::Job>()),
         got(
+            "/jobs/{id}/listing",
+            "The replaced functions' instructions before and after",
+        )
+        .gives(200, of::<api::Listing>()),
+        got(
             "/jobs/{id}/log",
             "The bytes of an attempt's log from an offset",
         )
@@ -204,6 +209,13 @@ fn of_builds() -> Vec<Description> {
         )
         .takes(bytes(ENVELOPE))
         .gives(200, of::<api::PackageInfo>()),
+        on(
+            Method::PUT,
+            "/jobs/{id}/attempts/{attempt}/listing",
+            "Store the instructions of the replaced functions",
+        )
+        .takes(of::<api::Listing>())
+        .answers(204, "Stored", None),
         posted(
             "/jobs/{id}/attempts/{attempt}/finish",
             "End the attempt and its job",

@@ -117,6 +117,8 @@ export class Api {
 	cancelJob = (id: string, reason: string) => this.call('post', '/jobs/{id}/cancel', { path: { id }, body: { reason } });
 	prioritise = (id: string, priority: number) =>
 		this.call('post', '/jobs/{id}/priority', { path: { id }, body: { priority } });
+	/** The replaced functions’ instructions. */
+	listing = (id: string) => this.call('get', '/jobs/{id}/listing', { path: { id } });
 	keys = () => this.call('get', '/keys', {});
 
 	users = async () => (await this.call('get', '/users', { query: { limit: 500 } })).users;
