@@ -194,7 +194,7 @@ const PLANTED: Planted[] = [
 	{ what: 'host-group', as: 'team', page: () => '/hosts', answers: '**/api/v1/hosts?*', plant: each('hosts', (host) => ({ ...host, groups: [evil('host-group')] })) },
 	{ what: 'actor', as: 'admin', page: () => '/audit', answers: '**/api/v1/audit?*', plant: each('entries', (entry) => ({ ...entry, actor: evil('actor') })) },
 	{ what: 'object', as: 'admin', page: () => '/audit', answers: '**/api/v1/audit?*', plant: each('entries', (entry) => ({ ...entry, object: evil('object') })) },
-	{ what: 'user', as: 'admin', page: () => '/admin/people', answers: '**/api/v1/users?*', plant: each('users', (user) => ({ ...user, name: evil('user') })) },
+	{ what: 'user', as: 'admin', page: () => '/admin/people', answers: '**/api/v1/users?*', plant: each('users', (user) => ({ ...user, name: user.name === 'mallory' ? evil('user') : user.name })) },
 	{ what: 'token', as: 'admin', page: () => '/admin/people', answers: '**/api/v1/tokens?*', plant: each('tokens', (token) => ({ ...token, name: evil('token') })) },
 	{ what: 'webhook', as: 'vendor', page: () => '/feeds', answers: '**/api/v1/webhooks', plant: each('webhooks', (hook) => ({ ...hook, url: evil('webhook') })) },
 	{

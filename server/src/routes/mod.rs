@@ -219,7 +219,7 @@ fn build_operations() -> Vec<Operation> {
         },
         Operation {
             method: Method::PUT,
-            ..write("/jobs/{id}/attempts/{attempt}/listing", BUILDERS, Audit::Continues, limits::MAX_LISTING_BYTES, put(listing::store))
+            ..write("/jobs/{id}/attempts/{attempt}/listing", BUILDERS, Audit::Before("listing.store"), limits::MAX_LISTING_BYTES, put(listing::store))
         },
         write("/jobs/{id}/attempts/{attempt}/finish", BUILDERS, Audit::Before("job.finish"), JSON, post(attempts::finish)),
     ]
