@@ -43,7 +43,8 @@ echo loaded > state; echo 0 > enabled
 echo 41200 > pause_ns
 if [ -z "$check" ] && [ "$(ls -d ../"$id" ../"$id"_p* 2>/dev/null | wc -l)" = "${parts:-1}" ]; then
   echo 1 > enabled
-  DIR/react DIR/sys/updates/"$name"/enabled || complain 'busy: cat[7] is in f+0x12'
+  DIR/react DIR/sys/updates/"$name"/enabled || complain 'resolved: 3 symbol references
+busy: cat[7] is in f+0x12'
 fi
 "#;
 
@@ -53,8 +54,10 @@ value=$(cat "$1")
 id=$(cat "$(dirname "$1")"/id)
 echo "enabled $value" >> DIR/calls
 if [ -s DIR/busy ]; then
+  words=$(head -n 1 DIR/busy)
+  case "$words" in *:*) ;; *) words='busy: cat[7] is in f+0x12' ;; esac
   tail -n +2 DIR/busy > DIR/busy.new; mv DIR/busy.new DIR/busy
-  printf 'update: %s\nbusy: cat[7] is in f+0x12\n' "$id" > DIR/sys/report
+  printf 'update: %s\nresolved: 3 symbol references\n%s\n' "$id" "$words" > DIR/sys/report
   exit 1
 fi
 for part in DIR/sys/updates/"$id" DIR/sys/updates/"$id"_p*; do

@@ -172,6 +172,30 @@ fn a_busy_update_is_tried_three_times_and_then_names_the_tasks() {
 }
 
 #[test]
+fn an_undo_that_is_held_up_says_by_what() {
+    for words in [
+        "busy: cat[7] is in f+0x12",
+        "probe: a kprobe sits at f+0x5: remove it first",
+    ] {
+        let rig = Rig::new();
+        let mut agent = rig.agent();
+        agent
+            .apply(&package("good"), By::Server, Vec::new())
+            .unwrap();
+        fs::write(rig.path("busy"), format!("{words}\n").repeat(3)).unwrap();
+        let outcome = agent.undo(example::ID, By::Operator).unwrap();
+        assert_eq!(
+            (outcome.state, outcome.code.as_deref()),
+            (State::Applied, Some("busy"))
+        );
+        assert_eq!(
+            outcome.detail.unwrap(),
+            format!("still in effect:\n{words}")
+        );
+    }
+}
+
+#[test]
 fn a_check_changes_nothing_and_takes_the_core_away_again() {
     let rig = Rig::new();
     let agent = rig.agent();

@@ -44,23 +44,20 @@ impl Agent {
                         self.unload_idle(&live);
                     }
                 }
-                Ok(Undo::Busy(tasks)) if attempt < TRIES => {
+                Ok(Undo::Busy(words)) if attempt < TRIES => {
                     text::note(&format!(
                         "busy, trying again in {} s: {}",
                         wait.as_secs_f32(),
-                        tasks.join(", ")
+                        words.join(", ")
                     ));
                     std::thread::sleep(wait);
                     wait *= 2;
                     continue;
                 }
-                Ok(Undo::Busy(tasks)) => {
+                Ok(Undo::Busy(words)) => {
                     entry.state = State::Applied;
                     entry.code = Some("busy".to_owned());
-                    entry.detail = Some(format!(
-                        "still in effect, tasks are in its functions:\n{}",
-                        tasks.join("\n")
-                    ));
+                    entry.detail = Some(format!("still in effect:\n{}", words.join("\n")));
                 }
                 Err(error) => {
                     entry.state = State::Applied;

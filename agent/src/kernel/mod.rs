@@ -59,7 +59,8 @@ pub enum Load {
 pub enum Undo {
     /// The old functions are back.
     Done,
-    /// Tasks are in the new functions: `pid comm function+0xoff` each.
+    /// Something is in the way for now, such as a task in the new functions or a
+    /// probe: the core's sentences.
     Busy(Vec<String>),
 }
 
@@ -196,22 +197,17 @@ impl Kernel {
     /// Asks the core to undo an update, with all of its parts in one stop.
     ///
     /// # Errors
-    /// If the update is not loaded or the core refuses for another reason than
-    /// tasks in the way.
+    /// If the update is not loaded or the core refuses for a reason that stays.
     pub fn disable(&self, id: &str) -> Result<Undo> {
         let part = self.part_of(id, LivePart::is_applied)?;
         let path = part.join("enabled");
-        match self.write_enabled(&path, b"0") {
-            Ok(()) => {}
-            Err(error) if error.kind() == ErrorKind::ResourceBusy => {
-                return Ok(Undo::Busy(lines(read(&part.join("conflicts"))?)));
+        if let Err(error) = self.write_enabled(&path, b"0") {
+            let report = LoadReport::parse(&self.report()?.unwrap_or_default());
+            if error.kind() == ErrorKind::ResourceBusy {
+                return Ok(Undo::Busy(report.sentences));
             }
-            Err(error) => {
-                let report = LoadReport::parse(&self.report()?.unwrap_or_default());
-                let words = report.sentences.join("; ");
-                return Err(error)
-                    .with_context(|| format!("the kernel does not undo {id}: {words}"));
-            }
+            let words = report.sentences.join("; ");
+            return Err(error).with_context(|| format!("the kernel does not undo {id}: {words}"));
         }
         ensure!(
             read(&path)?.as_deref() == Some("0"),
@@ -303,6 +299,13 @@ fn is_name(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(plain)
 }
 
+fn lines(text: Option<String>) -> Vec<String> {
+    text.unwrap_or_default()
+        .lines()
+        .map(str::to_owned)
+        .collect()
+}
+
 /// A file's trimmed text; none if it is not there.
 fn read(path: &Path) -> Result<Option<String>> {
     let mut bytes = Vec::new();
@@ -312,13 +315,6 @@ fn read(path: &Path) -> Result<Option<String>> {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error).with_context(|| format!("can't read {}", path.display())),
     }
-}
-
-fn lines(text: Option<String>) -> Vec<String> {
-    text.unwrap_or_default()
-        .lines()
-        .map(str::to_owned)
-        .collect()
 }
 
 #[cfg(test)]
