@@ -1,4 +1,4 @@
-//! Packages by hand that a host must not take.
+//! Packages by hand: those that a host must not take, and one that can not go yet.
 
 use crate::LOADAVG;
 use resplice_tests::host::Host;
@@ -7,6 +7,8 @@ use resplice_vm::GuestFile;
 
 /// The agent's exit code for an update that was refused.
 const REFUSED: i32 = 3;
+/// Its exit code for one that something is in the way of.
+const BUSY: i32 = 4;
 const FILE: &str = "/root/update.rspl";
 
 /// Whether the old code runs, by the end of the line that the patch changes.
@@ -146,4 +148,41 @@ fn an_update_for_another_kernel_is_refused_with_both_names() {
             .unwrap()
             .success()
     );
+}
+
+#[test]
+fn what_is_in_the_way_of_undoing_is_named_and_waited_for() {
+    let target = target(CLOUD).unwrap();
+    let update = updates::build(&target, LOADAVG).unwrap();
+    let id = update.open().unwrap().manifest().id.clone();
+    let host = Host::alone(&target).unwrap();
+    host.guest
+        .ok(&format!("resplice enroll --worker-key {}", update.key))
+        .unwrap();
+    host.guest
+        .vm
+        .push(&[GuestFile::new(FILE, 0o600, update.bytes)])
+        .unwrap();
+    assert_eq!(apply(&host).0, 0);
+
+    let tracing = "/sys/kernel/tracing";
+    host.guest
+        .ok(&format!(
+            "cd {tracing}; echo 'p:it loadavg_proc_show+5' > kprobe_events; \
+             echo 1 > events/kprobes/it/enable"
+        ))
+        .unwrap();
+    let output = host.agent(&format!("undo {id}")).unwrap();
+    let text = output.all_text();
+    assert_eq!(output.code, BUSY, "{text}");
+    let sentence = "a kprobe sits at loadavg_proc_show+0x5: remove it first";
+    assert!(text.contains(sentence), "{text}");
+    host.guest
+        .ok(&format!(
+            "cd {tracing}; echo 0 > events/kprobes/it/enable; echo > kprobe_events"
+        ))
+        .unwrap();
+    assert_eq!(host.agent(&format!("undo {id}")).unwrap().code, 0);
+    assert!(old_code_runs(&host));
+    host.guest.log_is_clean().unwrap();
 }
