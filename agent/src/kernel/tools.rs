@@ -1,16 +1,17 @@
 //! `insmod` and `rmmod`, and the files they load.
 
 use anyhow::{Context, Result, bail};
+use rustix::fs::{MemfdFlags, memfd_create};
 use std::{
-    fs::{self, OpenOptions},
-    io::{ErrorKind, Write},
+    fs::{self, File, OpenOptions},
+    io::{ErrorKind, Read, Seek, Write},
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
 /// Most bytes of a tool's complaint that are kept.
-const MAX_STDERR_BYTES: usize = 2000;
+const MAX_STDERR_BYTES: u64 = 2000;
 const TOOL_DIRS: [&str; 4] = ["/sbin", "/usr/sbin", "/bin", "/usr/bin"];
 
 /// What to do about a tool's complaint.
@@ -92,19 +93,35 @@ pub fn tool(chosen: Option<&Path>, name: &str) -> Result<Command> {
 }
 
 /// Runs a tool; whether it succeeded, and what it complained of.
+///
+/// Its complaints go into a file in memory. Whoever waits for a pipe sleeps in the
+/// kernel's `pipe_read`, and would be in the way of an update of that.
 pub fn run(mut command: Command) -> Result<(bool, String)> {
-    let output = command
-        .stderr(Stdio::piped())
-        .output()
+    let mut complaints = memfd_create("complaints", MemfdFlags::CLOEXEC)
+        .map(File::from)
+        .context("can't make a file in memory for a tool's complaints")?;
+    let status = complaints
+        .try_clone()
+        .and_then(|file| command.stderr(file).status())
         .with_context(|| format!("can't run {}", command.get_program().display()))?;
-    let text = String::from_utf8_lossy(&output.stderr);
-    let text: String = text.trim().chars().take(MAX_STDERR_BYTES).collect();
-    let text = match output.status.code() {
+    let mut bytes = Vec::new();
+    complaints
+        .rewind()
+        .and_then(|()| {
+            let mut start = (&mut complaints).take(MAX_STDERR_BYTES);
+            start.read_to_end(&mut bytes)
+        })
+        .with_context(|| {
+            let tool = command.get_program().display();
+            format!("can't read what {tool} complained of")
+        })?;
+    let text = String::from_utf8_lossy(&bytes).trim().to_owned();
+    let text = match status.code() {
         Some(_) if !text.is_empty() => text,
         Some(code) => format!("it ended with exit code {code}"),
         None => "it was killed".to_owned(),
     };
-    Ok((output.status.success(), text))
+    Ok((status.success(), text))
 }
 
 #[cfg(test)]

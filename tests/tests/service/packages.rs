@@ -1,8 +1,9 @@
-//! Packages by hand: those that a host must not take, and one that can not go yet.
+//! Packages by hand: those that a host must not take, and one that can not come or go yet.
 
 use crate::LOADAVG;
 use resplice_tests::host::Host;
-use resplice_tests::{CLOUD, OTHER_ABI, target, updates};
+use resplice_tests::updates::{self, Update};
+use resplice_tests::{CLOUD, OTHER_ABI, target};
 use resplice_vm::GuestFile;
 
 /// The agent's exit code for an update that was refused.
@@ -17,6 +18,19 @@ fn old_code_runs(host: &Host) -> bool {
     !line.ends_with(" live")
 }
 
+/// A host that trusts the worker, with its package at hand.
+fn host_with(patch: &str) -> (Host, Update) {
+    let target = target(CLOUD).unwrap();
+    let update = updates::build(&target, patch).unwrap();
+    let host = Host::alone(&target).unwrap();
+    host.guest
+        .ok(&format!("resplice enroll --worker-key {}", update.key))
+        .unwrap();
+    let file = GuestFile::new(FILE, 0o600, update.bytes.clone());
+    host.guest.vm.push(&[file]).unwrap();
+    (host, update)
+}
+
 fn apply(host: &Host) -> (i32, String) {
     let output = host.agent(&format!("apply --package {FILE}")).unwrap();
     (output.code, output.all_text())
@@ -24,16 +38,7 @@ fn apply(host: &Host) -> (i32, String) {
 
 #[test]
 fn a_flipped_bit_anywhere_is_refused() {
-    let target = target(CLOUD).unwrap();
-    let update = updates::build(&target, LOADAVG).unwrap();
-    let host = Host::alone(&target).unwrap();
-    host.guest
-        .ok(&format!("resplice enroll --worker-key {}", update.key))
-        .unwrap();
-    host.guest
-        .vm
-        .push(&[GuestFile::new(FILE, 0o600, update.bytes.clone())])
-        .unwrap();
+    let (host, update) = host_with(LOADAVG);
 
     // The head of the archive, each member's middle, and the padding at its end.
     let last = update.bytes.len() - 1;
@@ -151,38 +156,38 @@ fn an_update_for_another_kernel_is_refused_with_both_names() {
 }
 
 #[test]
-fn what_is_in_the_way_of_undoing_is_named_and_waited_for() {
-    let target = target(CLOUD).unwrap();
-    let update = updates::build(&target, LOADAVG).unwrap();
+fn what_is_in_the_way_of_an_update_is_named_and_waited_for() {
+    let (host, update) = host_with("tests/patches/pipe-read.patch");
     let id = update.open().unwrap().manifest().id.clone();
-    let host = Host::alone(&target).unwrap();
+    let busy = |words: &str, sentence: &str| {
+        let output = host.agent(words).unwrap();
+        let text = output.all_text();
+        assert_eq!(output.code, BUSY, "{text}");
+        assert!(text.contains(sentence), "{text}");
+    };
     host.guest
-        .ok(&format!("resplice enroll --worker-key {}", update.key))
+        .ok("mkfifo /f; sleep 1000 >/f & echo $! >/w; cat /f >/dev/null & sleep 1")
         .unwrap();
-    host.guest
-        .vm
-        .push(&[GuestFile::new(FILE, 0o600, update.bytes)])
-        .unwrap();
-    assert_eq!(apply(&host).0, 0);
+    busy(&format!("apply --package {FILE}"), "] is in pipe_read+0x");
+    host.guest.ok("kill $(cat /w); sleep 1").unwrap();
+    let (code, said) = apply(&host);
+    assert_eq!(code, 0, "{said}");
 
     let tracing = "/sys/kernel/tracing";
     host.guest
         .ok(&format!(
-            "cd {tracing}; echo 'p:it loadavg_proc_show+5' > kprobe_events; \
+            "cd {tracing}; echo 'p:it pipe_read+5' > kprobe_events; \
              echo 1 > events/kprobes/it/enable"
         ))
         .unwrap();
-    let output = host.agent(&format!("undo {id}")).unwrap();
-    let text = output.all_text();
-    assert_eq!(output.code, BUSY, "{text}");
-    let sentence = "a kprobe sits at loadavg_proc_show+0x5: remove it first";
-    assert!(text.contains(sentence), "{text}");
+    let undo = format!("undo {id}");
+    busy(&undo, "a kprobe sits at pipe_read+0x5: remove it first");
     host.guest
         .ok(&format!(
             "cd {tracing}; echo 0 > events/kprobes/it/enable; echo > kprobe_events"
         ))
         .unwrap();
-    assert_eq!(host.agent(&format!("undo {id}")).unwrap().code, 0);
-    assert!(old_code_runs(&host));
+    let output = host.agent(&undo).unwrap();
+    assert_eq!(output.code, 0, "{}", output.all_text());
     host.guest.log_is_clean().unwrap();
 }
