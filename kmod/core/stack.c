@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Is anybody in this code? Every word of every kernel stack is looked at, not
- * just what an unwinder believes: a stale word costs a retry, a missed one a
- * crash. Return addresses that tracers have moved off the stack are followed.
+ * just what an unwinder believes: a missed one costs a crash. A word that is in
+ * the way may still be a stale one, which stays for as long as its task sleeps:
+ * if the kernel's reliable unwinder vouches for all frames of the task, these
+ * decide. Return addresses that tracers have moved off the stack are followed.
  */
 #include <linux/ftrace.h>
 #include <linux/kprobes.h>
@@ -15,6 +17,8 @@
 
 #include "stack.h"
 #include "symbols.h"
+
+#define FRAMES	64u
 
 void rs_scan_init(struct rs_scan *scan, struct list_head *areas)
 {
@@ -64,21 +68,25 @@ static bool is_in_the_way(const struct rs_scan *scan, unsigned long word)
 	return false;
 }
 
-static void check_word(struct rs_scan *scan, struct task_struct *task, unsigned long word)
+static void note_conflict(struct rs_scan *scan, struct task_struct *task,
+			  unsigned long address)
 {
 	struct rs_conflict *c;
-	u32 slot;
+	u32 slot = atomic_inc_return(&scan->nr_conflicts) - 1;
 
-	if (!is_in_the_way(scan, word))
-		return;
-	slot = atomic_inc_return(&scan->nr_conflicts) - 1;
 	if (slot >= RS_CONFLICTS)
 		return;
 	c = &scan->conflicts[slot];
 	c->pid = task->pid;
 	memcpy(c->comm, task->comm, sizeof(c->comm));
 	c->comm[sizeof(c->comm) - 1] = 0;
-	c->address = word;
+	c->address = address;
+}
+
+static void check_word(struct rs_scan *scan, struct task_struct *task, unsigned long word)
+{
+	if (is_in_the_way(scan, word))
+		note_conflict(scan, task, word);
 }
 
 /* Where function_graph and kretprobes keep the true return addresses. */
@@ -106,9 +114,30 @@ static void check_moved(struct rs_scan *scan, struct task_struct *task)
 #endif
 }
 
+/* Above it lie the registers of user space, which are no way back into the kernel. */
+static unsigned long stack_end(struct task_struct *task)
+{
+	if (task->flags & PF_KTHREAD)
+		return (unsigned long)task->stack + THREAD_SIZE;
+	return (unsigned long)task_pt_regs(task);
+}
+
+/* Whether the frames of a sleeper are known for certain; if so they are checked. */
+static bool check_frames(struct rs_scan *scan, struct task_struct *task)
+{
+	unsigned long frames[FRAMES];
+	int i, nr;
+
+	nr = rs_kernel.save_frames ? rs_kernel.save_frames(task, frames, FRAMES) : 0;
+	for (i = 0; i < nr; i++)
+		check_word(scan, task, frames[i]);
+	return nr > 0;
+}
+
 static void check_stack(struct rs_scan *scan, struct task_struct *task, unsigned long sp)
 {
-	unsigned long stack = (unsigned long)task->stack, end = stack + THREAD_SIZE;
+	unsigned long stack = (unsigned long)task->stack, end = stack_end(task);
+	bool ask = task != current;
 
 	if (!stack)
 		return;		/* dead, and its stack is gone */
@@ -117,8 +146,12 @@ static void check_stack(struct rs_scan *scan, struct task_struct *task, unsigned
 	for (sp = ALIGN(sp, sizeof(long)); sp < end; sp += sizeof(long)) {
 		unsigned long word = READ_ONCE_NOCHECK(*(unsigned long *)sp);
 
-		if (unlikely(is_near(scan, word)))
-			check_word(scan, task, word);
+		if (likely(!is_near(scan, word)) || !is_in_the_way(scan, word))
+			continue;
+		if (ask && check_frames(scan, task))
+			return;
+		ask = false;
+		note_conflict(scan, task, word);
 	}
 }
 

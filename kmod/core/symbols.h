@@ -28,6 +28,8 @@ struct rs_kernel {
 	unsigned long static_call_return; /* __static_call_return, or 0 */
 	struct mutex *livepatch_lock;	/* klp_mutex, and what it guards: */
 	struct list_head *livepatches;	/* struct klp_patch */
+	/* stack_trace_save_tsk_reliable(): the frames, or an error; or NULL */
+	int (*save_frames)(struct task_struct *task, unsigned long *frames, unsigned int size);
 	struct srcu_struct *exits;	/* tasks_rcu_exit_srcu: who is in do_exit() */
 };
 
