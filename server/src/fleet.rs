@@ -257,6 +257,7 @@ fn targets(
 /// How far an update has got for a target; none if it says nothing about it.
 fn stage(update: &Update, status: &str) -> Option<CveStage> {
     Some(match status.parse().ok()? {
+        _ if update.rejected => CveStage::Failed,
         JobStatus::Built if update.revoked => CveStage::Revoked,
         JobStatus::Built if update.released_at.is_some() => CveStage::Released,
         JobStatus::Built => CveStage::Built,

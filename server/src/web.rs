@@ -1,7 +1,7 @@
 //! The web interface: a single-page application, built by web/ and embedded.
 
 use axum::{
-    http::{Method, StatusCode, Uri, header},
+    http::{HeaderMap, Method, StatusCode, Uri, header},
     response::{IntoResponse, Response},
 };
 use base64::{Engine, prelude::BASE64_STANDARD};
@@ -16,14 +16,17 @@ struct Assets;
 /// Pages that the application draws itself, whatever their path.
 const FALLBACKS: [&str; 2] = ["200.html", "index.html"];
 
+/// What the build leaves beside a file, best first: content coding and ending.
+const CODINGS: [(&str, &str); 2] = [("br", "br"), ("gzip", "gz")];
+
 /// Sends a file of the web interface; any other path is a page of the application.
-pub async fn asset(method: Method, uri: Uri) -> Response {
+pub async fn asset(method: Method, uri: Uri, headers: HeaderMap) -> Response {
     if method != Method::GET && method != Method::HEAD {
         return StatusCode::METHOD_NOT_ALLOWED.into_response();
     }
     let path = uri.path().trim_start_matches('/');
     if let Some(file) = Assets::get(path).filter(|_| !path.is_empty()) {
-        return send(path, &file);
+        return send(path, &file, &headers);
     }
     // A missing script must not come back as a page.
     let last = path.rsplit('/').next().unwrap_or_default();
@@ -32,14 +35,14 @@ pub async fn asset(method: Method, uri: Uri) -> Response {
     }
     for page in FALLBACKS {
         if let Some(file) = Assets::get(page) {
-            return send(page, &file);
+            return send(page, &file, &headers);
         }
     }
     let text = "the web interface is not part of this build; the API is under /api/v1\n";
     (StatusCode::NOT_FOUND, text).into_response()
 }
 
-fn send(path: &str, file: &EmbeddedFile) -> Response {
+fn send(path: &str, file: &EmbeddedFile, asked: &HeaderMap) -> Response {
     let immutable = path.starts_with("_app/immutable/");
     let cache = if immutable {
         "public, immutable, max-age=31536000"
@@ -50,8 +53,30 @@ fn send(path: &str, file: &EmbeddedFile) -> Response {
         (header::CONTENT_TYPE, file.metadata.mimetype().to_owned()),
         (header::CACHE_CONTROL, cache.to_owned()),
         (header::CONTENT_SECURITY_POLICY, policy(path, &file.data)),
+        (header::VARY, header::ACCEPT_ENCODING.to_string()),
     ];
+    for (coding, ending) in CODINGS {
+        if takes(asked, coding)
+            && let Some(coded) = Assets::get(&format!("{path}.{ending}"))
+        {
+            let coding = [(header::CONTENT_ENCODING, coding)];
+            return (headers, coding, coded.data.to_vec()).into_response();
+        }
+    }
     (headers, file.data.to_vec()).into_response()
+}
+
+/// Whether `Accept-Encoding` names a content coding, and does not rule it out.
+fn takes(asked: &HeaderMap, coding: &str) -> bool {
+    let values = asked.get_all(header::ACCEPT_ENCODING).into_iter();
+    values
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .any(|entry| {
+            let (name, weight) = entry.split_once(';').unwrap_or((entry, "q=1"));
+            let weight = weight.trim().strip_prefix("q=").map(str::parse::<f32>);
+            name.trim().eq_ignore_ascii_case(coding) && matches!(weight, Some(Ok(q)) if q > 0.0)
+        })
 }
 
 /// Only what the server itself sends may run. A page that the build gave a policy
@@ -100,6 +125,19 @@ fn inline_scripts(page: &str) -> Vec<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_coding_is_used_only_if_it_was_asked_for() {
+        let asked = |value: &'static str| {
+            HeaderMap::from_iter([(header::ACCEPT_ENCODING, value.parse().unwrap())])
+        };
+        assert!(takes(&asked("gzip, deflate, br;q=0.5"), "br"));
+        assert!(takes(&asked("GZIP"), "gzip"));
+        for refused in ["", "gzip", "br;q=0", "br;q=0.000", "br;level=1", "brr"] {
+            assert!(!takes(&asked(refused), "br"), "{refused}");
+        }
+        assert!(!takes(&HeaderMap::new(), "gzip"));
+    }
 
     #[test]
     fn a_page_may_run_its_own_script_and_no_other() {

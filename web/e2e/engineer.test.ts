@@ -18,6 +18,32 @@ afterAll(async () => {
 	await server?.stop();
 });
 
+it('rejects what it would not run itself, and whoever uploaded it reads why', async () => {
+	const worker = await Worker.register(server, 'builder-0');
+	const update = await upload(server, 'pipe-read.patch');
+	await worker.build();
+	const engineer = await Person.at(browser, server);
+	await engineer.signIn('engineer');
+	await engineer.page.goto(`/updates/${update}`);
+	await engineer.page.getByRole('button', { name: 'Reject' }).click();
+	const question = engineer.page.getByRole('dialog');
+	expect(await question.getByRole('button', { name: 'Reject it' }).isDisabled()).toBe(true);
+	await question.getByLabel(/^Reason/).fill('The check belongs to the caller.');
+	await question.getByRole('button', { name: 'Reject it' }).click();
+	await engineer.page.getByRole('region', { name: 'Rejected' }).getByText('The check belongs').waitFor();
+	expect(await engineer.page.getByRole('button', { name: /^Release to/ }).count()).toBe(0);
+	await engineer.page.getByRole('listitem', { name: 'rejected by engineer' }).waitFor();
+	await picture(engineer.page, 'update-rejected-desktop-light');
+	await engineer.leave();
+
+	const team = await Person.at(browser, server);
+	await team.signIn('team');
+	await team.page.getByRole('link', { name: /^pipe: refuse a read/ }).getByText('rejected', { exact: true }).waitFor();
+	await team.page.goto(`/updates/${update}`);
+	await team.page.getByRole('region', { name: 'Rejected' }).getByText('The check belongs').waitFor();
+	await team.leave();
+});
+
 it('makes a plan, releases by it, halts with a reason, resumes, and takes it back', async () => {
 	const worker = await Worker.register(server);
 	const update = await upload(server, 'fs-loadavg.patch', { cves: ['CVE-2026-68300'] });
@@ -77,6 +103,6 @@ it('makes a plan, releases by it, halts with a reason, resumes, and takes it bac
 	await question.getByLabel(/^Reason/).fill('it reads too far');
 	await question.getByRole('button', { name: 'Revoke and undo it' }).click();
 	await page.getByRole('region', { name: 'Revoked' }).getByText('it reads too far').waitFor();
-	await page.getByText('hosts undo it').waitFor();
+	await page.getByText('hosts undo it', { exact: true }).waitFor();
 	await person.leave();
 });

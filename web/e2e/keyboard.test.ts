@@ -4,8 +4,10 @@ import { join } from 'node:path';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { Person, openBrowser } from './stage/browser';
-import { PATCHES } from './stage/scene';
-import { Server } from './stage/server';
+import { Host } from './stage/host';
+import { CAREFUL, PATCHES, upload } from './stage/scene';
+import { Server, TARGETS } from './stage/server';
+import { Worker } from './stage/worker';
 
 let server: Server;
 let browser: Browser;
@@ -38,17 +40,21 @@ async function tabTo(page: Page, name: RegExp): Promise<void> {
 	throw new Error(`Tab does not lead to ${name}, only to ${seen.join(' | ')}`);
 }
 
-it('signs in, uploads and opens an update by keyboard alone', async () => {
-	const person = await Person.at(browser, server);
-	const { page } = person;
+async function signIn(page: Page, role: 'team' | 'engineer'): Promise<void> {
 	await page.goto('/');
 	await page.getByLabel('Password').waitFor();
 	await tabTo(page, /Use a token/);
 	await page.keyboard.press('Enter');
 	await tabTo(page, /^Token/);
-	await page.keyboard.insertText(await server.token('team'));
+	await page.keyboard.insertText(await server.token(role));
 	await page.keyboard.press('Enter');
 	await page.getByRole('navigation', { name: 'Main' }).waitFor();
+}
+
+it('signs in, uploads and opens an update by keyboard alone', async () => {
+	const person = await Person.at(browser, server);
+	const { page } = person;
+	await signIn(page, 'team');
 
 	await tabTo(page, /Upload a patch/);
 	await page.keyboard.press('Enter');
@@ -62,5 +68,51 @@ it('signs in, uploads and opens an update by keyboard alone', async () => {
 	await page.keyboard.press('Enter');
 	await page.waitForURL('**/updates/*');
 	await page.getByRole('heading', { level: 1 }).waitFor();
+	await person.leave();
+});
+
+it('reads a log, releases in waves and halts by keyboard alone', async () => {
+	const worker = await Worker.register(server);
+	await worker.build();
+	await upload(server, 'kernel-fscaps.patch');
+	await worker.build();
+	await Host.enrol(server, 'a.example', TARGETS[0]!);
+	await server.call('engineer', 'POST', '/wave-plans', CAREFUL);
+	const person = await Person.at(browser, server);
+	const { page } = person;
+	await signIn(page, 'engineer');
+	await tabTo(page, /ksysfs: mark/);
+	await page.keyboard.press('Enter');
+	await page.waitForURL('**/updates/*');
+	await page.getByRole('heading', { level: 1 }).waitFor();
+
+	// The log scrolls by keys, and its steps fold.
+	await tabTo(page, /^Build log/);
+	await page.keyboard.press('End');
+	await page.getByRole('log').getByText('signed by builder-1').waitFor();
+
+	await page.reload();
+	await page.getByRole('heading', { name: 'Release' }).waitFor();
+	await tabTo(page, /^edge/);
+	await page.keyboard.press('ArrowDown');
+	await tabTo(page, /^Rollout/);
+	await page.keyboard.press('ArrowDown');
+	await tabTo(page, /^Comment/);
+	await page.keyboard.insertText('Read it, keys alone.');
+	await tabTo(page, /I have read/);
+	await page.keyboard.press('Space');
+	await tabTo(page, /^Release to candidate/);
+	await page.keyboard.press('Enter');
+	const rollout = page.getByRole('region', { name: /^Rollout of/ });
+	await rollout.getByText('in waves').waitFor();
+
+	await tabTo(page, /^Halt/);
+	await page.keyboard.press('Enter');
+	await page.getByRole('dialog').waitFor();
+	await tabTo(page, /^Reason/);
+	await page.keyboard.insertText('Not on a Friday.');
+	await tabTo(page, /^Halt it/);
+	await page.keyboard.press('Enter');
+	await rollout.getByText(/Halted: Not on a Friday/).waitFor();
 	await person.leave();
 });

@@ -127,7 +127,7 @@ pub struct CveTarget {
 pub enum CveStage {
     /// It was released and taken back.
     Revoked,
-    /// The build came out without a package.
+    /// The build came out without a package, or an engineer rejected what came out.
     Failed,
     /// It is queued or being built.
     Building,

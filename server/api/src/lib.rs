@@ -65,8 +65,8 @@ pub use target::{
 };
 pub use token::{NewToken, NewTokenAnswer, TokenInfo, Tokens};
 pub use update::{
-    Check, CheckFile, NewRelease, NewRevocation, NewUpdate, Release, Revocation, TargetStatus,
-    Update, UpdateSummary, Updates,
+    Check, CheckFile, NewRejection, NewRelease, NewRevocation, NewUpdate, Rejection, Release,
+    Revocation, TargetStatus, Update, UpdateSummary, Updates,
 };
 pub use webhook::{
     Deliveries, Delivery, DeliveryState, Disabled, NewWebhook, UnknownDeliveryState, UnknownEvent,

@@ -87,6 +87,9 @@ pub struct Update {
     /// Who took it back, if someone did.
     #[serde(default)]
     pub revoked: Option<Revocation>,
+    /// Who rejected it, if someone did: it is never released.
+    #[serde(default)]
+    pub rejected: Option<Rejection>,
     /// The channel that it has got to; none before its release.
     pub channel: Option<Channel>,
     /// How it got there, oldest first; the first one is its release.
@@ -125,6 +128,27 @@ pub struct Revocation {
     pub reason: String,
     /// Whether hosts undo it; where it runs it stays, if not.
     pub undo: bool,
+}
+
+/// That an engineer has decided against an update before its release.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Rejection {
+    /// Who rejected it.
+    pub by: String,
+    /// When.
+    pub at: Timestamp,
+    /// Why.
+    pub reason: String,
+}
+
+/// Body of `POST /updates/{id}/reject`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct NewRejection {
+    /// Why, for whoever uploaded it.
+    pub reason: String,
 }
 
 /// Body of `POST /updates/{id}/revoke`.
@@ -184,6 +208,9 @@ pub struct UpdateSummary {
     /// Whether it was taken back since.
     #[serde(default)]
     pub revoked: bool,
+    /// Whether it was rejected.
+    #[serde(default)]
+    pub rejected: bool,
     /// The channel that it has got to; none before its release.
     pub channel: Option<Channel>,
     /// How it stands for each target.

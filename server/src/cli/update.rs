@@ -9,8 +9,8 @@ use anyhow::{Context, bail};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use clap::{Args, Subcommand};
 use resplice_api::{
-    Channel, Check, CheckFile, JobId, JobStatus, NewPromotion, NewRelease, NewRevocation,
-    NewUpdate, UpdateId,
+    Channel, Check, CheckFile, JobId, JobStatus, NewPromotion, NewRejection, NewRelease,
+    NewRevocation, NewUpdate, UpdateId,
     client::{Client, update_page},
     limits,
 };
@@ -96,6 +96,19 @@ pub(super) enum Update {
         /// Why it is good
         #[arg(long, default_value = "")]
         comment: String,
+        /// JSON for machines
+        #[arg(long)]
+        json: bool,
+    },
+    /// Decide against an update: it is never released
+    Reject {
+        /// The update
+        id: UpdateId,
+        #[command(flatten)]
+        connection: Connection,
+        /// Why, for whoever uploaded it
+        #[arg(long)]
+        reason: String,
         /// JSON for machines
         #[arg(long)]
         json: bool,
@@ -217,6 +230,21 @@ impl Update {
                 };
                 let update = client.promote_with(id, &body).await?;
                 moved(&client, &update, "promoted", as_json)
+            }
+            Self::Reject {
+                id,
+                connection,
+                reason,
+                json: as_json,
+            } => {
+                let client = connection.client()?;
+                let update = client.reject(id, &NewRejection { reason }).await?;
+                if as_json {
+                    json(&update)?;
+                } else {
+                    say!("rejected {}", bold(&update.name));
+                }
+                Ok(ExitCode::SUCCESS)
             }
             Self::Revoke {
                 id,

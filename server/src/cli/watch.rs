@@ -97,6 +97,14 @@ pub(super) fn show(update: &Update, server: &str) {
         Some(release) => say!("  released  {:.0} by {}", release.at, release.by),
         None => say!("  released  {}", dim("no")),
     }
+    if let Some(rejection) = &update.rejected {
+        let reason = safe_line(rejection.reason.as_bytes());
+        say!(
+            "  rejected  {:.0} by {}: {reason}",
+            rejection.at,
+            rejection.by
+        );
+    }
     for (what, ids) in [
         ("older   ", &update.supersedes),
         ("newer   ", &update.superseded_by),

@@ -114,6 +114,8 @@ pub struct Update {
     pub superseded: bool,
     /// Whether it was taken back.
     pub revoked: bool,
+    /// Whether it was rejected.
+    pub rejected: bool,
     /// Its targets, and how their jobs stand.
     pub jobs: Vec<(String, String)>,
 }
@@ -133,6 +135,7 @@ pub async fn updates<C: ConnectionTrait>(db: &C) -> Result<Vec<Update>, Error> {
         state: Option<String>,
         successors: i64,
         revoked_at: Option<i64>,
+        rejected_at: Option<i64>,
     }
     #[derive(FromQueryResult)]
     struct JobRow {
@@ -141,7 +144,7 @@ pub async fn updates<C: ConnectionTrait>(db: &C) -> Result<Vec<Update>, Error> {
         status: String,
     }
     let operation = "list what the fleet could run";
-    let sql = "SELECT u.id, u.name, u.cves, u.released_at, u.channel, u.revoked_at, r.state,
+    let sql = "SELECT u.id, u.name, u.cves, u.released_at, u.channel, u.revoked_at, u.rejected_at, r.state,
             (SELECT COUNT(*) FROM supersedes s JOIN updates n ON n.id = s.update_id
                 WHERE s.older_id = u.id AND n.released_at IS NOT NULL
                   AND n.revoked_at IS NULL) AS successors
@@ -162,6 +165,7 @@ pub async fn updates<C: ConnectionTrait>(db: &C) -> Result<Vec<Update>, Error> {
             rollout: row.state.map(|s| parse(operation, &s)).transpose()?,
             superseded: row.successors > 0,
             revoked: row.revoked_at.is_some(),
+            rejected: row.rejected_at.is_some(),
             jobs: Vec::new(),
         };
         // Both are in the order of updates' ids; those of others are passed over.

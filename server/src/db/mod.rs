@@ -39,6 +39,7 @@ pub mod orders;
 mod place;
 pub mod plans;
 pub mod promotions;
+pub mod rejections;
 pub mod releases;
 pub mod reports;
 pub mod retired;

@@ -17,6 +17,8 @@ pub enum Outcome {
     SamePerson,
     /// It was released before.
     Already,
+    /// It was rejected.
+    Rejected,
     /// Builds are still queued or running.
     Unfinished,
     /// No build came out with a package.
@@ -27,6 +29,7 @@ pub enum Outcome {
 struct Standing {
     uploaded_by: String,
     released_at: Option<i64>,
+    rejected_at: Option<i64>,
     open: i64,
     built: i64,
 }
@@ -50,7 +53,7 @@ pub async fn release(
         &transaction,
         "release an update",
         "UPDATE updates SET released_at = $2, released_by = $3, release_comment = $4, channel = $5
-         WHERE id = $1 AND released_at IS NULL AND uploaded_by <> $3
+         WHERE id = $1 AND released_at IS NULL AND rejected_at IS NULL AND uploaded_by <> $3
            AND NOT EXISTS (SELECT 1 FROM jobs
                WHERE update_id = $1 AND status IN ('queued', 'running'))
            AND EXISTS (SELECT 1 FROM jobs WHERE update_id = $1 AND status = 'built')",
@@ -72,7 +75,7 @@ pub async fn release(
     let standing: Option<Standing> = row(
         &transaction,
         "look up an update",
-        "SELECT uploaded_by, released_at,
+        "SELECT uploaded_by, released_at, rejected_at,
              (SELECT COUNT(*) FROM jobs
                  WHERE update_id = $1 AND status IN ('queued', 'running')) AS open,
              (SELECT COUNT(*) FROM jobs WHERE update_id = $1 AND status = 'built') AS built
@@ -84,6 +87,7 @@ pub async fn release(
         None => Outcome::Missing,
         Some(s) if s.uploaded_by == word.person => Outcome::SamePerson,
         Some(s) if s.released_at.is_some() => Outcome::Already,
+        Some(s) if s.rejected_at.is_some() => Outcome::Rejected,
         Some(s) if s.open > 0 => Outcome::Unfinished,
         Some(s) if s.built == 0 => Outcome::NothingBuilt,
         // The last build ended between the two statements.

@@ -5,13 +5,14 @@ use super::{
     rows, supersedes, time, to_json, unsigned,
 };
 use resplice_api::{
-    JobId, NewUpdate, Release, Revocation, TargetStatus, Update, UpdateId, UpdateSummary,
+    JobId, NewUpdate, Rejection, Release, Revocation, TargetStatus, Update, UpdateId, UpdateSummary,
 };
 use sea_orm::{ConnectionTrait, FromQueryResult};
 
 const COLUMNS: &str = "id, name, cves, notes, files, patch_sha256, patch_bytes, check_sha256,
     uploaded_by, created_at, released_at, released_by, release_comment,
-    channel, revoked_at, revoked_by, revoke_reason, revoke_undo";
+    channel, revoked_at, revoked_by, revoke_reason, revoke_undo,
+    rejected_at, rejected_by, reject_reason";
 
 /// An update's row.
 #[derive(FromQueryResult)]
@@ -34,6 +35,9 @@ pub(crate) struct UpdateRow {
     revoked_by: Option<String>,
     revoke_reason: Option<String>,
     revoke_undo: Option<i64>,
+    rejected_at: Option<i64>,
+    rejected_by: Option<String>,
+    reject_reason: Option<String>,
 }
 
 impl UpdateRow {
@@ -57,6 +61,14 @@ impl UpdateRow {
             }),
             None => None,
         };
+        let rejected = match self.rejected_at {
+            Some(at) => Some(Rejection {
+                by: self.rejected_by.unwrap_or_default(),
+                at: time(operation, at)?,
+                reason: self.reject_reason.unwrap_or_default(),
+            }),
+            None => None,
+        };
         Ok(Update {
             id: parse(operation, &self.id)?,
             name: self.name,
@@ -70,6 +82,7 @@ impl UpdateRow {
             created_at: time(operation, self.created_at)?,
             released,
             revoked,
+            rejected,
             channel: self.channel.map(|c| parse(operation, &c)).transpose()?,
             promotions: Vec::new(),
             supersedes: Vec::new(),
@@ -220,6 +233,7 @@ fn summary(update: Update, targets: &[TargetRow]) -> Result<UpdateSummary, Error
         uploaded_by: update.uploaded_by,
         released: update.released.is_some(),
         revoked: update.revoked.is_some(),
+        rejected: update.rejected.is_some(),
         channel: update.channel,
         targets,
     })

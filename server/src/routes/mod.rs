@@ -187,6 +187,7 @@ fn update_operations() -> Vec<Operation> {
         read("/updates", READERS, get(updates::list)),
         read("/updates/{id}", READERS, get(updates::find)),
         read("/updates/{id}/patch", READERS, get(updates::patch)),
+        write("/updates/{id}/reject", &[Role::Engineer], Audit::Before("update.reject"), JSON, post(updates::reject)),
         write("/updates/{id}/release", &[Role::Engineer], Audit::Before("update.release"), JSON, post(updates::release)),
         read("/jobs", READERS, get(jobs::list)),
         read("/jobs/{id}", READERS, get(jobs::find)),

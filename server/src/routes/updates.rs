@@ -7,7 +7,7 @@ use crate::{
     auth::Caller,
     catalogue, db,
     db::{
-        promotions,
+        promotions, rejections,
         releases::{self, Outcome},
     },
     error::Failure,
@@ -22,7 +22,8 @@ use axum::{
 };
 use base64::{Engine, prelude::BASE64_STANDARD};
 use resplice_api::{
-    BASE_PATH, Channel, Check, NewRelease, NewUpdate, Update, UpdateId, Updates, limits,
+    BASE_PATH, Channel, Check, NewRejection, NewRelease, NewUpdate, Update, UpdateId, Updates,
+    limits,
 };
 use serde::Deserialize;
 
@@ -269,6 +270,7 @@ pub(super) async fn release(
             "already-released",
             "the update is released",
         )),
+        Outcome::Rejected => Err(rejected()),
         Outcome::Unfinished => Err(Failure::conflict(
             "unfinished",
             "some of its builds have not ended; release it when they have",
@@ -277,6 +279,36 @@ pub(super) async fn release(
             "nothing-built",
             "none of its builds came out with a package; there is nothing to release",
         )),
+    }
+}
+
+fn rejected() -> Failure {
+    Failure::conflict(
+        "rejected",
+        "the update was rejected; upload its patch again to make another one",
+    )
+}
+
+/// One engineer can do this, the uploader too: it keeps something from hosts.
+pub(super) async fn reject(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<UpdateId>,
+    body: Bytes,
+) -> Result<Json<Update>, Failure> {
+    let new: NewRejection = json(&body)?;
+    check_line("reason", &new.reason)?;
+    match rejections::reject(&app.db, id, &new.reason, &caller.name).await? {
+        rejections::Outcome::Rejected => {
+            tracing::info!(update = %id, by = caller.name, "rejected");
+            Ok(Json(load(&app, id).await?))
+        }
+        rejections::Outcome::Missing => Err(Failure::not_found("update", id)),
+        rejections::Outcome::Released => Err(Failure::conflict(
+            "already-released",
+            "the update is released; revoke it instead",
+        )),
+        rejections::Outcome::Already => Err(rejected()),
     }
 }
 

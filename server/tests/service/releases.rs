@@ -1,5 +1,5 @@
 use crate::support::{Service, finish, problem};
-use resplice_api::{Channel, FinishStatus, Role, UpdateId};
+use resplice_api::{Channel, FinishStatus, NewRejection, Role, UpdateId};
 use resplice_server::db::{
     promotions::Word,
     releases::{Outcome, release},
@@ -47,4 +47,43 @@ async fn only_what_is_built_can_be_released_and_only_once() {
     let (built, _) = service.built().await;
     engineer.release(built.id, "").await.unwrap();
     assert_eq!(code(built.id).await.1, "already-released");
+}
+
+#[tokio::test]
+async fn what_was_rejected_is_never_released_and_says_why() {
+    let service = Service::start().await;
+    let engineer = service.client(Role::Engineer);
+    let reject = async |id, reason: &str| {
+        let new = NewRejection {
+            reason: reason.to_owned(),
+        };
+        engineer.reject(id, &new).await
+    };
+    assert_eq!(problem(reject(UpdateId::new(), "no").await).0, 404);
+    let (update, _) = service.built().await;
+    for reason in ["", " ", "two\nlines", &"x".repeat(1001)] {
+        assert_eq!(problem(reject(update.id, reason).await).0, 422, "{reason}");
+    }
+    let rejected = reject(update.id, "the lock is taken twice").await.unwrap();
+    let rejection = rejected.rejected.unwrap();
+    assert_eq!(rejection.reason, "the lock is taken twice");
+    assert_eq!(rejection.by, "engineer");
+
+    assert_eq!(problem(reject(update.id, "again").await).1, "rejected");
+    assert_eq!(problem(engineer.release(update.id, "").await).1, "rejected");
+    let shown = service.client(Role::Team).update(update.id).await.unwrap();
+    assert_eq!((shown.released, shown.rejected), (None, Some(rejection)));
+    let listed = engineer.updates(10, None).await.unwrap().updates;
+    assert!(listed[0].rejected && !listed[0].released);
+    let fleet = engineer.fleet().await.unwrap();
+    // The fleet's list is of CVEs that hosts are open to: there are no hosts here.
+    assert!(fleet.updates.is_empty());
+
+    // What is released is revoked, and what is not yet built can be rejected.
+    let (update, _) = service.built().await;
+    engineer.release(update.id, "").await.unwrap();
+    let late = problem(reject(update.id, "late").await);
+    assert_eq!(late, (409, "already-released".to_owned()));
+    let queued = service.upload().await;
+    reject(queued.id, "not ours").await.unwrap();
 }

@@ -1,4 +1,4 @@
-/** The real server on loopback, with a data directory and a cache of its own. */
+/** The real server on loopback, with a data directory of its own. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
@@ -25,15 +25,25 @@ export class Server {
 		private readonly errors: string[]
 	) {}
 
+	/** With records of kernels that nobody can build for. */
 	static async start(...flags: string[]): Promise<Server> {
 		const directory = await mkdtemp(join(tmpdir(), 'resplice-web-'));
-		const data = join(directory, 'data');
 		const cache = join(directory, 'cache');
-		const archive = await Archive.at(join(directory, 'archive'), cache);
 		for (const release of TARGETS) await importTarget(cache, release);
+		return Server.launch(directory, cache, flags);
+	}
+
+	/** With the kernels that this machine has. */
+	static async withKernels(): Promise<Server> {
+		return Server.launch(await mkdtemp(join(tmpdir(), 'resplice-web-')), cacheDirectory(), []);
+	}
+
+	private static async launch(directory: string, cache: string, flags: string[]): Promise<Server> {
+		const data = join(directory, 'data');
+		const archive = await Archive.at(join(directory, 'archive'), cache);
 		const path = `${archive.directory}:${process.env.PATH}`;
 		const child = spawn(
-			program(),
+			program('resplice-server'),
 			['serve', '--data', data, '--cache', cache, '--listen', '127.0.0.1:0', '--lease-seconds', '600', ...flags],
 			{ stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, PATH: path, NO_COLOR: '1', RESPLICE_LOG: 'warn' } }
 		);
@@ -84,10 +94,11 @@ export class Server {
 	}
 }
 
-function program(): string {
+/** A program of the workspace, as `make test` builds it or as RESPLICE_PROGRAMS has it. */
+export function program(name: string): string {
 	const target = process.env.CARGO_TARGET_DIR ?? join(import.meta.dirname, '../../../target');
-	const path = process.env.RESPLICE_SERVER_PROGRAM ?? join(target, 'debug/resplice-server');
-	if (!existsSync(path)) throw new Error(`${path} is not there: run \`cargo build -p resplice-server\` first`);
+	const path = join(process.env.RESPLICE_PROGRAMS ?? join(target, 'debug'), name);
+	if (!existsSync(path)) throw new Error(`${path} is not there: run \`cargo build -p ${name}\` first`);
 	return path;
 }
 

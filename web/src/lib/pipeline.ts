@@ -103,12 +103,14 @@ export function stagesOf(update: Update, job: Job, now: number): Stage[] {
 		state: job.status === 'queued' ? 'running' : 'done',
 		millis: waited
 	};
-	const release: Stage = {
-		key: 'release',
-		label: 'Release',
-		what: update.released ? `by ${update.released.by}` : 'an engineer approves',
-		state: update.released ? 'done' : job.status === 'built' ? 'waiting' : 'skipped'
-	};
-	if (job.status === 'queued' || job.status === 'running') release.state = 'waiting';
-	return [upload, ...buildStages(job, now), release];
+	return [upload, ...buildStages(job, now), releaseStage(update, job)];
+}
+
+/** The second person's word. */
+function releaseStage({ released, rejected }: Update, job: Job): Stage {
+	const stage = { key: 'release', label: 'Release' };
+	if (released) return { ...stage, what: `by ${released.by}`, state: 'done' };
+	if (rejected) return { ...stage, what: `rejected by ${rejected.by}`, state: 'failed' };
+	const waits = ['queued', 'running', 'built'].includes(job.status);
+	return { ...stage, what: 'an engineer approves', state: waits ? 'waiting' : 'skipped' };
 }

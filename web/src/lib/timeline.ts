@@ -107,6 +107,15 @@ export function timelineOf(update: Update, job: Job | undefined): Happening[] {
 			detail: comment || undefined
 		});
 	});
+	if (update.rejected) {
+		const { by, at, reason } = update.rejected;
+		list.push({ key: 'rejection', at, tone: 'bad', title: `Rejected by ${by}`, facts: [], detail: reason });
+	}
+	if (update.revoked) {
+		const { by, at, reason, undo } = update.revoked;
+		const facts = undo ? ['hosts undo it'] : [];
+		list.push({ key: 'revocation', at, tone: 'bad', title: `Revoked by ${by}`, facts, detail: reason });
+	}
 	return list.sort((a, b) => Date.parse(a.at) - Date.parse(b.at));
 }
 

@@ -2,8 +2,8 @@
 
 use super::{Client, Error, send_json};
 use crate::{
-    Because, Channel, Group, Groups, Host, HostId, NewPromotion, NewRevocation, Rollout,
-    SetChannel, SetGroups, Update, UpdateId, WavePlan, WavePlans,
+    Because, Channel, Group, Groups, Host, HostId, NewPromotion, NewRejection, NewRevocation,
+    Rollout, SetChannel, SetGroups, Update, UpdateId, WavePlan, WavePlans,
 };
 
 impl Client {
@@ -33,6 +33,15 @@ impl Client {
     pub async fn promote_with(&self, id: UpdateId, body: &NewPromotion) -> Result<Update, Error> {
         let request = self.post(&format!("/updates/{id}/promote")).json(body);
         send_json("promote the update", request).await
+    }
+
+    /// `POST /updates/{id}/reject`: it is never released.
+    ///
+    /// # Errors
+    /// See [`Error`]; 409 if it is released, or was rejected before.
+    pub async fn reject(&self, id: UpdateId, body: &NewRejection) -> Result<Update, Error> {
+        let request = self.post(&format!("/updates/{id}/reject")).json(body);
+        send_json("reject the update", request).await
     }
 
     /// `POST /updates/{id}/revoke`: no host takes it any more.

@@ -18,6 +18,7 @@ mod m0022_attempt_log;
 mod m0030_identities;
 mod m0031_idempotency;
 mod m0032_listing;
+mod m0033_rejections;
 
 use sea_orm::{ConnectionTrait, DbErr};
 use sea_orm_migration::{
@@ -47,6 +48,7 @@ const ALL: &[Migration] = &[
     m0030_identities::MIGRATION,
     m0031_idempotency::MIGRATION,
     m0032_listing::MIGRATION,
+    m0033_rejections::MIGRATION,
 ];
 
 impl MigratorTrait for Migrator {

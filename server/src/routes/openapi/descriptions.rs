@@ -285,6 +285,9 @@ fn of_rollouts() -> Vec<Description> {
         posted("/updates/{id}/promote", "Take a release to another channel")
             .takes(of::<api::NewPromotion>())
             .gives(200, of::<api::Update>()),
+        posted("/updates/{id}/reject", "Decide against a release")
+            .takes(of::<api::NewRejection>())
+            .gives(200, of::<api::Update>()),
         posted("/updates/{id}/revoke", "Take a release back")
             .takes(of::<api::NewRevocation>())
             .gives(200, of::<api::Update>()),

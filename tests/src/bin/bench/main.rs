@@ -8,6 +8,7 @@ mod gcc;
 mod growth;
 mod job;
 mod pause;
+mod web;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -16,7 +17,9 @@ use resplice_tests::eval::workshop::{Workshop, runtime};
 use resplice_tests::eval::{default_directory, save, save_json};
 use std::path::{Path, PathBuf};
 
-const GROUPS: [&str; 6] = ["job", "diff", "growth", "pause", "call", "agent"];
+const GROUPS: [&str; 7] = ["job", "diff", "growth", "pause", "call", "agent", "web"];
+/// Those of them that need neither a kernel's tree nor a machine.
+const PROGRAMS: [&str; 2] = ["agent", "web"];
 
 /// Measure what building, differencing and applying cost.
 #[derive(Debug, Parser)]
@@ -56,9 +59,12 @@ fn main() -> Result<()> {
     if wanted("agent") {
         measures.extend(agent::measure()?);
     }
+    if wanted("web") {
+        measures.extend(web::measure()?);
+    }
     if GROUPS
         .into_iter()
-        .any(|group| group != "agent" && wanted(group))
+        .any(|group| !PROGRAMS.contains(&group) && wanted(group))
     {
         of_kernel(&arguments, &out, &wanted, &mut measures)?;
     }

@@ -108,6 +108,8 @@ export class Api {
 	halt = (id: string, reason: string) => this.call('post', '/updates/{id}/halt', { path: { id }, body: { reason } });
 	resume = (id: string, reason: string) => this.call('post', '/updates/{id}/resume', { path: { id }, body: { reason } });
 	wavePlans = async () => (await this.call('get', '/wave-plans', {})).plans;
+	reject = (id: string, reason: string) =>
+		this.call('post', '/updates/{id}/reject', { path: { id }, body: { reason } });
 	revoke = (id: string, reason: string, undo: boolean) =>
 		this.call('post', '/updates/{id}/revoke', { path: { id }, body: { reason, undo } });
 	putWavePlan = (plan: WavePlan) => this.call('post', '/wave-plans', { body: plan });
