@@ -6,6 +6,7 @@ export default {
 		// One page for every address: the server answers what it does not know
 		// with index.html, and the router in the browser does the rest. It sends
 		// the .br and .gz beside each file to browsers that take them.
+		output: { bundleStrategy: 'single' },
 		adapter: adapter({ fallback: 'index.html', precompress: true }),
 		// The policy travels in the page, since only the build knows the hash of
 		// the script that starts it. The server sends the same as a header.

@@ -39,13 +39,23 @@ export function age(time: string, now: number = Date.now()): string {
 	return days === 1 ? 'yesterday' : `${days} days ago`;
 }
 
+const formats = new Map<string, Intl.DateTimeFormat>();
+
+/** Dates in the reader's own way. To make such a format takes longer than to use it a hundred times. */
+function dates(options: Intl.DateTimeFormatOptions): Intl.DateTimeFormat {
+	const key = JSON.stringify(options);
+	const format = formats.get(key) ?? new Intl.DateTimeFormat(undefined, options);
+	formats.set(key, format);
+	return format;
+}
+
 /** Date and time in the reader's own zone. */
 export function moment(time: string): string {
-	return new Date(time).toLocaleString(undefined, { dateStyle: 'medium', timeStyle: 'medium' });
+	return dates({ dateStyle: 'medium', timeStyle: 'medium' }).format(new Date(time));
 }
 
 export function clock(time: string): string {
-	return new Date(time).toLocaleTimeString(undefined, { hour12: false });
+	return dates({ timeStyle: 'medium', hour12: false }).format(new Date(time));
 }
 
 /** The time of today, or else the day. */
@@ -53,7 +63,7 @@ export function clockOrDay(time: string, now: Date = new Date()): string {
 	const at = new Date(time);
 	if (at.toDateString() === now.toDateString()) return clock(time);
 	const year = at.getFullYear() === now.getFullYear() ? undefined : 'numeric';
-	return at.toLocaleDateString(undefined, { day: 'numeric', month: 'short', year });
+	return dates({ day: 'numeric', month: 'short', year }).format(at);
 }
 
 /** "+24 B", "−8 B", "same size". */
