@@ -3,7 +3,7 @@
 use crate::{App, db, error::Failure};
 use resplice_api::Target;
 use resplice_target::{Available, Cache, Progress, TargetId};
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 /// Whatever keeps a catalogue from what it is asked for.
 pub type Error = Box<dyn std::error::Error + Send + Sync>;
@@ -15,6 +15,11 @@ pub trait Catalogue: Send + Sync {
     /// # Errors
     /// Whatever keeps it from telling.
     fn list(&self) -> Result<Vec<Target>, Error>;
+
+    /// Where a target's source lies, if it does on this machine.
+    fn source(&self, _target: &TargetId) -> Option<PathBuf> {
+        None
+    }
 
     /// The kernels that the distribution has, oldest first.
     ///
@@ -41,6 +46,11 @@ impl Catalogue for Imported {
             .collect();
         targets.sort_by(|a, b| a.id.cmp(&b.id));
         Ok(targets)
+    }
+
+    fn source(&self, target: &TargetId) -> Option<PathBuf> {
+        let target = resplice_target::Target::load(&self.0, target).ok()?;
+        Some(target.source_dir()).filter(|source| source.is_dir())
     }
 
     fn available(&self) -> Result<Vec<Available>, Error> {

@@ -62,6 +62,7 @@ pub mod patch;
 pub mod publish;
 pub mod queue;
 pub mod rate;
+mod reach;
 pub mod repository;
 pub mod requests;
 pub mod routes;

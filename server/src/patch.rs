@@ -28,8 +28,21 @@ pub struct PatchError {
 pub struct Patch {
     /// The files, without the leading component, sorted.
     pub files: Vec<String>,
-    /// How many hunks there are.
-    pub hunks: usize,
+    /// Its hunks, as they come.
+    pub parts: Vec<Hunk>,
+}
+
+/// One place that a patch changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hunk {
+    /// The file before; none if it is new.
+    pub old: Option<String>,
+    /// The file after; none if it is deleted.
+    pub new: Option<String>,
+    /// The line before, from 1, at which it begins.
+    pub line: usize,
+    /// The lines that have to be there.
+    pub before: Vec<String>,
 }
 
 /// Checks a patch.
@@ -41,7 +54,7 @@ pub fn check(text: &str) -> Result<Patch, PatchError> {
         lines: text.split_inclusive('\n').collect(),
         at: 0,
         files: BTreeSet::new(),
-        hunks: 0,
+        hunks: Vec::new(),
     };
     if let Some(line) = reader.lines.iter().position(|line| line.contains('\0')) {
         reader.at = line;
@@ -49,14 +62,14 @@ pub fn check(text: &str) -> Result<Patch, PatchError> {
     }
     reader.read()?;
     reader.at = reader.lines.len().saturating_sub(1);
-    if reader.hunks == 0 {
+    if reader.hunks.is_empty() {
         let reason = "there is no unified diff up to here; make one with `git diff` or \
                       `git format-patch`";
         return Err(reader.error(reason));
     }
     Ok(Patch {
         files: reader.files.into_iter().collect(),
-        hunks: reader.hunks,
+        parts: reader.hunks,
     })
 }
 
@@ -65,7 +78,7 @@ struct Reader<'a> {
     /// Index of the line that is looked at.
     at: usize,
     files: BTreeSet<String>,
-    hunks: usize,
+    hunks: Vec<Hunk>,
 }
 
 impl Reader<'_> {
@@ -147,19 +160,17 @@ impl Reader<'_> {
             return Err(self.error("both names are /dev/null"));
         }
         self.at += 1;
-        let mut hunks = 0;
+        let before = self.hunks.len();
         while let Some(line) = self.line(self.at).map(str::to_owned) {
             if !is_hunk(&line) {
                 break;
             }
-            self.hunk(&line, old.is_some(), new.is_some())?;
-            hunks += 1;
+            self.hunk(&line, old.as_deref(), new.as_deref())?;
         }
-        if hunks == 0 {
+        if self.hunks.len() == before {
             return Err(self.error("a hunk (`@@ -1,2 +1,2 @@`) is missing here"));
         }
         self.no_surplus()?;
-        self.hunks += hunks;
         for path in [old, new].into_iter().flatten() {
             self.add(path)?;
         }
@@ -226,13 +237,25 @@ impl Reader<'_> {
     }
 
     /// One hunk, from its header; leaves the reader behind it.
-    fn hunk(&mut self, header: &str, has_old: bool, has_new: bool) -> Result<(), PatchError> {
-        let Some((mut old, mut new)) = counts(header) else {
+    fn hunk(
+        &mut self,
+        header: &str,
+        old_path: Option<&str>,
+        new_path: Option<&str>,
+    ) -> Result<(), PatchError> {
+        let Some((place, mut old, mut new)) = counts(header) else {
             return Err(self.error("a hunk header must look like `@@ -12,7 +12,9 @@`"));
         };
-        if (!has_old && old > 0) || (!has_new && new > 0) {
+        if (old_path.is_none() && old > 0) || (new_path.is_none() && new > 0) {
             return Err(self.error("a hunk with lines of a file that is /dev/null"));
         }
+        let mut hunk = Hunk {
+            old: old_path.map(str::to_owned),
+            new: new_path.map(str::to_owned),
+            // A hunk without old lines comes after the line that it names.
+            line: if old == 0 { place + 1 } else { place },
+            before: Vec::new(),
+        };
         let start = self.at as u64 + 1;
         self.at += 1;
         let mut last_was_line = false;
@@ -245,6 +268,7 @@ impl Reader<'_> {
                 continue;
             }
             if old == 0 && new == 0 {
+                self.hunks.push(hunk);
                 return Ok(());
             }
             let (minus, plus) = match kind {
@@ -269,6 +293,11 @@ impl Reader<'_> {
                     )));
                 }
             }
+            if minus == 1 {
+                let text = self.line(self.at).unwrap_or_default();
+                hunk.before
+                    .push(text.get(1..).unwrap_or_default().to_owned());
+            }
             last_was_line = true;
             self.at += 1;
         }
@@ -279,22 +308,23 @@ fn is_hunk(line: &str) -> bool {
     line.starts_with("@@ -")
 }
 
-/// Line counts of old and new in `@@ -12,7 +12,9 @@ text`.
-fn counts(header: &str) -> Option<(u64, u64)> {
+/// Old line and counts of old and new in `@@ -12,7 +12,9 @@ text`.
+fn counts(header: &str) -> Option<(usize, u64, u64)> {
     let (ranges, _) = header.strip_prefix("@@ -")?.split_once(" @@")?;
     let (old, new) = ranges.split_once(" +")?;
-    Some((count(old)?, count(new)?))
+    let (line, old) = range(old)?;
+    Some((usize::try_from(line).ok()?, old, range(new)?.1))
 }
 
-fn count(range: &str) -> Option<u64> {
+fn range(text: &str) -> Option<(u64, u64)> {
     let number = |text: &str| {
         let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
         // Nine digits are more lines than a patch can have.
         (digits && text.len() <= 9).then(|| text.parse::<u64>().ok())?
     };
-    match range.split_once(',') {
-        Some((start, count)) => number(start).and(number(count)),
-        None => number(range).and(Some(1)),
+    match text.split_once(',') {
+        Some((start, count)) => Some((number(start)?, number(count)?)),
+        None => Some((number(text)?, 1)),
     }
 }
 

@@ -40,7 +40,7 @@ deleted file mode 100644
 fn a_formatted_patch_gives_its_files() {
     let patch = check(GOOD).unwrap();
     assert_eq!(patch.files, ["net/ipv6/seg6.c", "new.c", "old.c"]);
-    assert_eq!(patch.hunks, 3);
+    assert_eq!(patch.parts.len(), 3);
 }
 
 #[test]

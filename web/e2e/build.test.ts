@@ -1,6 +1,7 @@
 /** A patch on its way through the real server and the real worker, into a real kernel, as two people see it. */
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Browser } from 'playwright-core';
+import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { Person, openBrowser, picture } from './stage/browser';
 import { Builder } from './stage/builder';
@@ -21,6 +22,22 @@ afterAll(async () => {
 	await server?.stop();
 });
 
+/** Drags a file over the page and lets it go there. */
+async function dropFile(page: Page, name: string): Promise<void> {
+	const text = await readFile(join(PATCHES, name), 'utf8');
+	const dataTransfer = await page.evaluateHandle(
+		([name, text]) => {
+			const transfer = new DataTransfer();
+			transfer.items.add(new File([text], name));
+			return transfer;
+		},
+		[name, text] as [string, string]
+	);
+	const place = page.getByRole('region', { name: 'Patch' });
+	await place.dispatchEvent('dragover', { dataTransfer });
+	await place.dispatchEvent('drop', { dataTransfer });
+}
+
 /** Compiles, links and boots a machine, on a computer with other things to do. */
 const BUILD = { timeout: 500_000 };
 
@@ -28,7 +45,14 @@ it('is uploaded, compiled, tried in a machine, read, released and promoted', { t
 	const team = await Person.at(browser, server);
 	await team.signIn('team');
 	await team.page.goto('/upload');
-	await team.page.getByLabel('Patch file').setInputFiles(join(PATCHES, 'fs-loadavg.patch'));
+	await team.page.getByLabel('Patch file').setInputFiles(join(PATCHES, 'does-not-apply.patch'));
+	await team.page.getByText(/: hunk 1 \(line \d+\) is about other lines$/).first().waitFor();
+	await team.page.getByRole('button', { name: 'Take another' }).click();
+	await dropFile(team.page, 'fs-loadavg.patch');
+	const reach = team.page.getByLabel('What the patch reaches');
+	await reach.getByText('fs/proc/loadavg.c').waitFor();
+	await team.page.getByText('the patch applies').first().waitFor();
+	await picture(team.page, 'upload-reach-desktop-light');
 	await team.page.getByLabel(/6\.1\.0-\d+-cloud-amd64/).first().check();
 	await team.page.locator('summary', { hasText: /^Check/ }).click();
 	await team.page.getByLabel(/^Script/).fill('grep -q live /proc/loadavg');

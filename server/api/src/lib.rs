@@ -65,8 +65,9 @@ pub use target::{
 };
 pub use token::{NewToken, NewTokenAnswer, TokenInfo, Tokens};
 pub use update::{
-    Check, CheckFile, NewRejection, NewRelease, NewRevocation, NewUpdate, Rejection, Release,
-    Revocation, TargetStatus, Update, UpdateSummary, Updates,
+    Check, CheckFile, FileKind, NewReach, NewRejection, NewRelease, NewRevocation, NewUpdate,
+    Reach, Rejection, Release, Revocation, TargetReach, TargetStatus, TouchedFile, Update,
+    UpdateSummary, Updates,
 };
 pub use webhook::{
     Deliveries, Delivery, DeliveryState, Disabled, NewWebhook, UnknownDeliveryState, UnknownEvent,

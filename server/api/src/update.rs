@@ -229,6 +229,64 @@ pub struct TargetStatus {
     pub status: JobStatus,
 }
 
+/// Body of `POST /patches/reach`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct NewReach {
+    /// A unified diff against the kernel's source.
+    pub patch: String,
+}
+
+/// What a patch reaches, as far as it can be told without a build.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Reach {
+    /// The files that it touches, by path.
+    pub files: Vec<TouchedFile>,
+    /// Every target that is not retired.
+    pub targets: Vec<TargetReach>,
+}
+
+/// A file that a patch touches.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct TouchedFile {
+    /// Its path from the top of the source.
+    pub path: String,
+    /// What it is to a build.
+    pub kind: FileKind,
+}
+
+/// What a file is to a build.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum FileKind {
+    /// A translation unit, or what one includes.
+    Unit,
+    /// A header: every unit that includes it is compiled.
+    Header,
+    /// Assembly, which a build compares and does not replace.
+    Assembly,
+    /// It has no effect on the kernel.
+    Idle,
+    /// A build refuses a patch that touches it.
+    Refused,
+}
+
+/// Whether a patch applies to a kernel.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct TargetReach {
+    /// Id of the target.
+    pub target: String,
+    /// Whether its source is on the server, so that it could be tried.
+    pub known: bool,
+    /// Why the patch does not apply, the first 20 reasons; none if it does.
+    pub misses: Vec<String>,
+}
+
 /// Answer of `GET /updates?limit=N&before=ID`: newest first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

@@ -183,6 +183,7 @@ fn update_operations() -> Vec<Operation> {
         read("/imports", PEOPLE, get(imports::list)),
         read("/archive", PEOPLE, get(archive::show)),
         write("/archive/look", ADMIN, Audit::Before("archive.look"), 0, post(archive::look)),
+        write("/patches/reach", &[Role::Team], Audit::Reads, upload, post(updates::reach)),
         write("/updates", &[Role::Team], Audit::Before("update.upload"), upload, post(updates::upload)),
         read("/updates", READERS, get(updates::list)),
         read("/updates/{id}", READERS, get(updates::find)),

@@ -11,7 +11,7 @@ use crate::{
         releases::{self, Outcome},
     },
     error::Failure,
-    patch, publish,
+    patch, publish, reach,
 };
 use axum::{
     Extension, Json,
@@ -22,8 +22,8 @@ use axum::{
 };
 use base64::{Engine, prelude::BASE64_STANDARD};
 use resplice_api::{
-    BASE_PATH, Channel, Check, NewRejection, NewRelease, NewUpdate, Update, UpdateId, Updates,
-    limits,
+    BASE_PATH, Channel, Check, NewReach, NewRejection, NewRelease, NewUpdate, Reach, TargetReach,
+    TouchedFile, Update, UpdateId, Updates, limits,
 };
 use serde::Deserialize;
 
@@ -80,12 +80,7 @@ fn check_fields(new: &NewUpdate) -> Result<(), Failure> {
             "{cve:?} is no CVE id such as CVE-2026-72400"
         )));
     }
-    if new.patch.len() > limits::MAX_PATCH_BYTES {
-        let limit = limits::MAX_PATCH_BYTES;
-        return Err(Failure::invalid(format!(
-            "the patch has more than {limit} bytes"
-        )));
-    }
+    check_patch_size(&new.patch)?;
     if new.targets.is_empty() {
         return Err(Failure::invalid("name at least one target to build for"));
     }
@@ -287,6 +282,46 @@ fn rejected() -> Failure {
         "rejected",
         "the update was rejected; upload its patch again to make another one",
     )
+}
+
+fn check_patch_size(patch: &str) -> Result<(), Failure> {
+    let limit = limits::MAX_PATCH_BYTES;
+    if patch.len() > limit {
+        return Err(Failure::invalid(format!(
+            "the patch has more than {limit} bytes"
+        )));
+    }
+    Ok(())
+}
+
+/// What a patch would reach. It is a POST for its size alone.
+pub(super) async fn reach(State(app): State<App>, body: Bytes) -> Result<Json<Reach>, Failure> {
+    let new: NewReach = json(&body)?;
+    check_patch_size(&new.patch)?;
+    let patch = patch::check(&new.patch).map_err(|error| Failure::bad_patch(&error))?;
+    let file = |path: &String| TouchedFile {
+        path: path.clone(),
+        kind: reach::kind(path),
+    };
+    let files = patch.files.iter().map(file).collect();
+    let targets = catalogue::list(&app).await?;
+    let targets = catalogue::ask(&app, "try a patch", move |catalogue| {
+        let offered = targets
+            .into_iter()
+            .filter(|target| target.retired.is_none());
+        let tried = offered.map(|target| {
+            let source = catalogue.source(&target.id.parse()?);
+            let misses = source.as_ref().map(|source| reach::misses(&patch, source));
+            Ok(TargetReach {
+                target: target.id,
+                known: source.is_some(),
+                misses: misses.transpose()?.unwrap_or_default(),
+            })
+        });
+        tried.collect::<Result<_, catalogue::Error>>()
+    })
+    .await?;
+    Ok(Json(Reach { files, targets }))
 }
 
 /// One engineer can do this, the uploader too: it keeps something from hosts.

@@ -37,6 +37,7 @@ mod error;
 mod id;
 mod image;
 mod import;
+mod path;
 mod prepare;
 mod progress;
 mod recipe;
@@ -47,6 +48,7 @@ pub use archive::{Available, list, resolve};
 pub use cache::Cache;
 pub use error::{Error, Mismatch};
 pub use id::{Flavour, TargetId, TargetSpec};
+pub use path::PathKind;
 pub use progress::{Bars, Progress, Quiet};
 pub use recipe::{
     Access, Mount, Recipe, SANDBOX_BUILD, SANDBOX_MODULE, SANDBOX_SOURCE, base_system,

@@ -28,6 +28,7 @@ mod packages;
 mod provenance;
 mod provider;
 mod queue;
+mod reach;
 mod releases;
 mod repository;
 mod requests;

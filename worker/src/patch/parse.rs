@@ -3,6 +3,7 @@
 //! others, so a file that this reader overlooked can't be changed.
 
 use super::{MAX_FILES, MAX_PATCH_BYTES, MAX_PATH_BYTES, PatchError};
+use resplice_target::PathKind;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 
@@ -311,45 +312,22 @@ fn check_git_header(line: &str, path: &str) -> Result<(), PatchError> {
 /// Why a file takes no part in any x86-64 kernel, if that is so.
 #[must_use]
 pub fn without_effect(path: &str) -> Option<&'static str> {
-    let (top, rest) = path.split_once('/').unwrap_or(("", path));
-    let name = path.rsplit('/').next().unwrap_or(path);
-    match top {
-        "Documentation" | "LICENSES" => Some("documentation"),
-        "tools" => Some("a program of its own, no part of the kernel"),
-        "samples" => Some("an example, which no distribution's kernel holds"),
-        "arch" if !rest.starts_with("x86/") && rest.contains('/') => Some("another architecture"),
-        "" if matches!(rest, "MAINTAINERS" | "CREDITS" | "COPYING" | "README") => {
-            Some("documentation")
-        }
-        _ if name.ends_with("_defconfig") => {
-            Some("a configuration that this kernel is not built with")
-        }
-        _ if name.ends_with(".rst") || name.starts_with("README") => Some("documentation"),
+    match PathKind::of(path) {
+        PathKind::Idle(reason) => Some(reason),
         _ => None,
     }
 }
 
 /// Only C and assembly can be compiled twice and compared.
 fn check_kind(path: &str) -> Result<(), PatchError> {
-    if without_effect(path).is_some() {
-        return Ok(());
-    }
-    let name = path.rsplit('/').next().unwrap_or(path);
-    let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);
-    let (code, reason) = match extension {
-        "c" | "h" | "S" => return Ok(()),
-        "dts" | "dtsi" | "dtso" => ("device-tree", "device trees are read at boot only"),
-        _ if name.starts_with("Makefile")
-            || name.starts_with("Kconfig")
-            || name == "Kbuild"
-            || path.starts_with("scripts/") =>
-        {
-            (
-                "build-system",
-                "an update is compiled just as the kernel was; take this file out",
-            )
-        }
-        _ => (
+    let (code, reason) = match PathKind::of(path) {
+        PathKind::Unit | PathKind::Header | PathKind::Assembly | PathKind::Idle(_) => return Ok(()),
+        PathKind::DeviceTree => ("device-tree", "device trees are read at boot only"),
+        PathKind::Build => (
+            "build-system",
+            "an update is compiled just as the kernel was; take this file out",
+        ),
+        PathKind::Other => (
             "not-c",
             "only C and assembly make object code; take this file out",
         ),

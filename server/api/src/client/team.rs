@@ -2,8 +2,8 @@
 
 use super::{Client, Error, read, send, send_json};
 use crate::{
-    Fleet, Host, HostDetail, HostId, Hosts, Job, JobId, Listing, NewRelease, NewUpdate, Progress,
-    Targets, Update, UpdateId, Updates, Whoami, Workers, limits,
+    Fleet, Host, HostDetail, HostId, Hosts, Job, JobId, Listing, NewReach, NewRelease, NewUpdate,
+    Progress, Reach, Targets, Update, UpdateId, Updates, Whoami, Workers, limits,
 };
 
 impl Client {
@@ -39,6 +39,21 @@ impl Client {
     /// See [`Error`]; a refused patch is a problem with status 422 and its line.
     pub async fn upload(&self, update: &NewUpdate) -> Result<Update, Error> {
         send_json("upload the patch", self.post("/updates").json(update)).await
+    }
+
+    /// `POST /patches/reach`: what a patch would reach; nothing is stored.
+    ///
+    /// # Errors
+    /// See [`Error`]; a refused patch is a problem with status 422 and its line.
+    pub async fn reach(&self, patch: &str) -> Result<Reach, Error> {
+        let body = NewReach {
+            patch: patch.to_owned(),
+        };
+        send_json(
+            "look what the patch reaches",
+            self.post("/patches/reach").json(&body),
+        )
+        .await
     }
 
     /// `GET /updates`: a page of updates, newest first.

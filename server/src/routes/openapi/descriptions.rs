@@ -105,6 +105,12 @@ fn of_updates() -> Vec<Description> {
         .gives(200, of::<api::Archive>()),
         posted("/archive/look", "Look at the distribution's archive now")
             .gives(200, of::<api::Archive>()),
+        posted(
+            "/patches/reach",
+            "Look what a patch would reach; nothing is stored",
+        )
+        .takes(of::<api::NewReach>())
+        .gives(200, of::<api::Reach>()),
         posted("/updates", "Upload a patch, and queue its builds")
             .takes(of::<api::NewUpdate>())
             .gives(201, of::<api::Update>()),

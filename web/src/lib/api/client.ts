@@ -98,6 +98,8 @@ export class Api {
 	/** One page of updates, newest first, older than `before`. */
 	updates = (before?: string) => this.call('get', '/updates', { query: { limit: 50, before } });
 	update = (id: string) => this.call('get', '/updates/{id}', { path: { id } });
+	/** What a patch would reach; nothing is stored. */
+	reach = (patch: string) => this.call('post', '/patches/reach', { body: { patch } });
 	upload = (update: NewUpdate) => this.call('post', '/updates', { body: update });
 	/** With a plan in waves, and without one at once. */
 	release = (id: string, channel: Channel, comment: string, plan?: string) =>
