@@ -18,7 +18,7 @@ pub const MAX_LISTING_BYTES: usize = 4 << 20;
 /// Largest piece of a log in one request, in bytes.
 pub const MAX_LOG_CHUNK_BYTES: usize = 1 << 20;
 /// Largest log of one attempt in bytes.
-pub const MAX_LOG_BYTES: u64 = 64 << 20;
+pub const MAX_LOG_BYTES: u64 = 1 << 30;
 /// Largest other JSON body in bytes.
 pub const MAX_JSON_BODY_BYTES: usize = 2 << 20;
 /// Largest report of a build, as JSON, in bytes.

@@ -42,6 +42,13 @@ describe('stagesOf', () => {
 		});
 	});
 
+	it('tells what was kept from what was left out, and a rejection from a failure', () => {
+		const built = job({ status: 'built', steps: [step('patch'), step('post'), step('sign')] });
+		const rejected = { ...update, rejected: { by: 'engineer', at: '', reason: 'no' } };
+		const words = Object.fromEntries(stagesOf(rejected, built, NOW).map((stage) => [stage.key, stage.word]));
+		expect(words).toMatchObject({ pre: 'kept', verify: 'left out', release: 'rejected', post: undefined });
+	});
+
 	it('adds up steps of one stage and gives an unknown step its own', () => {
 		const stages = stagesOf(update, job({ status: 'built', steps: [step('ref', 7), step('pre', 8), step('weigh', 3)] }), NOW);
 		expect(stages.find((stage) => stage.key === 'pre')?.millis).toBe(15);

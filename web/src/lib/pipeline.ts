@@ -10,6 +10,8 @@ export interface Stage {
 	state: StageState;
 	/** How long it took; absent where nothing was measured. */
 	millis?: number;
+	/** Says more than the state does. */
+	word?: string;
 }
 
 interface Known {
@@ -25,7 +27,7 @@ const BUILD: Known[] = [
 	{ key: 'pre', label: 'Pre', what: 'compile as it was shipped', steps: ['ref'] },
 	{ key: 'post', label: 'Post', what: 'compile with the patch', steps: [] },
 	{ key: 'diff', label: 'Diff', what: 'compare object code', steps: [] },
-	{ key: 'module', label: 'Module', what: 'build the update module', steps: ['core'] },
+	{ key: 'module', label: 'Module', what: 'build the update module', steps: ['core', 'check'] },
 	{ key: 'verify', label: 'Verify', what: 'match the stock kernel, apply and undo in a VM', steps: ['match'] },
 	{ key: 'sign', label: 'Sign', what: 'package and sign', steps: ['package'] }
 ];
@@ -71,7 +73,10 @@ function endOfSteps(job: Job): number {
 function settle(stages: Stage[], latest: number, job: Job, now: number): void {
 	for (let i = 0; i < latest; i++) {
 		const stage = stages[i];
-		if (stage?.state === 'waiting') stage.state = 'skipped';
+		if (stage?.state !== 'waiting') continue;
+		stage.state = 'skipped';
+		// What the kernel's own source compiles to is kept from one build to the next.
+		stage.word = stage.key === 'pre' ? 'kept' : 'left out';
 	}
 	const next = stages[latest + 1];
 	if (job.status === 'running' && next) {
@@ -110,7 +115,7 @@ export function stagesOf(update: Update, job: Job, now: number): Stage[] {
 function releaseStage({ released, rejected }: Update, job: Job): Stage {
 	const stage = { key: 'release', label: 'Release' };
 	if (released) return { ...stage, what: `by ${released.by}`, state: 'done' };
-	if (rejected) return { ...stage, what: `rejected by ${rejected.by}`, state: 'failed' };
+	if (rejected) return { ...stage, what: `rejected by ${rejected.by}`, state: 'failed', word: 'rejected' };
 	const waits = ['queued', 'running', 'built'].includes(job.status);
 	return { ...stage, what: 'an engineer approves', state: waits ? 'waiting' : 'skipped' };
 }
