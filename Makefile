@@ -50,8 +50,9 @@ chaos: setup-test
 
 # These take OUT=DIR for their results and TARGET=… for the kernel: EVALUATION.md has all variables.
 
-# What building, differencing and applying cost; ONLY=job,diff,growth,pause,call,agent,web.
+# What building, differencing and applying cost; ONLY=job,diff,growth,pause,call,agent,server,web.
 bench: setup-test
+	@deploy/setup --bench
 	cargo build --quiet --release -p resplice-worker -p resplice -p resplice-server
 	$(rooted) cargo run --quiet --release -p resplice-tests --bin bench
 

@@ -79,6 +79,17 @@ impl Service {
         }
     }
 
+    /// A field of its `/proc/PID/status` that is a size, in MB.
+    pub fn memory_mb(&self, field: &str) -> Result<f64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let kib: f64 = status
+            .lines()
+            .find_map(|line| line.strip_prefix(field)?.strip_prefix(':'))
+            .and_then(|size| size.split_whitespace().next()?.parse().ok())
+            .with_context(|| format!("{} has no {field}", self.name))?;
+        Ok(kib * 1024.0 / 1e6)
+    }
+
     /// Sends a signal, such as `STOP`.
     pub fn signal(&self, signal: &str) -> Result<()> {
         let pid = self.child.id().to_string();
@@ -128,11 +139,17 @@ pub struct Resplice {
 impl Resplice {
     /// Starts a server that gives leases of so many seconds.
     pub fn start(lease_seconds: u64) -> Result<Self> {
+        Self::start_with(lease_seconds, &[])
+    }
+
+    /// The same with more words for `serve`.
+    pub fn start_with(lease_seconds: u64, words: &[&str]) -> Result<Self> {
         let data = tempfile::tempdir()?;
         let mut serve = Command::new(program("resplice-server")?);
         serve
             .args(["serve", "--listen", "127.0.0.1:0", "--lease-seconds"])
             .arg(lease_seconds.to_string())
+            .args(words)
             .arg("--data")
             .arg(data.path().join("server"))
             .arg("--cache")
@@ -179,6 +196,11 @@ impl Resplice {
             Ok(worker.said()?.contains("worker is up").then_some(()))
         })?;
         Ok(worker)
+    }
+
+    /// A field of the server's `/proc/PID/status` that is a size, in MB.
+    pub fn memory_mb(&self, field: &str) -> Result<f64> {
+        self.server.memory_mb(field)
     }
 
     /// Where the server listens.

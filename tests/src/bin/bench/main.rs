@@ -7,6 +7,7 @@ mod diff;
 mod gcc;
 mod growth;
 mod job;
+mod load;
 mod pause;
 mod web;
 
@@ -17,9 +18,11 @@ use resplice_tests::eval::workshop::{Workshop, runtime};
 use resplice_tests::eval::{default_directory, save, save_json};
 use std::path::{Path, PathBuf};
 
-const GROUPS: [&str; 7] = ["job", "diff", "growth", "pause", "call", "agent", "web"];
+const GROUPS: [&str; 8] = [
+    "job", "diff", "growth", "pause", "call", "agent", "server", "web",
+];
 /// Those of them that need neither a kernel's tree nor a machine.
-const PROGRAMS: [&str; 2] = ["agent", "web"];
+const PROGRAMS: [&str; 3] = ["agent", "server", "web"];
 
 /// Measure what building, differencing and applying cost.
 #[derive(Debug, Parser)]
@@ -58,6 +61,9 @@ fn main() -> Result<()> {
     let mut measures = Vec::new();
     if wanted("agent") {
         measures.extend(agent::measure()?);
+    }
+    if wanted("server") {
+        measures.extend(load::measure()?);
     }
     if wanted("web") {
         measures.extend(web::measure()?);
