@@ -5,6 +5,7 @@ use anyhow::{Context, Result, bail, ensure};
 use resplice_api::client::Client;
 use resplice_api::limits::{MAX_LOG_BYTES, MAX_LOG_CHUNK_BYTES};
 use resplice_api::{LeaseRequest, NewUpdate, NewWorker, Token};
+use resplice_package::SecretKey;
 use resplice_target::Cache;
 use resplice_tests::eval::measure::Measure;
 use resplice_tests::eval::workshop::runtime;
@@ -196,10 +197,10 @@ async fn queue(server: &Resplice, jobs: usize, workers: &[String]) -> Result<Cli
         team.upload(&upload(&patch, target, number)).await?;
     }
     let worker = client(server, "worker")?;
-    for (number, name) in workers.iter().enumerate() {
+    for name in workers {
         let new = NewWorker {
             name: name.clone(),
-            public_key: format!("{:064x}", number + 1),
+            public_key: SecretKey::generate()?.public().to_string(),
         };
         worker.register_worker(&new).await?;
     }
