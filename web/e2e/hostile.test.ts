@@ -1,9 +1,10 @@
 /** Text from outside is shown as text, wherever it comes from. */
+import { join } from 'node:path';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { Person, openBrowser } from './stage/browser';
 import { Host } from './stage/host';
-import { CAREFUL } from './stage/scene';
+import { CAREFUL, PATCHES } from './stage/scene';
 import { TARGETS, Server, targetId } from './stage/server';
 import { LISTING, Worker, heading, report } from './stage/worker';
 
@@ -152,6 +153,7 @@ const statement = (change: (text: string) => string) => whole((envelope) => ({
 }));
 
 const open = (name: string | RegExp) => (page: Page) => page.getByRole('button', { name }).click();
+const paste = (page: Page) => page.getByLabel('Patch files').setInputFiles(join(PATCHES, 'fs-loadavg.patch'));
 const quoted = (where: string) => JSON.stringify(evil(where)).slice(1, -1);
 const ofUpdate = { page: () => `/updates/${update}`, answers: '**/api/v1/updates/*' };
 
@@ -168,6 +170,18 @@ const PLANTED: Planted[] = [
 	{
 		...ofUpdate, what: 'revoked', as: 'team',
 		plant: whole((answer) => ({ ...answer, revoked: { by: 'eve', at: answer.created_at, reason: evil('revoked'), undo: true } }))
+	},
+	{
+		...ofUpdate, what: 'rejected', as: 'team',
+		plant: whole((answer) => ({ ...answer, rejected: { by: 'eve', at: answer.created_at, reason: evil('rejected') } }))
+	},
+	{
+		what: 'reached-file', as: 'team', page: () => '/upload', answers: '**/api/v1/patches/reach',
+		plant: each('files', (file) => ({ ...file, path: evil('reached-file') })), open: paste
+	},
+	{
+		what: 'miss', as: 'team', page: () => '/upload', answers: '**/api/v1/patches/reach',
+		plant: each('targets', (target) => ({ ...target, known: true, misses: [evil('miss')] })), open: paste
 	},
 	{
 		what: 'patched-file', as: 'team', page: () => `/updates/${update}`, answers: '**/api/v1/updates/*/patch',

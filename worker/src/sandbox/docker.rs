@@ -9,7 +9,7 @@
 use super::{SANDBOX_UID, Sandbox, SandboxError, Step, Tool, base_environment, output::Output};
 use crate::log::Log;
 use bollard::{
-    Docker as Engine,
+    API_DEFAULT_VERSION, Docker as Engine,
     models::{
         ContainerCreateBody, HostConfig, HostConfigLogConfig, Mount, MountType, ResourcesUlimits,
     },
@@ -24,6 +24,8 @@ use tokio::time;
 
 /// How long the removal of a container may take.
 const REMOVAL: Duration = Duration::from_secs(20);
+/// For an answer of the engine.
+const CALL_SECONDS: u64 = 120;
 /// The image unless another is named.
 pub const DEFAULT_IMAGE: &str = "resplice-builder:latest";
 
@@ -32,6 +34,8 @@ pub const DEFAULT_IMAGE: &str = "resplice-builder:latest";
 #[derive(Debug)]
 pub struct Docker {
     engine: Engine,
+    /// Where it is, unless that is as the environment says.
+    socket: Option<String>,
     /// The image's id: what its name means when the worker starts is what is used.
     image: String,
     uid: u32,
@@ -46,7 +50,19 @@ impl Docker {
     /// # Errors
     /// [`SandboxError::Unusable`] with what is missing.
     pub async fn new(image: &str) -> Result<Self, SandboxError> {
-        let engine = Engine::connect_with_defaults().map_err(|error| no_engine(&error))?;
+        Self::of(None, image).await
+    }
+
+    /// The same of the engine at a socket, `unix://PATH`.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub async fn at(socket: &str, image: &str) -> Result<Self, SandboxError> {
+        Self::of(Some(socket.to_owned()), image).await
+    }
+
+    async fn of(socket: Option<String>, image: &str) -> Result<Self, SandboxError> {
+        let engine = connect(socket.as_deref()).map_err(|error| no_engine(&error))?;
         engine.ping().await.map_err(|error| no_engine(&error))?;
         let found = engine.inspect_image(image).await.map_err(|error| {
             unusable(
@@ -65,6 +81,7 @@ impl Docker {
         };
         Ok(Self {
             engine,
+            socket,
             image: id,
             uid,
             gid,
@@ -156,6 +173,7 @@ impl Docker {
             .map_err(start)?;
         let container = Container {
             engine: self.engine.clone(),
+            socket: self.socket.clone(),
             id: Some(created.id),
         };
         let outcome = time::timeout(step.limits.wall, self.follow(step, log, container.id())).await;
@@ -255,6 +273,7 @@ impl Sandbox for Docker {
 /// A container that is gone when this is, also if the step is cancelled.
 struct Container {
     engine: Engine,
+    socket: Option<String>,
     id: Option<String>,
 }
 
@@ -277,13 +296,14 @@ impl Drop for Container {
         let Some(id) = self.id.take() else {
             return;
         };
+        let socket = self.socket.take();
         let removal = std::thread::spawn(move || -> Option<()> {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .build()
                 .ok()?;
             let remove = async {
-                let engine = Engine::connect_with_defaults().ok()?;
+                let engine = connect(socket.as_deref()).ok()?;
                 remove(&engine, &id).await;
                 Some(())
             };
@@ -292,6 +312,13 @@ impl Drop for Container {
         if !matches!(removal.join(), Ok(Some(()))) {
             tracing::warn!("can't remove a container");
         }
+    }
+}
+
+fn connect(socket: Option<&str>) -> Result<Engine, bollard::errors::Error> {
+    match socket {
+        Some(socket) => Engine::connect_with_socket(socket, CALL_SECONDS, API_DEFAULT_VERSION),
+        None => Engine::connect_with_defaults(),
     }
 }
 

@@ -1,10 +1,8 @@
-//! What a sandbox keeps in: the local one, or with `RESPLICE_TEST_SANDBOX=docker`
-//! the one of a container engine.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+//! What a sandbox keeps in, whichever the crate around it starts.
 
 use resplice_worker::{
     log::Log,
-    sandbox::{Bind, DEFAULT_IMAGE, Docker, Limits, Local, Sandbox, SandboxError, Step},
+    sandbox::{Bind, Limits, Sandbox, SandboxError, Step},
 };
 use std::{
     fs,
@@ -18,6 +16,8 @@ struct Bench {
     dir: TempDir,
     log: Log,
     sandbox: Box<dyn Sandbox>,
+    // Last: what it runs on goes after it.
+    _host: crate::Host,
 }
 
 impl Bench {
@@ -25,12 +25,13 @@ impl Bench {
         let dir = tempfile::tempdir().unwrap();
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o711)).unwrap();
         let log = Log::create(&dir.path().join("log"), false).unwrap();
-        let sandbox: Box<dyn Sandbox> = if docker() {
-            Box::new(Docker::new(DEFAULT_IMAGE).await.unwrap())
-        } else {
-            Box::new(Local::new(dir.path()).await.unwrap())
-        };
-        Self { dir, log, sandbox }
+        let (sandbox, host) = crate::start(dir.path()).await;
+        Self {
+            dir,
+            log,
+            sandbox,
+            _host: host,
+        }
     }
 
     async fn run(
@@ -59,10 +60,6 @@ impl Bench {
     fn said(&self) -> String {
         fs::read_to_string(self.log.path()).unwrap()
     }
-}
-
-fn docker() -> bool {
-    std::env::var("RESPLICE_TEST_SANDBOX").is_ok_and(|name| name == "docker")
 }
 
 fn short(wall: Duration) -> Limits {
