@@ -41,7 +41,7 @@ pub struct Hunk {
     pub new: Option<String>,
     /// The line before, from 1, at which it begins.
     pub line: usize,
-    /// The lines that have to be there.
+    /// The lines that have to be there, without their ends.
     pub before: Vec<String>,
 }
 
@@ -294,9 +294,9 @@ impl Reader<'_> {
                 }
             }
             if minus == 1 {
-                let text = self.line(self.at).unwrap_or_default();
-                hunk.before
-                    .push(text.get(1..).unwrap_or_default().to_owned());
+                let line = self.line(self.at).unwrap_or_default();
+                let text = line.get(1..).unwrap_or_default();
+                hunk.before.push(text.trim_end_matches('\r').to_owned());
             }
             last_was_line = true;
             self.at += 1;

@@ -104,6 +104,7 @@ fn place(lines: &[&str], hunk: &Hunk, from: usize) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::patch::check;
 
@@ -129,6 +130,8 @@ mod tests {
         let moved = "@@ -8,2 +8,2 @@\n line 12\n-line 13\n+line thirteen\n";
         let ours = patch("a/fs/a.c", "b/fs/a.c", &format!("{there}{moved}"));
         assert_eq!(misses_of(&ours), [""; 0]);
+        // A mailer may have changed the ends of lines.
+        assert_eq!(misses_of(&ours.replace('\n', "\r\n")), [""; 0]);
         // What comes first has to stand first.
         let turned = patch("a/fs/a.c", "b/fs/a.c", &format!("{moved}{there}"));
         assert_eq!(
