@@ -89,6 +89,11 @@ impl Engine {
     }
 
     fn prepare(&self) -> Result<()> {
+        // A test that was killed may have left some.
+        let left = self.docker(&["ps", "--all", "--quiet"])?;
+        for container in left.split_whitespace() {
+            self.docker(&["rm", "--force", container])?;
+        }
         if self.docker(&["image", "inspect", &self.image]).is_ok() {
             return Ok(());
         }
