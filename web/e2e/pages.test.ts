@@ -115,5 +115,10 @@ it('needs little to stand', async () => {
 	console.log(`script and style of the first page: ${bytes} bytes, gzipped`);
 	expect(bytes).toBeGreaterThan(10_000);
 	expect(bytes).toBeLessThan(FIRST_LOAD_BYTES);
+	for (const coding of ['br', 'gzip']) {
+		const answer = await fetch(server.url, { headers: { 'accept-encoding': coding } });
+		expect(answer.headers.get('content-encoding')).toBe(coding);
+		expect(await answer.text()).toContain('<!doctype html>');
+	}
 	await person.leave();
 });
