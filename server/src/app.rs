@@ -12,6 +12,7 @@ use crate::{
     metrics::Metrics,
     oidc::Provider,
     password::Passwords,
+    polls::Polls,
     repository::{Ceremony, Repository},
     requests::Requests,
     store::Store,
@@ -49,6 +50,8 @@ pub struct Parts {
     pub fleet: Counted,
     /// What the process counts.
     pub metrics: Metrics,
+    /// Hosts that ask.
+    pub polls: Polls,
     /// The transparency log.
     pub transparency: Transparency,
     /// The TUF repository.
@@ -102,6 +105,7 @@ impl App {
             crate::auth::ensure_admin(&db, &passwords, &config.tokens()).await?;
         let requests = Requests::new(config.requests_per_second);
         let app = Self(Arc::new(Parts {
+            polls: Polls::new(&db),
             config,
             db,
             store,

@@ -8,7 +8,11 @@
 
 use crate::{
     App,
-    db::{self, Db, sessions, tokens, users},
+    db::{
+        self, Db,
+        callers::{Known, Polling},
+        sessions, tokens, users,
+    },
     error::Failure,
     password::{self, Passwords},
     rate::{Buckets, Rate},
@@ -17,13 +21,14 @@ use crate::{
 };
 use anyhow::Context;
 use axum::http::{HeaderMap, Method, header};
-use resplice_api::{HostId, Password, Role, Token};
+use resplice_api::{Password, Role, Token};
 use std::{
     fs::OpenOptions,
     io::Write,
     net::IpAddr,
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 use subtle::ConstantTimeEq;
@@ -50,7 +55,7 @@ pub struct Caller {
     /// The person, or machine: the name in releases and in the audit log.
     pub name: String,
     /// The host, if it is one.
-    pub host: Option<HostId>,
+    pub host: Option<Arc<Polling>>,
     /// Public part of the session, if a person has signed in.
     pub session: Option<String>,
     /// Whether the person has to change the password first.
@@ -147,7 +152,7 @@ pub async fn authenticate(
             .to_str()
             .ok()
             .and_then(|value| value.strip_prefix("Bearer "));
-        return by_token(&app.db, token.unwrap_or_default()).await;
+        return by_token(app, token.unwrap_or_default()).await;
     }
     match session::from_cookie(headers) {
         Some(secret) => by_session(&app.db, secret, method, headers).await,
@@ -194,10 +199,10 @@ async fn by_session(
     })
 }
 
-async fn by_token(db: &Db, secret: &str) -> Result<Caller, Failure> {
-    let row = tokens::find(db, public_part(secret)).await?;
-    let row = row
-        .filter(|row| is_secret(secret, &row.sha256))
+async fn by_token(app: &App, secret: &str) -> Result<Caller, Failure> {
+    let known = app.polls.token(public_part(secret)).await?;
+    let Known { token: row, host } = known
+        .filter(|known| is_secret(secret, &known.token.sha256))
         .ok_or_else(refused)?;
     if row.revoked_at.is_some() {
         return Err(Failure::unauthenticated("the token was revoked"));
@@ -210,13 +215,12 @@ async fn by_token(db: &Db, secret: &str) -> Result<Caller, Failure> {
     }
     // When a host was seen is noted with the host.
     if row.host_id.is_none() {
-        tokens::used(db, &row).await?;
+        tokens::used(&app.db, &row).await?;
     }
     let operation = "read a token";
-    let host = row.host_id.as_deref();
     Ok(Caller {
         roles: vec![db::parse(operation, &row.role)?],
-        host: host.map(|id| db::parse(operation, id)).transpose()?,
+        host,
         token: row.id,
         name: row.name,
         session: None,

@@ -153,6 +153,16 @@ impl From<crate::db::Error> for Failure {
     }
 }
 
+/// Of a query that several have waited for.
+impl From<std::sync::Arc<crate::db::Error>> for Failure {
+    fn from(error: std::sync::Arc<crate::db::Error>) -> Self {
+        Self::Internal {
+            operation: error.operation,
+            cause: error.cause.to_string().into(),
+        }
+    }
+}
+
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         match self {

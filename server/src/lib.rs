@@ -25,6 +25,7 @@
 //! | [`repository`] | the TUF repository: what has been released, signed |
 //! | [`transparency`] | the signed, append-only log over audit entries and releases |
 //! | [`fleet`] | numbers about all hosts |
+//! | [`polls`], [`batch`] | hosts that ask for their plans; look-ups that are one query for many |
 //! | [`metrics`] | what it counts, for Prometheus |
 //! | [`routes`] | one table of all operations, and their handlers, by noun |
 //! | [`webhooks`] | tells vendors' servers what happens to updates |
@@ -44,6 +45,7 @@ pub mod app;
 pub mod archive;
 pub mod auth;
 pub mod backup;
+pub mod batch;
 pub mod catalogue;
 pub mod cli;
 pub mod collect;
@@ -59,6 +61,7 @@ pub mod metrics;
 pub mod oidc;
 pub mod password;
 pub mod patch;
+pub mod polls;
 pub mod publish;
 pub mod queue;
 pub mod rate;

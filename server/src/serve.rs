@@ -1,6 +1,8 @@
 //! Runs the service until it is told to stop.
 
-use crate::{App, archive, imports, logs, publish, queue, routes, transparency, waves, webhooks};
+use crate::{
+    App, archive, imports, logs, polls, publish, queue, routes, transparency, waves, webhooks,
+};
 use anyhow::Context;
 use std::{future::Future, net::SocketAddr, time::Duration};
 use tokio::net::TcpListener;
@@ -27,6 +29,7 @@ pub async fn serve(
     let ear = tokio::spawn(logs::run(app.clone()));
     let teller = tokio::spawn(webhooks::run(app.clone()));
     let importer = tokio::spawn(imports::run(app.clone()));
+    let greeter = tokio::spawn(polls::run(app.clone()));
     let scout = tokio::spawn(archive::run(app.clone()));
     let shutdown = app.shutdown.clone();
     let stopping = shutdown.clone();
@@ -57,6 +60,7 @@ pub async fn serve(
     let _ = teller.await;
     let _ = importer.await;
     let _ = scout.await;
+    let _ = greeter.await;
     app.db
         .clone()
         .close()

@@ -144,6 +144,11 @@ impl Resplice {
 
     /// The same with more words for `serve`.
     pub fn start_with(lease_seconds: u64, words: &[&str]) -> Result<Self> {
+        Self::start_on(None, lease_seconds, words)
+    }
+
+    /// The same on a database of PostgreSQL, by its URL, instead of a file.
+    pub fn start_on(database: Option<&str>, lease_seconds: u64, words: &[&str]) -> Result<Self> {
         let data = tempfile::tempdir()?;
         let mut serve = Command::new(program("resplice-server")?);
         serve
@@ -153,7 +158,8 @@ impl Resplice {
             .arg("--data")
             .arg(data.path().join("server"))
             .arg("--cache")
-            .arg(Cache::from_env().root());
+            .arg(Cache::from_env().root())
+            .envs(database.map(|url| ("RESPLICE_DATABASE", url)));
         let log = data.path().join("server.log");
         let mut server = Service::start("resplice-server", &mut serve, log)?;
         let port = server.wait_for("its address", START, |server| {

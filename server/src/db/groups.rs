@@ -79,25 +79,3 @@ pub async fn thaw<C: ConnectionTrait>(db: &C, name: &str) -> Result<bool, Error>
     let sql = "DELETE FROM frozen_groups WHERE name = $1";
     Ok(execute(db, "thaw a group", sql, vec![name.into()]).await? == 1)
 }
-
-/// Why a host is offered nothing new, if one of its groups is frozen.
-pub(super) async fn frozen<C: ConnectionTrait>(
-    db: &C,
-    host: HostId,
-) -> Result<Option<String>, Error> {
-    #[derive(FromQueryResult)]
-    struct Frozen {
-        name: String,
-        reason: String,
-    }
-    let found: Vec<Frozen> = rows(
-        db,
-        "look up frozen groups",
-        "SELECT f.name, f.reason FROM frozen_groups f
-         JOIN host_groups g ON g.name = f.name WHERE g.host_id = $1 ORDER BY f.name",
-        vec![host.to_string().into()],
-    )
-    .await?;
-    let first = found.into_iter().next();
-    Ok(first.map(|group| format!("the group {} is frozen: {}", group.name, group.reason)))
-}

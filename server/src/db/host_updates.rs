@@ -1,7 +1,7 @@
 //! How updates stand on hosts: what their reports add up to.
 
 use super::{Error, execute, json, parse, rows, time};
-use resplice_api::{Host, HostId, HostUpdate, NewReport, ReportEvent, ReportId, UpdateId};
+use resplice_api::{Host, HostId, HostUpdate, NewReport, ReportEvent, ReportId};
 use sea_orm::{ConnectionTrait, FromQueryResult};
 
 /// Takes in a report that has just been stored. One that comes late changes nothing.
@@ -103,21 +103,4 @@ pub async fn of_host<C: ConnectionTrait>(db: &C, host: HostId) -> Result<Vec<Hos
 /// The word for what happened, as reports are stored.
 pub(super) fn event(operation: &'static str, word: String) -> Result<ReportEvent, Error> {
     serde_json::from_value(word.into()).map_err(|error| super::unreadable(operation, error))
-}
-
-/// What runs on a host, by its latest reports.
-///
-/// # Errors
-/// The database's.
-pub async fn applied<C: ConnectionTrait>(db: &C, id: HostId) -> Result<Vec<UpdateId>, Error> {
-    #[derive(FromQueryResult)]
-    struct Applied {
-        update_id: String,
-    }
-    let operation = "look up what a host runs";
-    let sql = "SELECT update_id FROM host_updates WHERE host_id = $1 AND in_effect = 1
-        ORDER BY applied_at, update_id";
-    let found: Vec<Applied> = rows(db, operation, sql, vec![id.to_string().into()]).await?;
-    let update = |row: Applied| parse(operation, &row.update_id);
-    found.into_iter().map(update).collect()
 }

@@ -1,11 +1,11 @@
 //! Hosts.
 
-use super::{Error, execute, host_updates, now, parse, row, time};
+use super::{Error, execute, host_updates, now, parse, placeholders, row, time};
 use resplice_api::{Channel, Enrol, Host, HostId};
 use sea_orm::{ConnectionTrait, FromQueryResult};
 
-/// Polls closer together than this do not write when the host was seen.
-const SEEN_RESOLUTION_MICROS: i64 = 30_000_000;
+/// Most hosts that one statement notes as seen.
+const SEEN_AT_ONCE: usize = 500;
 
 pub(super) const COLUMNS: &str =
     "id, name, target, kernel_release, channel, public_key, enrolled_at, last_seen_at";
@@ -89,10 +89,15 @@ pub async fn enrol<C: ConnectionTrait>(db: &C, enrol: &Enrol) -> Result<Option<H
 /// # Errors
 /// The database's.
 pub async fn find<C: ConnectionTrait>(db: &C, id: HostId) -> Result<Option<Host>, Error> {
+    find_row(db, id).await?.map(HostRow::read).transpose()
+}
+
+pub(super) async fn find_row<C: ConnectionTrait>(
+    db: &C,
+    id: HostId,
+) -> Result<Option<HostRow>, Error> {
     let sql = format!("SELECT {COLUMNS} FROM hosts WHERE id = $1");
-    let values = vec![id.to_string().into()];
-    let found: Option<HostRow> = row(db, "look up a host", &sql, values).await?;
-    found.map(HostRow::read).transpose()
+    row(db, "look up a host", &sql, vec![id.to_string().into()]).await
 }
 
 /// Has a host follow a channel; false if there is no such host.
@@ -109,21 +114,17 @@ pub async fn set_channel<C: ConnectionTrait>(
     Ok(execute(db, "set a host's channel", sql, values).await? == 1)
 }
 
-/// Notes that a host was heard of.
+/// Notes that hosts were heard of until now.
 ///
 /// # Errors
 /// The database's.
-pub async fn seen<C: ConnectionTrait>(db: &C, host: &Host) -> Result<(), Error> {
-    let moment = now();
-    if moment - host.last_seen_at.as_microsecond() < SEEN_RESOLUTION_MICROS {
-        return Ok(());
+pub async fn seen<C: ConnectionTrait>(db: &C, hosts: &[HostId]) -> Result<(), Error> {
+    for some in hosts.chunks(SEEN_AT_ONCE) {
+        let mut values = vec![now().into()];
+        values.extend(some.iter().map(|id| id.to_string().into()));
+        let all = placeholders(2, some.len());
+        let sql = format!("UPDATE hosts SET last_seen_at = $1 WHERE id IN ({all})");
+        execute(db, "note polls of hosts", &sql, values).await?;
     }
-    execute(
-        db,
-        "note a host's poll",
-        "UPDATE hosts SET last_seen_at = $2 WHERE id = $1",
-        vec![host.id.to_string().into(), moment.into()],
-    )
-    .await
-    .map(drop)
+    Ok(())
 }

@@ -16,6 +16,7 @@ pub mod advisories;
 pub mod archive;
 pub mod attempt_log;
 pub mod audit;
+pub mod callers;
 mod catalog;
 pub mod deliveries;
 mod dialect;

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use resplice_api::{Channel, UpdateId};
 use resplice_rollout::{Revoked, Standing};
 use sea_orm::{ConnectionTrait, FromQueryResult, Value};
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 /// A released update's package for one target.
 #[derive(Debug, Clone)]
@@ -32,44 +32,63 @@ pub struct Offer {
     pub standing: Option<Standing>,
 }
 
-/// Offers in the order of their release, and which updates take whose place.
+/// Offers in the order of their release, and which of them take whose place.
 #[derive(Debug)]
 pub struct Offers {
     /// All of them.
     pub all: Vec<Offer>,
-    /// Pairs of a newer update and an older one.
-    supersedes: HashSet<(UpdateId, UpdateId)>,
+    /// Of each, where those are that take its place.
+    newer: Vec<Vec<usize>>,
 }
 
 impl Offers {
+    /// What was revoked takes nobody's place: its predecessor is wanted again.
+    fn new(all: Vec<Offer>, supersedes: &[(UpdateId, UpdateId)]) -> Self {
+        let mut places: HashMap<(UpdateId, &str), usize> = HashMap::new();
+        for (place, offer) in all.iter().enumerate() {
+            places.insert((offer.update, &offer.target), place);
+        }
+        let mut newer = vec![Vec::new(); all.len()];
+        for (newer_id, older_id) in supersedes {
+            let those = all
+                .iter()
+                .enumerate()
+                .filter(|(_, offer)| offer.update == *newer_id && offer.revoked.is_none());
+            for (place, offer) in those {
+                if let Some(older) = places.get(&(*older_id, offer.target.as_str())) {
+                    newer[*older].push(place);
+                }
+            }
+        }
+        Self { all, newer }
+    }
+
+    /// Whether it depends on the host, and on the time, what is offered.
+    pub fn has_waves(&self) -> bool {
+        self.all.iter().any(|offer| offer.standing.is_some())
+    }
+
     /// Those that a condition lets through and that none of these supersedes.
     pub fn newest(&self, visible: impl Fn(&Offer) -> bool) -> Vec<&Offer> {
-        let seen: Vec<&Offer> = self.all.iter().filter(|offer| visible(offer)).collect();
-        let is_newest = |older: &&&Offer| !seen.iter().any(|newer| self.replaces(newer, older));
-        seen.iter().filter(is_newest).copied().collect()
+        let seen: Vec<bool> = self.all.iter().map(visible).collect();
+        let is_newest =
+            |place: &usize| seen[*place] && !self.newer[*place].iter().any(|n| seen[*n]);
+        let places = (0..self.all.len()).filter(is_newest);
+        places.map(|place| &self.all[place]).collect()
     }
 
     /// Those that a host must know of: all but those whose successor has got as
     /// far, and goes to all hosts at once. A revoked one stays: hosts that missed
     /// its successor may still have it.
     pub fn wanted(&self) -> Vec<&Offer> {
-        let gone = |older: &Offer| {
-            let mut all = self.all.iter();
-            all.any(|newer| {
-                self.replaces(newer, older)
-                    && newer.channel >= older.channel
-                    && newer.standing.is_none()
-            })
+        let gone = |older: &Offer, newer: &Offer| {
+            newer.channel >= older.channel && newer.standing.is_none()
         };
-        let listed = |offer: &&Offer| offer.revoked.is_some() || !gone(offer);
-        self.all.iter().filter(listed).collect()
-    }
-
-    /// What was revoked takes nobody's place: its predecessor is wanted again.
-    fn replaces(&self, newer: &Offer, older: &Offer) -> bool {
-        newer.revoked.is_none()
-            && newer.target == older.target
-            && self.supersedes.contains(&(newer.update, older.update))
+        let all = self.all.iter().zip(&self.newer);
+        let listed = all.filter(|(offer, newer)| {
+            offer.revoked.is_some() || !newer.iter().any(|n| gone(offer, &self.all[*n]))
+        });
+        listed.map(|(offer, _)| offer).collect()
     }
 }
 
@@ -94,11 +113,25 @@ struct PairRow {
     older_id: String,
 }
 
-/// The offers for a target, or for all of them.
+/// The offers for all targets.
 ///
 /// # Errors
 /// The database's.
-pub async fn list<C: ConnectionTrait>(db: &C, target: Option<&str>) -> Result<Offers, Error> {
+pub async fn list<C: ConnectionTrait>(db: &C) -> Result<Offers, Error> {
+    let supersedes = supersedes(db).await?;
+    Ok(Offers::new(read(db, None).await?, &supersedes))
+}
+
+/// The offers for a target.
+///
+/// # Errors
+/// The database's.
+pub async fn for_target<C: ConnectionTrait>(db: &C, target: &str) -> Result<Offers, Error> {
+    let supersedes = supersedes(db).await?;
+    Ok(Offers::new(read(db, Some(target)).await?, &supersedes))
+}
+
+async fn read<C: ConnectionTrait>(db: &C, target: Option<&str>) -> Result<Vec<Offer>, Error> {
     let operation = "list the released packages";
     let (condition, values): (_, Vec<Value>) = match target {
         Some(target) => ("AND j.target = $1", vec![target.into()]),
@@ -137,7 +170,12 @@ pub async fn list<C: ConnectionTrait>(db: &C, target: Option<&str>) -> Result<Of
             standing: standings.get(&update).cloned(),
         })
     };
-    let all = found.into_iter().map(offer).collect::<Result<_, Error>>()?;
+    found.into_iter().map(offer).collect()
+}
+
+/// Pairs of a newer update, which is released, and an older one.
+async fn supersedes<C: ConnectionTrait>(db: &C) -> Result<Vec<(UpdateId, UpdateId)>, Error> {
+    let operation = "list what is superseded";
     let pairs: Vec<PairRow> = rows(
         db,
         operation,
@@ -152,6 +190,5 @@ pub async fn list<C: ConnectionTrait>(db: &C, target: Option<&str>) -> Result<Of
             parse(operation, &row.older_id)?,
         ))
     };
-    let supersedes = pairs.into_iter().map(pair).collect::<Result<_, Error>>()?;
-    Ok(Offers { all, supersedes })
+    pairs.into_iter().map(pair).collect()
 }

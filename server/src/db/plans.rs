@@ -1,36 +1,25 @@
 //! What hosts should run, and which packages they may have.
 
-use super::{Db, Error, groups, host_updates, offers, offers::Offer, rollouts, row};
+use super::{
+    Error,
+    callers::{Past, Polling},
+    offers::{self, Offer, Offers},
+    row,
+};
 use crate::repository::Package;
 use jiff::Timestamp;
-use resplice_api::{HeldUpdate, Host, HostId, Plan, PlannedUpdate, UpdateId};
+use resplice_api::{HeldUpdate, HostId, Plan, PlannedUpdate, UpdateId};
 use resplice_rollout::{Terms, Turn};
 use sea_orm::{ConnectionTrait, FromQueryResult};
 
-/// The plan for a host that asks: what has got to its channel, is not superseded
-/// there, and whose turn has come.
-///
-/// # Errors
-/// The database's.
-pub async fn for_host(db: &Db, host: &Host) -> Result<Plan, Error> {
-    let (plan, in_waves) = look(db, host).await?;
-    // The gates count it before the host hears of it.
-    rollouts::offer(db, host.id, &in_waves).await?;
-    Ok(plan)
-}
-
-/// The plan that a host would get, and what it would be offered in waves.
-///
-/// # Errors
-/// The database's.
-pub async fn look(db: &Db, host: &Host) -> Result<(Plan, Vec<UpdateId>), Error> {
-    let offers = offers::list(db, Some(&host.target)).await?;
-    let frozen = groups::frozen(db, host.id).await?;
-    let applied = host_updates::applied(db, host.id).await?;
+/// The plan for a host: what has got to its channel, is not superseded there, and
+/// whose turn has come. With it, what of that goes out in waves.
+pub fn look(polling: &Polling, past: &Past, offers: &Offers) -> (Plan, Vec<UpdateId>) {
+    let Polling { host, frozen, .. } = polling;
     let now = Timestamp::now();
     let turn = |offer: &Offer| {
-        let applied = applied.contains(&offer.update);
-        match (&frozen, &offer.standing) {
+        let applied = past.applied.contains(&offer.update);
+        match (frozen, &offer.standing) {
             (Some(reason), _) if !applied => Turn::Held(reason.clone()),
             (_, Some(standing)) => standing.turn(host.id, applied, now),
             _ => Turn::Now,
@@ -62,7 +51,7 @@ pub async fn look(db: &Db, host: &Host) -> Result<(Plan, Vec<UpdateId>), Error> 
         undo: undo.collect(),
         held,
     };
-    Ok((plan, in_waves))
+    (plan, in_waves)
 }
 
 fn planned(offer: &Offer) -> PlannedUpdate {
@@ -82,7 +71,7 @@ fn planned(offer: &Offer) -> PlannedUpdate {
 /// # Errors
 /// The database's.
 pub async fn released<C: ConnectionTrait>(db: &C) -> Result<Vec<Package>, Error> {
-    let offers = offers::list(db, None).await?;
+    let offers = offers::list(db).await?;
     let package = |offer: &Offer| Package {
         name: resplice_api::package_target(offer.update, &offer.target),
         sha256: offer.sha256.clone(),

@@ -173,26 +173,17 @@ pub async fn resume<C: ConnectionTrait>(db: &C, id: UpdateId) -> Result<bool, Er
 /// # Errors
 /// The database's.
 pub async fn offer(db: &Db, host: HostId, updates: &[UpdateId]) -> Result<(), Error> {
-    #[derive(FromQueryResult)]
-    struct Known {
-        update_id: String,
-    }
-    if updates.is_empty() {
-        return Ok(());
-    }
-    let operation = "note an offer";
-    let sql = "SELECT update_id FROM offered WHERE host_id = $1";
-    let known: Vec<Known> = rows(db, operation, sql, vec![host.to_string().into()]).await?;
-    for update in updates.iter().map(ToString::to_string) {
-        if known.iter().any(|known| known.update_id == update) {
-            continue;
-        }
+    for update in updates {
         execute(
             db,
-            operation,
+            "note an offer",
             "INSERT INTO offered (update_id, host_id, offered_at) VALUES ($1, $2, $3)
              ON CONFLICT (update_id, host_id) DO NOTHING",
-            vec![update.into(), host.to_string().into(), now().into()],
+            vec![
+                update.to_string().into(),
+                host.to_string().into(),
+                now().into(),
+            ],
         )
         .await?;
     }

@@ -8,7 +8,8 @@ use sea_orm::{ConnectionTrait, FromQueryResult};
 /// Uses closer together than this do not write when a token was last used.
 const USED_RESOLUTION_MICROS: i64 = 60_000_000;
 
-const COLUMNS: &str = "id, role, name, host_id, sha256, created_by, created_at, expires_at,
+pub(super) const COLUMNS: &str =
+    "id, role, name, host_id, sha256, created_by, created_at, expires_at,
     last_used_at, revoked_at, uses_left";
 
 /// A known token.

@@ -5,8 +5,22 @@ use axum::body::Bytes;
 use resplice_api::{Step, limits};
 use serde::de::DeserializeOwned;
 
-/// Reads a JSON body.
+/// Most entries of a page: 50, unless the caller asks for more or fewer.
+pub(super) fn page_limit(limit: Option<u64>) -> Result<u64, Failure> {
+    match limit.unwrap_or(50) {
+        0 => Err(Failure::invalid("a page has at least one entry: limit=1")),
+        limit => Ok(limit.min(limits::MAX_PAGE)),
+    }
+}
+
+/// Reads a JSON body, which is an object.
 pub(super) fn json<T: DeserializeOwned>(body: &Bytes) -> Result<T, Failure> {
+    // Where an object is expected serde takes a list of its values, too.
+    if body.trim_ascii_start().first() == Some(&b'[') {
+        return Err(Failure::invalid(
+            "the body must be a JSON object, it is a list",
+        ));
+    }
     serde_json::from_slice(body).map_err(|error| {
         Failure::invalid(format!("the body is not the JSON that it must be: {error}"))
     })

@@ -27,12 +27,12 @@ pub(super) async fn host(
     State(app): State<App>,
     Path(id): Path<HostId>,
 ) -> Result<Json<HostDetail>, Failure> {
-    let host = db::hosts::find(&app.db, id).await?;
-    let host = host.ok_or_else(|| Failure::not_found("host", id))?;
-    let host = db::host_list::with_state(&app.db, vec![host])
+    let polling = db::callers::host(&app.db, id).await?;
+    let polling = polling.ok_or_else(|| Failure::not_found("host", id))?;
+    let plan = app.polls.look(&app.db, &polling).await?;
+    let host = db::host_list::with_state(&app.db, vec![polling.host])
         .await?
         .remove(0);
-    let (plan, _) = db::plans::look(&app.db, &host).await?;
     Ok(Json(HostDetail {
         plan,
         updates: db::host_updates::of_host(&app.db, id).await?,

@@ -1,21 +1,25 @@
 //! Hosts: enrolment, plans, reports.
 
-use super::body::{check_key, check_steps, check_text, check_word, json};
+use super::body::{check_key, check_steps, check_text, check_word, json, page_limit};
 use crate::{
-    App, auth, auth::Caller, db, db::host_list::Filter, error::Failure, fleet::SILENT_AFTER_S,
-    publish, store::sha256_hex, waves,
+    App, auth,
+    auth::Caller,
+    db,
+    db::{callers::Polling, host_list::Filter},
+    error::Failure,
+    fleet::SILENT_AFTER_S,
+    publish, waves,
 };
 use axum::{
     Extension, Json,
     body::Bytes,
     extract::{Path, Query, State},
-    http::{HeaderMap, StatusCode, header},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use jiff::{SignedDuration, Timestamp};
 use resplice_api::{
-    Channel, Enrol, Enrolled, Host, HostId, HostReport, Hosts, NewReport, ReportEvent, Role,
-    UpdateId, limits,
+    Channel, Enrol, Enrolled, HostId, HostReport, Hosts, NewReport, ReportEvent, Role, UpdateId,
 };
 use serde::Deserialize;
 
@@ -93,7 +97,7 @@ pub(super) async fn list(
     State(app): State<App>,
     Query(page): Query<Page>,
 ) -> Result<Json<Hosts>, Failure> {
-    let limit = page.limit.unwrap_or(50).clamp(1, limits::MAX_PAGE);
+    let limit = page_limit(page.limit)?;
     let silent = page.state == Some(Trait::Silent);
     let filter = Filter {
         text: page.q,
@@ -118,23 +122,18 @@ pub(super) async fn plan(
     Path(id): Path<HostId>,
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
-    let host = own(&app, &caller, id).await?;
-    db::hosts::seen(&app.db, &host).await?;
-    let plan = db::plans::for_host(&app.db, &host).await?;
-    let body = serde_json::to_vec(&plan).map_err(Failure::internal("write a plan"))?;
-    let etag = format!("\"{}\"", sha256_hex(&body));
-    let known = headers.get(header::IF_NONE_MATCH);
-    let tag = [
-        (header::ETAG, etag.clone()),
-        (header::CACHE_CONTROL, "no-cache".to_owned()),
-    ];
-    let same = known.is_some_and(|value| value == etag.as_str());
-    app.metrics.polled(!same);
-    if same {
+    let polling = own(&caller, id)?;
+    app.polls.seen(&polling.host);
+    let answer = app.polls.answer(&app.db, polling).await?;
+    let unchanged = headers.get(header::IF_NONE_MATCH) == Some(&answer.etag);
+    app.metrics.polled(!unchanged);
+    let cache = HeaderValue::from_static("no-cache");
+    let tag = [(header::ETAG, answer.etag), (header::CACHE_CONTROL, cache)];
+    if unchanged {
         return Ok((StatusCode::NOT_MODIFIED, tag).into_response());
     }
     let json = [(header::CONTENT_TYPE, "application/json")];
-    Ok((tag, json, body).into_response())
+    Ok((tag, json, answer.body).into_response())
 }
 
 pub(super) async fn report(
@@ -143,7 +142,7 @@ pub(super) async fn report(
     Path(id): Path<HostId>,
     body: Bytes,
 ) -> Result<(StatusCode, Json<HostReport>), Failure> {
-    let host = own(&app, &caller, id).await?;
+    let host = &own(&caller, id)?.host;
     let report: NewReport = json(&body)?;
     check_text("detail", &report.detail)?;
     if let Some(code) = &report.code {
@@ -156,8 +155,8 @@ pub(super) async fn report(
     if known.is_none_or(|update| update.released.is_none()) {
         return Err(Failure::not_found("update", report.update_id));
     }
-    db::hosts::seen(&app.db, &host).await?;
-    let stored = db::reports::add(&app.db, &host, &report).await?;
+    app.polls.seen(host);
+    let stored = db::reports::add(&app.db, host, &report).await?;
     if matches!(report.event, ReportEvent::Failed | ReportEvent::Refused) {
         waves::watch(&app).await;
     }
@@ -187,10 +186,7 @@ fn check_proof(enrol: &Enrol) -> Result<(), Failure> {
 }
 
 /// The host, if it is the one that calls.
-async fn own(app: &App, caller: &Caller, id: HostId) -> Result<Host, Failure> {
-    if caller.host != Some(id) {
-        return Err(Failure::forbidden("this token belongs to another host"));
-    }
-    let host = db::hosts::find(&app.db, id).await?;
-    host.ok_or_else(|| Failure::not_found("host", id))
+fn own(caller: &Caller, id: HostId) -> Result<&Polling, Failure> {
+    let host = caller.host.as_deref().filter(|own| own.host.id == id);
+    host.ok_or_else(|| Failure::forbidden("this token belongs to another host"))
 }

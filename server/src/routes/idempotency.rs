@@ -63,7 +63,7 @@ pub(super) async fn once(
     request: Request,
     run: impl AsyncFnOnce(Request) -> Result<Response, Failure>,
 ) -> Result<Response, Failure> {
-    let host = caller.host.map(|host| host.to_string());
+    let host = caller.host.as_ref().map(|of| of.host.id.to_string());
     let key = Key {
         owner: host.as_deref().unwrap_or(&caller.name),
         name,

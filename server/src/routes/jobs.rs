@@ -1,6 +1,6 @@
 //! Jobs and their logs, for readers.
 
-use super::body::{check_text, json, json_or_default};
+use super::body::{check_text, json, json_or_default, page_limit};
 use crate::{
     App,
     auth::Caller,
@@ -44,7 +44,7 @@ pub(super) async fn list(
     State(app): State<App>,
     Query(page): Query<Page>,
 ) -> Result<Json<Jobs>, Failure> {
-    let limit = page.limit.unwrap_or(50).clamp(1, limits::MAX_PAGE);
+    let limit = page_limit(page.limit)?;
     let mut jobs = orders::list(&app.db, limit + 1, page.before, page.status).await?;
     let more = jobs.len() as u64 > limit;
     jobs.truncate(usize::try_from(limit).unwrap_or(usize::MAX));

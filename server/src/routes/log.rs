@@ -1,5 +1,6 @@
 //! The audit log, and the transparency log over it.
 
+use super::body::page_limit;
 use crate::{
     App,
     db::{self, log},
@@ -12,7 +13,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use base64::{Engine, prelude::BASE64_STANDARD};
-use resplice_api::{AuditEntries, ConsistencyProof, ReleaseProof, UpdateId, limits};
+use resplice_api::{AuditEntries, ConsistencyProof, ReleaseProof, UpdateId};
 use resplice_tlog::{Hash, tile, tree};
 use serde::Deserialize;
 
@@ -36,7 +37,7 @@ pub(super) async fn audit(
     State(app): State<App>,
     Query(page): Query<Page>,
 ) -> Result<Json<AuditEntries>, Failure> {
-    let limit = page.limit.unwrap_or(50).clamp(1, limits::MAX_PAGE);
+    let limit = page_limit(page.limit)?;
     let filter = log::Filter {
         text: page.q,
         actor: page.actor,

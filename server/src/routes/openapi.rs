@@ -120,8 +120,13 @@ impl Description {
     /// A page of a list.
     fn paged(self, cursor: &str, schema: Value) -> Self {
         let limit = json!({"type": "integer", "minimum": 1, "default": 50});
-        self.asks("limit", limit, "Most entries of the page", false)
-            .asks(cursor, schema, "What the page before gave as `next`", false)
+        self.asks(
+            "limit",
+            limit,
+            "Most entries of the page; more than 500 are taken for 500",
+            false,
+        )
+        .asks(cursor, schema, "What the page before gave as `next`", false)
     }
 }
 

@@ -30,8 +30,8 @@ pub(super) async fn download(
 
 /// Makes sure that there is such a package for the caller.
 pub(super) async fn may_have(app: &App, caller: &Caller, sha256: &str) -> Result<(), Failure> {
-    let allowed = match caller.host {
-        Some(host) => plans::host_may_have(&app.db, host, sha256).await?,
+    let allowed = match &caller.host {
+        Some(of) => plans::host_may_have(&app.db, of.host.id, sha256).await?,
         None => plans::has_package(&app.db, sha256).await?,
     };
     if allowed {

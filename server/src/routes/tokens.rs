@@ -1,6 +1,6 @@
 //! Tokens that an admin makes and revokes.
 
-use super::body::{check_person, json};
+use super::body::{check_person, json, page_limit};
 use crate::{App, auth, auth::Caller, db, error::Failure};
 use axum::{
     Extension, Json,
@@ -10,7 +10,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use jiff::Timestamp;
-use resplice_api::{BASE_PATH, NewToken, NewTokenAnswer, Role, Tokens, limits};
+use resplice_api::{BASE_PATH, NewToken, NewTokenAnswer, Role, Tokens};
 use serde::Deserialize;
 
 pub(super) async fn create(
@@ -79,7 +79,7 @@ pub(super) async fn list(
     State(app): State<App>,
     Query(page): Query<Page>,
 ) -> Result<Json<Tokens>, Failure> {
-    let limit = page.limit.unwrap_or(50).clamp(1, limits::MAX_PAGE);
+    let limit = page_limit(page.limit)?;
     let mut tokens = db::tokens::list(&app.db, limit + 1, &page.after).await?;
     let more = tokens.len() as u64 > limit;
     tokens.truncate(usize::try_from(limit).unwrap_or(usize::MAX));

@@ -1,6 +1,8 @@
 //! Updates: upload, look, release.
 
-use super::body::{check_count, check_line, check_text, check_word, json, json_or_default};
+use super::body::{
+    check_count, check_line, check_text, check_word, json, json_or_default, page_limit,
+};
 use super::rollout;
 use crate::{
     App,
@@ -206,7 +208,7 @@ pub(super) async fn list(
     State(app): State<App>,
     Query(page): Query<Page>,
 ) -> Result<Json<Updates>, Failure> {
-    let limit = page.limit.unwrap_or(50).clamp(1, limits::MAX_PAGE);
+    let limit = page_limit(page.limit)?;
     let mut updates = db::updates::list(&app.db, limit + 1, page.before).await?;
     let more = updates.len() as u64 > limit;
     updates.truncate(usize::try_from(limit).unwrap_or(usize::MAX));

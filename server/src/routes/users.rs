@@ -1,6 +1,6 @@
 //! Accounts, which admins look after.
 
-use super::body::{check_person, json};
+use super::body::{check_person, json, page_limit};
 use crate::{
     App,
     auth::{Caller, PERSONS},
@@ -15,7 +15,7 @@ use axum::{
     http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
-use resplice_api::{BASE_PATH, ChangeUser, NewUser, OneTimePassword, Role, User, Users, limits};
+use resplice_api::{BASE_PATH, ChangeUser, NewUser, OneTimePassword, Role, User, Users};
 use serde::Deserialize;
 
 pub(super) async fn create(
@@ -76,7 +76,7 @@ pub(super) async fn list(
     State(app): State<App>,
     Query(page): Query<Page>,
 ) -> Result<Json<Users>, Failure> {
-    let limit = page.limit.unwrap_or(50).clamp(1, limits::MAX_PAGE);
+    let limit = page_limit(page.limit)?;
     let mut users = db::users::list(&app.db, limit + 1, &page.after).await?;
     let more = users.len() as u64 > limit;
     users.truncate(usize::try_from(limit).unwrap_or(usize::MAX));

@@ -151,7 +151,7 @@ async fn a_successor_takes_an_updates_place_only_in_the_channels_that_it_has_got
     assert!(signed(&service, first.id).await.is_null());
 }
 
-fn wave_plan(steps: &[(u32, u32)], gate: Gate) -> WavePlan {
+pub fn wave_plan(steps: &[(u32, u32)], gate: Gate) -> WavePlan {
     let step = |&(after_s, share): &(u32, u32)| WaveStep { after_s, share };
     WavePlan {
         name: "careful".to_owned(),
@@ -309,6 +309,7 @@ async fn hosts_that_fall_silent_pause_a_rollout() {
     ] {
         let update = in_waves(&service, &wave_plan(&[(0, 1000)], gate)).await;
         planned(&hosts[0]).await;
+        service.app.polls.write(&service.app.db).await;
         if let Some(event) = event {
             report(&hosts[0], update.id, event, None).await;
         }

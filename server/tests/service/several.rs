@@ -1,7 +1,11 @@
 //! Several servers on one database.
 
-use crate::support::{Service, finish};
-use resplice_api::{FinishStatus, JobStatus, Role};
+use crate::{
+    rollout,
+    support::{Service, TARGET, finish},
+};
+use resplice_api::{FinishStatus, JobStatus, Role, client::Client};
+use sea_orm::{ConnectionTrait, DbBackend, Statement, TransactionTrait};
 use std::time::{Duration, Instant};
 
 #[tokio::test]
@@ -67,6 +71,40 @@ async fn two_servers_take_each_piece_of_a_log_once() {
         .await
         .unwrap();
     assert_eq!(log.bytes, text);
+    one.stop().await;
+    two.stop().await;
+}
+
+/// What one transaction has changed and not committed may become true after what
+/// another one changes later: neither is missed, and they do not wait for each other
+/// until they commit.
+#[tokio::test]
+async fn changes_of_offers_that_commit_in_another_order_are_both_seen() {
+    let (one, two) = Service::pair().await;
+    let engineer = one.client(Role::Engineer);
+    let mut ids = Vec::new();
+    for _ in 0..2 {
+        let (update, _) = one.built().await;
+        engineer.release(update.id, "").await.unwrap();
+        ids.push(update.id);
+    }
+    let host = one.enrol("web-1", TARGET).await;
+    let there = Client::new(&two.url, Some(host.1.token.clone())).unwrap();
+    let seen = async || rollout::planned(&(there.clone(), host.1.clone())).await;
+    assert_eq!(seen().await, ids);
+    let revoke = |id| {
+        let sql = format!("UPDATE updates SET revoked_at = 1, revoke_undo = 0 WHERE id = '{id}'");
+        Statement::from_string(DbBackend::Postgres, sql)
+    };
+    let first = one.app.db.begin().await.unwrap();
+    first.execute_raw(revoke(ids[0])).await.unwrap();
+    assert_eq!(seen().await, ids);
+    let second = two.app.db.begin().await.unwrap();
+    second.execute_raw(revoke(ids[1])).await.unwrap();
+    second.commit().await.unwrap();
+    assert_eq!(seen().await, [ids[0]]);
+    first.commit().await.unwrap();
+    assert!(seen().await.is_empty());
     one.stop().await;
     two.stop().await;
 }

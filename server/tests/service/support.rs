@@ -1,12 +1,13 @@
 //! A service to test, and a worker that builds nothing.
 
-use super::{cluster::Database, s3::S3};
+use super::s3::S3;
 use jiff::Timestamp;
 use resplice_api::{
     Channel, Enrol, Enrolled, Finish, FinishStatus, Lease, LeaseRequest, NewToken, NewUpdate,
     NewWorker, PackageInfo, Role, Target, Token, Update, client::Client,
 };
 use resplice_package::{Package, Provenance, SecretKey, example, part_member};
+use resplice_postgres::{Database, Kind};
 use resplice_server::{
     App, Config,
     catalogue::{self, Catalogue},
@@ -83,7 +84,7 @@ impl Kept {
             s3: postgres.then(S3::start),
             dir: tempfile::tempdir().unwrap(),
             database: if postgres {
-                Some(Database::create().await)
+                Some(Database::create(Kind::Quick).await)
             } else {
                 None
             },

@@ -100,4 +100,5 @@ pub(super) const MIGRATION: Migration = Migration {
         "CREATE INDEX reports_by_update ON reports (update_id, id)",
         "CREATE INDEX reports_by_host ON reports (host_id, update_id, id)",
     ],
+    ..Migration::PLAIN
 };

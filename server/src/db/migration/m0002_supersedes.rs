@@ -12,4 +12,5 @@ pub(super) const MIGRATION: Migration = Migration {
         )",
         "CREATE INDEX supersedes_by_older ON supersedes (older_id)",
     ],
+    ..Migration::PLAIN
 };

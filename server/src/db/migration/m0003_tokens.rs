@@ -10,4 +10,5 @@ pub(super) const MIGRATION: Migration = Migration {
         "ALTER TABLE tokens ADD COLUMN last_used_at BIGINT",
         "ALTER TABLE tokens ADD COLUMN revoked_at BIGINT",
     ],
+    ..Migration::PLAIN
 };

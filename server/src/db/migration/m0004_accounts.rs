@@ -25,4 +25,5 @@ pub(super) const MIGRATION: Migration = Migration {
         )",
         "CREATE INDEX sessions_by_user ON sessions (user_name, created_at)",
     ],
+    ..Migration::PLAIN
 };

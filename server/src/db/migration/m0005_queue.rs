@@ -16,4 +16,5 @@ pub(super) const MIGRATION: Migration = Migration {
              COALESCE((SELECT uploaded_by FROM updates WHERE updates.id = jobs.update_id), '')",
         "CREATE INDEX jobs_by_team ON jobs (team, status)",
     ],
+    ..Migration::PLAIN
 };

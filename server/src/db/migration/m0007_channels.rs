@@ -21,4 +21,5 @@ pub(super) const MIGRATION: Migration = Migration {
          SELECT id, id, 'stable', COALESCE(released_by, ''), released_at, COALESCE(release_comment, '')
          FROM updates WHERE released_at IS NOT NULL",
     ],
+    ..Migration::PLAIN
 };

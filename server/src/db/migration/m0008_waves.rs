@@ -43,4 +43,5 @@ pub(super) const MIGRATION: Migration = Migration {
         )",
         "ALTER TABLE reports ADD COLUMN code TEXT",
     ],
+    ..Migration::PLAIN
 };

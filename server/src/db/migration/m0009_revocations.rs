@@ -10,4 +10,5 @@ pub(super) const MIGRATION: Migration = Migration {
         "ALTER TABLE updates ADD COLUMN revoke_reason TEXT",
         "ALTER TABLE updates ADD COLUMN revoke_undo BIGINT",
     ],
+    ..Migration::PLAIN
 };

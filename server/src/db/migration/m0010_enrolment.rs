@@ -8,4 +8,5 @@ pub(super) const MIGRATION: Migration = Migration {
         "ALTER TABLE hosts ADD COLUMN enrol_stamp BIGINT NOT NULL DEFAULT 0",
         "ALTER TABLE tokens ADD COLUMN uses_left BIGINT",
     ],
+    ..Migration::PLAIN
 };

@@ -30,4 +30,5 @@ pub(super) const MIGRATION: Migration = Migration {
         "CREATE INDEX audit_by_begin ON audit (begin_seq)",
         "CREATE INDEX audit_by_complete ON audit (complete_seq)",
     ],
+    ..Migration::PLAIN
 };

@@ -49,4 +49,5 @@ pub(super) const MIGRATION: Migration = Migration {
         "CREATE INDEX deliveries_to_send ON deliveries (next_at) WHERE state = 'waiting'",
         "CREATE INDEX deliveries_by_webhook ON deliveries (webhook_id, id)",
     ],
+    ..Migration::PLAIN
 };

@@ -45,4 +45,5 @@ pub(super) const MIGRATION: Migration = Migration {
             problem TEXT
         )",
     ],
+    ..Migration::PLAIN
 };

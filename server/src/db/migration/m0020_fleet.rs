@@ -38,4 +38,5 @@ pub(super) const MIGRATION: Migration = Migration {
         "CREATE INDEX hosts_by_name ON hosts (name, id)",
         "CREATE INDEX hosts_by_target ON hosts (target, channel, last_seen_at)",
     ],
+    ..Migration::PLAIN
 };

@@ -16,4 +16,5 @@ pub(super) const MIGRATION: Migration = Migration {
             FOREIGN KEY (job_id, attempt) REFERENCES attempts (job_id, attempt)
         )",
     ],
+    ..Migration::PLAIN
 };

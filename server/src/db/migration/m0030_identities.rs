@@ -21,4 +21,5 @@ pub(super) const MIGRATION: Migration = Migration {
             expires_at BIGINT NOT NULL
         )",
     ],
+    ..Migration::PLAIN
 };

@@ -19,4 +19,5 @@ pub(super) const MIGRATION: Migration = Migration {
         )",
         "CREATE INDEX idempotency_by_time ON idempotency (created_at)",
     ],
+    ..Migration::PLAIN
 };

@@ -9,4 +9,5 @@ pub(super) const MIGRATION: Migration = Migration {
         "ALTER TABLE updates ADD COLUMN rejected_by TEXT",
         "ALTER TABLE updates ADD COLUMN reject_reason TEXT",
     ],
+    ..Migration::PLAIN
 };

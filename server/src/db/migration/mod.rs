@@ -19,8 +19,9 @@ mod m0030_identities;
 mod m0031_idempotency;
 mod m0032_listing;
 mod m0033_rejections;
+mod m0034_offers_version;
 
-use sea_orm::{ConnectionTrait, DbErr};
+use sea_orm::{ConnectionTrait, DbBackend, DbErr};
 use sea_orm_migration::{
     MigrationName, MigrationTrait, MigratorTrait, SchemaManager, async_trait::async_trait,
 };
@@ -49,6 +50,7 @@ const ALL: &[Migration] = &[
     m0031_idempotency::MIGRATION,
     m0032_listing::MIGRATION,
     m0033_rejections::MIGRATION,
+    m0034_offers_version::MIGRATION,
 ];
 
 impl MigratorTrait for Migrator {
@@ -72,6 +74,19 @@ struct Migration {
     name: &'static str,
     /// Each is run by itself: several ALTERs in one do not work on SQLite.
     statements: &'static [&'static str],
+    /// What follows on one of the databases alone: no tables, and no rows.
+    sqlite: &'static [&'static str],
+    postgres: &'static [&'static str],
+}
+
+impl Migration {
+    /// One that is the same on both.
+    const PLAIN: Self = Self {
+        name: "",
+        statements: &[],
+        sqlite: &[],
+        postgres: &[],
+    };
 }
 
 impl MigrationName for Migration {
@@ -83,11 +98,13 @@ impl MigrationName for Migration {
 #[async_trait]
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        for statement in self.statements {
-            manager
-                .get_connection()
-                .execute_unprepared(statement)
-                .await?;
+        let db = manager.get_connection();
+        let own = match db.get_database_backend() {
+            DbBackend::Postgres => self.postgres,
+            _ => self.sqlite,
+        };
+        for statement in self.statements.iter().chain(own) {
+            db.execute_unprepared(statement).await?;
         }
         Ok(())
     }

@@ -3,12 +3,16 @@
 
 mod agent;
 mod call;
+mod crowd;
 mod diff;
 mod gcc;
 mod growth;
+mod http;
 mod job;
 mod load;
+mod nginx;
 mod pause;
+mod scale;
 mod web;
 
 use anyhow::Result;

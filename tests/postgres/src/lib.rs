@@ -1,12 +1,15 @@
-//! A PostgreSQL server for tests: one for all test processes that run at the same
-//! time, on a socket in a directory that only its user can enter, with a database
-//! for each test.
+//! A PostgreSQL server for tests and benchmarks: one for all processes that run at
+//! the same time, on a socket in a directory that only its user can enter, with a
+//! database for each test. What fails here is the machine's fault, and ends the test.
 //!
 //! Each process holds a shared lock as long as it lives, however it ends. A shell
 //! of the first one waits until nobody holds it, then stops the server and removes
 //! its files.
 
-use sea_orm::sqlx::{Connection, Executor, PgConnection};
+#![forbid(unsafe_code)]
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use sqlx::{Connection, Executor, PgConnection};
 use std::{
     fs::{self, File},
     os::unix::{
@@ -20,28 +23,45 @@ use std::{
 
 /// PostgreSQL refuses to run as root; Debian's package has made this user.
 const USER: &str = "postgres";
-/// What the tests need not wait for, since nothing here has to survive.
-const QUICK: &str = "-c fsync=off -c full_page_writes=off -c synchronous_commit=off \
-    -c max_connections=400 -c shared_buffers=64MB -c listen_addresses= -c log_min_messages=fatal";
+const OPTIONS: &str = "-c max_connections=400 -c shared_buffers=64MB -c listen_addresses= \
+    -c log_min_messages=fatal";
+/// What tests need not wait for, since nothing of theirs has to survive.
+const QUICK: &str = "-c fsync=off -c full_page_writes=off -c synchronous_commit=off";
+
+/// Whether what is committed would survive a power cut, as it does in production.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// It would not: for tests.
+    Quick,
+    /// It would: for benchmarks.
+    Durable,
+}
 
 /// A database, removed when this is dropped.
+#[derive(Debug)]
 pub struct Database {
     cluster: &'static Cluster,
     name: String,
 }
 
 impl Database {
-    pub async fn create() -> Self {
-        let cluster = Cluster::get();
+    /// A database that is empty, on a server that is started if there is none.
+    ///
+    /// # Panics
+    /// If the machine has no PostgreSQL, or it does not start.
+    pub async fn create(kind: Kind) -> Self {
+        let cluster = Cluster::get(kind);
         let name = format!("t{}", uuid::Uuid::now_v7().simple());
         let mut connection = PgConnection::connect(&cluster.url(USER)).await.unwrap();
         // 7 MB of files are copied in any case; their log need not be.
         let sql = format!("CREATE DATABASE {name} STRATEGY file_copy");
-        let sql = sea_orm::sqlx::AssertSqlSafe(sql);
+        let sql = sqlx::AssertSqlSafe(sql);
         connection.execute(sql).await.unwrap();
         Self { cluster, name }
     }
 
+    /// Its URL.
+    #[must_use]
     pub fn url(&self) -> String {
         self.cluster.url(&self.name)
     }
@@ -55,7 +75,9 @@ impl Drop for Database {
     }
 }
 
+#[derive(Debug)]
 struct Cluster {
+    kind: Kind,
     directory: PathBuf,
     programs: PathBuf,
     as_root: bool,
@@ -64,9 +86,14 @@ struct Cluster {
 }
 
 impl Cluster {
-    fn get() -> &'static Self {
-        static CLUSTER: OnceLock<Cluster> = OnceLock::new();
-        CLUSTER.get_or_init(Self::join)
+    fn get(kind: Kind) -> &'static Self {
+        static QUICK: OnceLock<Cluster> = OnceLock::new();
+        static DURABLE: OnceLock<Cluster> = OnceLock::new();
+        let cluster = match kind {
+            Kind::Quick => &QUICK,
+            Kind::Durable => &DURABLE,
+        };
+        cluster.get_or_init(|| Self::join(kind))
     }
 
     fn url(&self, database: &str) -> String {
@@ -75,9 +102,13 @@ impl Cluster {
     }
 
     /// Begins to use the server, and starts it if it does not run.
-    fn join() -> Self {
+    fn join(kind: Kind) -> Self {
         let uid = fs::metadata("/proc/self").unwrap().uid();
-        let home = std::env::temp_dir().join(format!("resplice-postgres-{uid}"));
+        let name = match kind {
+            Kind::Quick => format!("resplice-postgres-{uid}"),
+            Kind::Durable => format!("resplice-postgres-durable-{uid}"),
+        };
+        let home = std::env::temp_dir().join(name);
         let made = fs::DirBuilder::new().mode(0o711).create(&home);
         if let Err(error) = made {
             let owner = fs::symlink_metadata(&home).map(|data| data.uid()).ok();
@@ -91,6 +122,7 @@ impl Cluster {
         let using = lock("using");
         using.lock_shared().unwrap();
         let cluster = Self {
+            kind,
             directory: home.join("server"),
             programs: programs(),
             as_root: uid == 0,
@@ -128,7 +160,10 @@ impl Cluster {
         init.args(["--locale=C.UTF-8", "--no-sync", "-D"]);
         run(init.arg(self.data()));
         let socket = self.directory.display();
-        let options = format!("{QUICK} -c unix_socket_directories={socket}");
+        let mut options = format!("{OPTIONS} -c unix_socket_directories={socket}");
+        if self.kind == Kind::Quick {
+            options = format!("{options} {QUICK}");
+        }
         let mut start = self.program("pg_ctl");
         start.args(["start", "-w", "-o", &options, "-l"]);
         run(start

@@ -1,0 +1,156 @@
+//! What a poll costs, and that it is never told something old.
+
+use crate::{
+    rollout::{plan, planned, wave_plan},
+    support::{OTHER_TARGET, Service, TARGET, new_update},
+};
+use resplice_api::{Gate, NewRelease, NewRevocation, Role, UpdateId, client::Client};
+use sea_orm::{ConnectionTrait, Statement};
+use std::time::Duration;
+
+async fn execute(service: &Service, sql: &str) {
+    let db = &service.app.db;
+    let statement = Statement::from_string(db.get_database_backend(), sql);
+    db.execute_raw(statement).await.unwrap();
+}
+
+async fn number(service: &Service, sql: &str) -> i64 {
+    let db = &service.app.db;
+    let statement = Statement::from_string(db.get_database_backend(), sql);
+    let row = db.query_one_raw(statement).await.unwrap().unwrap();
+    row.try_get("", "n").unwrap()
+}
+
+async fn version(service: &Service) -> i64 {
+    number(service, "SELECT number AS n FROM offers_version").await
+}
+
+/// An update that is released in waves and supersedes an older one.
+async fn offered(service: &Service) -> (UpdateId, UpdateId) {
+    let engineer = service.client(Role::Engineer);
+    let (older, _) = service.built().await;
+    engineer.release(older.id, "").await.unwrap();
+    let mut new = new_update(&[TARGET]);
+    new.supersedes = vec![older.id];
+    let (newer, _) = service.built_from(&new).await;
+    let plan = wave_plan(&[(0, 1000)], Gate::default());
+    engineer.put_wave_plan(&plan).await.unwrap();
+    let release = NewRelease {
+        plan: Some(plan.name),
+        ..NewRelease::default()
+    };
+    engineer.release_with(newer.id, &release).await.unwrap();
+    (older.id, newer.id)
+}
+
+#[tokio::test]
+async fn every_statement_that_changes_an_offer_is_counted_and_no_other() {
+    let service = Service::start().await;
+    offered(&service).await;
+    let team = service.client(Role::Team);
+    team.upload(&new_update(&[OTHER_TARGET])).await.unwrap();
+    // What the offers are read from, one by one, and each row's coming and going.
+    let counted = [
+        "UPDATE updates SET name = 'another'",
+        "UPDATE updates SET released_at = released_at + 1",
+        "UPDATE updates SET channel = 'candidate'",
+        "UPDATE updates SET revoked_at = 1, revoke_reason = '', revoke_undo = 0",
+        "UPDATE updates SET revoke_reason = 'wrong'",
+        "UPDATE updates SET revoke_undo = 1",
+        "UPDATE jobs SET package_sha256 = '22' WHERE status = 'built'",
+        "UPDATE jobs SET package_bytes = 7 WHERE status = 'built'",
+        "UPDATE jobs SET target = 'debian:other' WHERE status = 'built'",
+        "UPDATE jobs SET status = 'failed' WHERE status = 'built'",
+        "UPDATE jobs SET status = 'built' WHERE status = 'failed'",
+        "UPDATE promotions SET promoted_at = promoted_at + 1",
+        "DELETE FROM promotions",
+        "UPDATE rollouts SET plan = plan",
+        "UPDATE rollouts SET wave = wave",
+        "UPDATE rollouts SET state = 'paused', reason = 'why', held_since = 1",
+        "UPDATE rollouts SET held_us = 5",
+        "DELETE FROM rollouts",
+        "DELETE FROM supersedes",
+    ];
+    for sql in counted {
+        let before = version(&service).await;
+        execute(&service, sql).await;
+        assert!(version(&service).await > before, "{sql}");
+    }
+    // What is written at every heartbeat, poll and upload.
+    let others = [
+        "UPDATE jobs SET lease_expires_at = 1, steps = steps, attempt = attempt",
+        "UPDATE jobs SET status = 'running' WHERE status = 'queued'",
+        "UPDATE jobs SET status = 'queued' WHERE status = 'running'",
+        "UPDATE hosts SET last_seen_at = 1",
+        "UPDATE updates SET notes = 'more', release_seq = release_seq",
+    ];
+    for sql in others {
+        let before = version(&service).await;
+        execute(&service, sql).await;
+        assert_eq!(version(&service).await, before, "{sql}");
+    }
+    let before = version(&service).await;
+    team.upload(&new_update(&[TARGET])).await.unwrap();
+    assert_eq!(version(&service).await, before);
+}
+
+#[tokio::test]
+async fn another_server_of_the_database_says_at_once_what_has_changed() {
+    let one = Service::start().await;
+    let two = one.beside().await;
+    let mut host = one.enrol("web-1", TARGET).await;
+    host.0 = Client::new(&two.url, Some(host.1.token.clone())).unwrap();
+    let engineer = one.client(Role::Engineer);
+    let (older, newer) = offered(&one).await;
+    assert_eq!(planned(&host).await, [newer]);
+    engineer.halt(newer, "a look at it").await.unwrap();
+    assert_eq!(planned(&host).await, [older]);
+    engineer.resume(newer, "").await.unwrap();
+    assert_eq!(planned(&host).await, [newer]);
+    let id = host.1.host_id;
+    engineer.set_groups(id, &["db"]).await.unwrap();
+    engineer.freeze("db", "quarter's end").await.unwrap();
+    assert!(planned(&host).await.is_empty());
+    engineer.thaw("db").await.unwrap();
+    assert_eq!(planned(&host).await, [newer]);
+    let revocation = NewRevocation {
+        reason: "it is wrong".to_owned(),
+        undo: true,
+    };
+    engineer.revoke(newer, &revocation).await.unwrap();
+    let plan = plan(&host).await;
+    assert_eq!(plan.undo, [newer]);
+    assert_eq!(plan.updates[0].update_id, older);
+    // Whoever enrols again has a new token; the old one is void at once.
+    let sql = format!("DELETE FROM tokens WHERE host_id = '{id}'");
+    execute(&one, &sql).await;
+    assert!(host.0.plan(id, None).await.is_err());
+    two.stop().await;
+    one.stop().await;
+}
+
+#[tokio::test]
+async fn when_a_host_was_seen_is_noted_a_little_later() {
+    let service = Service::start().await;
+    let host = service.enrol("web-1", TARGET).await;
+    execute(&service, "UPDATE hosts SET last_seen_at = 5").await;
+    planned(&host).await;
+    let seen = "SELECT last_seen_at AS n FROM hosts";
+    for _ in 0..100 {
+        if number(&service, seen).await > 5 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("the poll was never noted");
+}
+
+#[tokio::test]
+async fn a_server_that_stops_notes_first_which_hosts_it_has_seen() {
+    let service = Service::start().await;
+    let host = service.enrol("web-1", TARGET).await;
+    execute(&service, "UPDATE hosts SET last_seen_at = 5").await;
+    planned(&host).await;
+    let service = Service::on(service.stop().await).await;
+    assert!(number(&service, "SELECT last_seen_at AS n FROM hosts").await > 5);
+}
