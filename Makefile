@@ -45,8 +45,8 @@ fuzz:
 # Servers, workers and connections to the database die at random, on both databases;
 # JOBS=, KILLS=, and RESPLICE_SEED= to repeat a run.
 chaos: setup-test
-	RESPLICE_CHAOS=$(or $(JOBS),2000),$(or $(KILLS),200) cargo nextest run -p resplice-server \
-	    --no-capture -E 'test(nothing_is_lost_or_published_twice)'
+	RESPLICE_CHAOS=$(or $(JOBS),2000),$(or $(KILLS),200) cargo nextest run --profile chaos \
+	    -p resplice-server --no-capture -E 'test(nothing_is_lost_or_published_twice)'
 
 # These take OUT=DIR for their results and TARGET=… for the kernel: EVALUATION.md has all variables.
 

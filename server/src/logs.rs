@@ -114,7 +114,7 @@ impl Logs {
 
     /// The log's end, which must be at `offset`, of an attempt that holds its job.
     async fn end(&self, db: &Db, job: JobId, attempt: u32, offset: u64) -> Result<u64, Failure> {
-        if !db::jobs::holds(db, job, attempt).await? {
+        if !db::leases::holds(db, job, attempt).await? {
             return Err(Failure::stale_attempt(attempt));
         }
         let end = attempt_log::size(db, job, attempt).await?;

@@ -9,7 +9,7 @@ use std::time::Duration;
 /// # Errors
 /// The database's.
 pub async fn sweep(app: &App) -> Result<(), Failure> {
-    for job in db::jobs::expire(&app.db, app.config.max_losses, app.config.pause).await? {
+    for job in db::leases::expire(&app.db, app.config.max_losses, app.config.pause).await? {
         let again = job.status == JobStatus::Queued;
         tracing::warn!(job = %job.id, attempt = job.attempt, worker = job.worker, again, "lease ran out");
         app.logs.tell(&app.db, job.id).await;

@@ -20,17 +20,19 @@ pub async fn serve(
     listener: TcpListener,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> anyhow::Result<()> {
-    let sweeper = tokio::spawn(queue::run(app.clone()));
     // What it can't do now it tries again later; the log says why.
     publish::now(&app).await;
-    let publisher = tokio::spawn(publish::run(app.clone()));
-    let follower = tokio::spawn(transparency::run(app.clone()));
-    let watcher = tokio::spawn(waves::run(app.clone()));
-    let ear = tokio::spawn(logs::run(app.clone()));
-    let teller = tokio::spawn(webhooks::run(app.clone()));
-    let importer = tokio::spawn(imports::run(app.clone()));
-    let greeter = tokio::spawn(polls::run(app.clone()));
-    let scout = tokio::spawn(archive::run(app.clone()));
+    let background = [
+        tokio::spawn(queue::run(app.clone())),
+        tokio::spawn(publish::run(app.clone())),
+        tokio::spawn(transparency::run(app.clone())),
+        tokio::spawn(waves::run(app.clone())),
+        tokio::spawn(logs::run(app.clone())),
+        tokio::spawn(webhooks::run(app.clone())),
+        tokio::spawn(imports::run(app.clone())),
+        tokio::spawn(archive::run(app.clone())),
+        tokio::spawn(polls::run(app.clone())),
+    ];
     let shutdown = app.shutdown.clone();
     let stopping = shutdown.clone();
     let signal = async move {
@@ -52,15 +54,9 @@ pub async fn serve(
         () = late => tracing::warn!("requests were cut off after {GRACE:?}"),
     }
     shutdown.cancel();
-    let _ = sweeper.await;
-    let _ = publisher.await;
-    let _ = follower.await;
-    let _ = watcher.await;
-    let _ = ear.await;
-    let _ = teller.await;
-    let _ = importer.await;
-    let _ = scout.await;
-    let _ = greeter.await;
+    for task in background {
+        let _ = task.await;
+    }
     app.db
         .clone()
         .close()

@@ -105,7 +105,7 @@ async fn write(db: &Db, store: &Store, data: &Path, output: &Path) -> anyhow::Re
     let mut tar = Builder::new(file);
     let mut end = End::default();
     let _store = store.hold(false).await?;
-    let snapshot = rows::snapshot(db).await?;
+    let snapshot = db::snapshot(db).await?;
     let head = Head {
         format: FORMAT,
         made_at: Timestamp::now(),

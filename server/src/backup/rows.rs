@@ -1,31 +1,16 @@
 //! Rows of any table as lines of JSON, and back.
 
-use crate::db::{self, Column, Db, Kind};
+use crate::db::{self, Column, Kind};
 use anyhow::{Context, bail, ensure};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use futures_util::TryStreamExt;
-use sea_orm::{
-    AccessMode, ConnectionTrait, DatabaseTransaction, DbBackend, IsolationLevel, QueryResult,
-    SqliteTransactionMode, Statement, StreamTrait, TransactionOptions, TransactionTrait, Value,
-};
+use sea_orm::{ConnectionTrait, DatabaseTransaction, QueryResult, Statement, StreamTrait, Value};
 use serde_json::Value as Json;
 use std::io::{BufRead, BufWriter, Write};
 
 /// Most rows of one INSERT, and about how many bytes.
 const BATCH_ROWS: usize = 100;
 const BATCH_BYTES: usize = 4 << 20;
-
-/// A transaction that sees the database as it is now, whatever happens meanwhile.
-pub(super) async fn snapshot(db: &Db) -> anyhow::Result<DatabaseTransaction> {
-    let postgres = db.get_database_backend() == DbBackend::Postgres;
-    let options = TransactionOptions {
-        isolation_level: postgres.then_some(IsolationLevel::RepeatableRead),
-        access_mode: postgres.then_some(AccessMode::ReadOnly),
-        sqlite_transaction_mode: Some(SqliteTransactionMode::Deferred),
-    };
-    let snapshot = db.begin_with_options(options).await;
-    snapshot.context("can't begin to read the database")
-}
 
 /// Writes a table, and returns how many rows it has.
 pub(super) async fn write(

@@ -20,6 +20,10 @@ pub(crate) trait Dialect: Sync {
     /// so. None if there is one at a time anyway.
     fn one_claim_at_a_time(&self) -> Option<&'static str>;
 
+    /// A query for microseconds since 1970 by the clock that all servers on the
+    /// database have in common. None if there is one server, and its own clock.
+    fn clock(&self) -> Option<&'static str>;
+
     /// A statement that tells all servers on the database of the job $1. None if
     /// there is one server.
     fn notify(&self) -> Option<&'static str>;
@@ -29,6 +33,10 @@ struct Sqlite;
 struct Postgres;
 
 impl Dialect for Sqlite {
+    fn clock(&self) -> Option<&'static str> {
+        None
+    }
+
     fn locked_and_free(&self) -> &'static str {
         ""
     }
@@ -47,6 +55,10 @@ impl Dialect for Sqlite {
 }
 
 impl Dialect for Postgres {
+    fn clock(&self) -> Option<&'static str> {
+        Some("SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT) AS now")
+    }
+
     fn locked_and_free(&self) -> &'static str {
         " FOR UPDATE SKIP LOCKED"
     }

@@ -30,6 +30,7 @@ pub mod idempotency;
 pub mod identities;
 pub mod imports;
 pub mod jobs;
+pub mod leases;
 pub mod listen;
 pub mod log;
 pub mod metrics;
@@ -43,6 +44,7 @@ pub mod promotions;
 pub mod rejections;
 pub mod releases;
 pub mod reports;
+pub mod results;
 pub mod retired;
 pub mod revocations;
 pub mod rollouts;
@@ -63,8 +65,9 @@ pub use place::{Place, PlaceError};
 
 use jiff::Timestamp;
 use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, FromQueryResult,
-    SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait, Value,
+    AccessMode, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
+    FromQueryResult, IsolationLevel, SqliteTransactionMode, Statement, TransactionOptions,
+    TransactionTrait, Value,
 };
 
 /// The database.
@@ -88,6 +91,18 @@ pub(crate) async fn begin(db: &Db) -> Result<DatabaseTransaction, Error> {
     })
     .await
     .map_err(failed("begin a transaction"))
+}
+
+/// A transaction that sees the database as it is now, whatever happens meanwhile.
+pub(crate) async fn snapshot(db: &Db) -> Result<DatabaseTransaction, Error> {
+    let postgres = db.get_database_backend() == DbBackend::Postgres;
+    db.begin_with_options(TransactionOptions {
+        isolation_level: postgres.then_some(IsolationLevel::RepeatableRead),
+        access_mode: postgres.then_some(AccessMode::ReadOnly),
+        sqlite_transaction_mode: Some(SqliteTransactionMode::Deferred),
+    })
+    .await
+    .map_err(failed("begin to read the database"))
 }
 
 /// Commits a transaction.

@@ -1,6 +1,7 @@
-//! Released packages, as far as they are ever offered to a host.
+//! Released packages, as far as they are ever offered to a host. Each column that is
+//! read here, or of rollouts, stands in the triggers of `m0034_offers_version`.
 
-use super::{Error, parse, rollouts, rows, time, unsigned};
+use super::{Db, Error, commit, parse, rollouts, rows, snapshot, time, unsigned};
 use jiff::Timestamp;
 use resplice_api::{Channel, UpdateId};
 use resplice_rollout::{Revoked, Standing};
@@ -122,13 +123,16 @@ pub async fn list<C: ConnectionTrait>(db: &C) -> Result<Offers, Error> {
     Ok(Offers::new(read(db, None).await?, &supersedes))
 }
 
-/// The offers for a target.
+/// The offers for a target, as they are at one moment.
 ///
 /// # Errors
 /// The database's.
-pub async fn for_target<C: ConnectionTrait>(db: &C, target: &str) -> Result<Offers, Error> {
-    let supersedes = supersedes(db).await?;
-    Ok(Offers::new(read(db, Some(target)).await?, &supersedes))
+pub async fn for_target(db: &Db, target: &str) -> Result<Offers, Error> {
+    let now = snapshot(db).await?;
+    let supersedes = supersedes(&now).await?;
+    let offers = Offers::new(read(&now, Some(target)).await?, &supersedes);
+    commit(now).await?;
+    Ok(offers)
 }
 
 async fn read<C: ConnectionTrait>(db: &C, target: Option<&str>) -> Result<Vec<Offer>, Error> {

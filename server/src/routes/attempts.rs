@@ -30,7 +30,7 @@ pub(super) async fn lease(
     check_word("worker's name", &request.worker)?;
     check_count("targets", request.targets.len(), limits::MAX_LIST)?;
     queue::sweep(&app).await?;
-    let claim = db::jobs::Claim {
+    let claim = db::leases::Claim {
         worker: &request.worker,
         actor: &caller.name,
         token: &caller.token,
@@ -40,7 +40,7 @@ pub(super) async fn lease(
     };
     // Of a caller that hangs up the claim is finished all the same; the lease
     // then runs out.
-    let Some(job) = db::jobs::claim(&app.db, &claim).await? else {
+    let Some(job) = db::leases::claim(&app.db, &claim).await? else {
         return Ok(StatusCode::NO_CONTENT.into_response());
     };
     app.logs.tell(&app.db, job.id).await;
@@ -96,7 +96,7 @@ pub(super) async fn heartbeat(
     check_steps(heartbeat.steps.as_deref().unwrap_or_default())?;
     let steps = heartbeat.steps.as_deref();
     let lease = app.config.lease;
-    let Some(heard) = db::jobs::heartbeat(&app.db, id, attempt, lease, steps).await? else {
+    let Some(heard) = db::leases::heartbeat(&app.db, id, attempt, lease, steps).await? else {
         return Err(stale(&app, id, attempt).await);
     };
     Ok(Json(HeartbeatAnswer {
@@ -139,13 +139,13 @@ pub(super) async fn put_package(
         Err(reason) => {
             let reason = format!("the package was refused: {reason}");
             tracing::warn!(job = %id, attempt, reason, "package refused");
-            db::jobs::fail(&app.db, &job, attempt, &reason).await?;
+            db::results::fail(&app.db, &job, attempt, &reason).await?;
             app.logs.tell(&app.db, id).await;
             return Err(Failure::invalid(reason));
         }
     };
     app.put("keep a package", body).await?;
-    if !db::jobs::set_package(&app.db, id, attempt, &package).await? {
+    if !db::results::set_package(&app.db, id, attempt, &package).await? {
         return Err(Failure::stale_attempt(attempt));
     }
     Ok(Json(package))
@@ -238,7 +238,7 @@ pub(super) async fn finish(
             "a job is built only once the provenance of its package is stored; store it first",
         ));
     }
-    if !db::jobs::finish(&app.db, id, attempt, &end).await? {
+    if !db::results::finish(&app.db, id, attempt, &end).await? {
         return Err(Failure::stale_attempt(attempt));
     }
     app.metrics.built(&end.steps);

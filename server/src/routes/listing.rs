@@ -18,7 +18,7 @@ pub(super) async fn store(
     held(&app, id, attempt).await?;
     let _: Listing = json(&body)?;
     let name = app.put("keep a listing", body).await?;
-    if !db::jobs::set_listing(&app.db, id, attempt, &name).await? {
+    if !db::results::set_listing(&app.db, id, attempt, &name).await? {
         return Err(Failure::stale_attempt(attempt));
     }
     Ok(StatusCode::NO_CONTENT)

@@ -37,12 +37,12 @@ pub(super) async fn store(
     };
     if let Err(reason) = verify(&app, &job, package.sha256.clone(), body.clone()).await? {
         tracing::warn!(job = %id, attempt, reason, "provenance refused");
-        db::jobs::fail(&app.db, &job, attempt, &reason).await?;
+        db::results::fail(&app.db, &job, attempt, &reason).await?;
         app.logs.tell(&app.db, id).await;
         return Err(Failure::invalid(reason));
     }
     let name = app.put("keep a provenance", body).await?;
-    if !db::jobs::set_provenance(&app.db, id, attempt, &package.sha256, &name).await? {
+    if !db::results::set_provenance(&app.db, id, attempt, &package.sha256, &name).await? {
         return Err(Failure::stale_attempt(attempt));
     }
     package.provenance = Some(name);

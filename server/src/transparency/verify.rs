@@ -8,6 +8,7 @@ use resplice_tlog::{
     tile::Tiles,
     tree::{Frontier, leaf_hash},
 };
+use sea_orm::DatabaseTransaction;
 use std::fmt;
 
 /// Entries that are read at a time.
@@ -57,7 +58,7 @@ pub struct Report {
 }
 
 struct Walk<'a> {
-    db: &'a Db,
+    db: &'a DatabaseTransaction,
     verifier: &'a Verifier,
     frontier: Frontier,
     tiles: Tiles,
@@ -65,7 +66,8 @@ struct Walk<'a> {
     findings: Vec<Finding>,
 }
 
-/// Verifies the log. `kept` are checkpoints from elsewhere, signed by the key.
+/// Verifies the log as it is at one moment: servers may go on. `kept` are checkpoints
+/// from elsewhere, signed by the key.
 ///
 /// # Errors
 /// The database's; what is wrong with the log is in the report.
@@ -74,6 +76,7 @@ pub async fn verify(
     verifier: &Verifier,
     kept: &[Checkpoint],
 ) -> Result<Report, db::Error> {
+    let db = &db::snapshot(db).await?;
     let head = log::head(db).await?;
     let mut walk = Walk {
         db,

@@ -1,7 +1,7 @@
 //! The transparency log: what is rewritten, reordered, cut off or signed by
 //! somebody else is found out.
 
-use crate::support::Service;
+use crate::support::{Service, TARGET, new_update};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use resplice_api::{ConsistencyProof, LogEntry, ReleaseProof, Role, UpdateId};
 use resplice_server::{
@@ -40,6 +40,26 @@ async fn released(service: &Service) -> UpdateId {
     let engineer = service.client(Role::Engineer);
     engineer.release(update.id, "reviewed").await.unwrap();
     update.id
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_that_grows_while_it_is_verified_is_whole() {
+    let service = Service::start().await;
+    let signer = key(&service).await;
+    let client = service.client(Role::Team);
+    let writer = tokio::spawn(async move {
+        for _ in 0..150 {
+            client.upload(&new_update(&[TARGET])).await.unwrap();
+        }
+    });
+    let mut grown = std::collections::BTreeSet::new();
+    while !writer.is_finished() {
+        let report = verify(&service.app.db, &signer, &[]).await.unwrap();
+        assert_eq!(report.findings, []);
+        grown.insert(report.size);
+    }
+    writer.await.unwrap();
+    assert!(grown.len() > 1, "it did not grow: {grown:?}");
 }
 
 #[tokio::test]

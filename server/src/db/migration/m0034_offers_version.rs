@@ -11,11 +11,8 @@ use super::Migration;
 pub(super) const MIGRATION: Migration = Migration {
     name: "0034_offers_version",
     statements: &[
-        "CREATE TABLE offers_version (
-            number BIGINT NOT NULL,
-            by_transaction BIGINT NOT NULL
-        )",
-        "INSERT INTO offers_version (number, by_transaction) VALUES (1, 0)",
+        "CREATE TABLE offers_version (number BIGINT NOT NULL)",
+        "INSERT INTO offers_version (number) VALUES (1)",
     ],
     sqlite: &[
         "CREATE TRIGGER offers_updates_1 AFTER INSERT ON updates WHEN NEW.released_at IS NOT NULL
@@ -54,10 +51,13 @@ pub(super) const MIGRATION: Migration = Migration {
     ],
     postgres: &[
         "CREATE FUNCTION offers_changed() RETURNS trigger LANGUAGE plpgsql AS $$
-         DECLARE mine BIGINT := CAST(CAST(pg_current_xact_id() AS TEXT) AS BIGINT);
          BEGIN
-             UPDATE offers_version SET number = number + 1, by_transaction = mine
-                 WHERE by_transaction <> mine;
+             -- Unset again when the transaction ends.
+             IF current_setting('resplice.offers_changed', true) = 'yes' THEN
+                 RETURN NULL;
+             END IF;
+             PERFORM set_config('resplice.offers_changed', 'yes', true);
+             UPDATE offers_version SET number = number + 1;
              RETURN NULL;
          END $$",
         "CREATE CONSTRAINT TRIGGER offers_updates_1 AFTER INSERT ON updates

@@ -1,5 +1,6 @@
 //! Servers, workers and connections to the database die at random while jobs are
-//! built: two servers on PostgreSQL, one on SQLite. Workers build nothing, but talk
+//! built: two servers on PostgreSQL, one on SQLite. Their clocks are wrong, and each
+//! time in another way. Workers build nothing, but talk
 //! as real ones do, and repeat themselves.
 //!
 //! `RESPLICE_SEED` repeats the choices of a run, `RESPLICE_CHAOS=JOBS,KILLS` makes
@@ -11,6 +12,7 @@ mod worker;
 
 use crate::support::{OTHER_TARGET, Service, TARGET, new_update};
 use dice::Dice;
+use futures_util::{StreamExt, stream};
 use resplice_api::{
     Job, JobId, JobStatus, Role, Token,
     client::{Client, Error},
@@ -25,6 +27,7 @@ use std::{
 use worker::{Team, lines};
 
 const WORKERS: usize = 8;
+const EXAMINED_AT_ONCE: usize = 16;
 /// Until a run that hangs is given up.
 const DEADLINE: Duration = Duration::from_secs(900);
 
@@ -51,7 +54,7 @@ async fn nothing_is_lost_or_published_twice_whatever_dies() {
     }
     let kept = service.stop().await;
     let several = kept.database_url().is_some();
-    let mut servers = Servers::start(&kept, if several { 2 } else { 1 });
+    let mut servers = Servers::start(&kept, if several { 2 } else { 1 }, &mut dice);
     let token = |role: Role| {
         let file = kept.data().join("tokens").join(format!("{role}.token"));
         Token::from_file(&file).unwrap()
@@ -88,9 +91,11 @@ async fn nothing_is_lost_or_published_twice_whatever_dies() {
     team.stop();
     println!("{jobs} jobs, {kills} deaths in {:?}", began.elapsed());
 
-    for job in &all {
-        examine(reader, *job).await;
-    }
+    let examined = stream::iter(all.iter().map(|job| examine(reader, *job)));
+    examined
+        .buffer_unordered(EXAMINED_AT_ONCE)
+        .collect::<()>()
+        .await;
     for (job, follower) in followed {
         let read = follower.await.unwrap();
         assert!(read == whole_log(reader, job).await, "a follower of {job}");

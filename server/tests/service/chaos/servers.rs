@@ -10,6 +10,9 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
+/// A library that gives a program another clock.
+const FAKETIME: &str = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1";
+
 pub struct Servers {
     kept: std::sync::Arc<Kept>,
     /// Address and process of each.
@@ -17,8 +20,8 @@ pub struct Servers {
 }
 
 impl Servers {
-    pub fn start(kept: &std::sync::Arc<Kept>, count: usize) -> Self {
-        let start = |_| start(kept, "127.0.0.1:0");
+    pub fn start(kept: &std::sync::Arc<Kept>, count: usize, dice: &mut Dice) -> Self {
+        let start = |_| start(kept, "127.0.0.1:0", skew(kept, dice));
         Self {
             all: (0..count).map(start).collect(),
             kept: kept.clone(),
@@ -39,7 +42,8 @@ impl Servers {
         let (address, child) = &mut self.all[chosen];
         child.kill().unwrap();
         child.wait().unwrap();
-        *child = start(&self.kept, address).1;
+        let skew = skew(&self.kept, dice);
+        *child = start(&self.kept, address, skew).1;
     }
 
     /// Cuts about half of the servers' connections to their database.
@@ -65,13 +69,28 @@ impl Drop for Servers {
     }
 }
 
+/// By how many seconds a server's clock is wrong. On PostgreSQL nothing may come of
+/// it; more than a quarter of an hour and the bucket would refuse the server. On
+/// SQLite it is the clock of all leases, and must not jump by many of them.
+fn skew(kept: &Kept, dice: &mut Dice) -> i64 {
+    let most = match kept.database_url() {
+        Some(_) => 800,
+        None => 2,
+    };
+    i64::try_from(dice.below(2 * most + 1)).unwrap() - i64::try_from(most).unwrap()
+}
+
 /// Starts a server; if its connection to the database is cut meanwhile, again.
-fn start(kept: &Kept, listen: &str) -> (String, Child) {
+fn start(kept: &Kept, listen: &str, skew: i64) -> (String, Child) {
     for _ in 0..20 {
         let log = kept.dir.path().join("servers.log");
         let log = File::options().create(true).append(true).open(log).unwrap();
         let mut child = Command::new(env!("CARGO_BIN_EXE_resplice-server"))
             .envs(kept.environment())
+            .env("LD_PRELOAD", FAKETIME)
+            .env("FAKETIME", format!("{skew:+}s"))
+            // Timers go on as they are.
+            .env("FAKETIME_DONT_FAKE_MONOTONIC", "1")
             .args(["serve", "--lease-seconds=5", "--max-losses=20"])
             .args([
                 "--pause-seconds=0",
