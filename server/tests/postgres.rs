@@ -10,4 +10,4 @@ mod service;
 mod several;
 
 // The paths in there begin at the crate's root.
-use service::{rollout, s3, support};
+use service::{chaos, rollout, s3, support};

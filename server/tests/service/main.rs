@@ -10,7 +10,7 @@ mod access;
 mod accounts;
 mod backup;
 mod bad_input;
-mod chaos;
+pub(crate) mod chaos;
 mod collect;
 mod contract;
 mod crash;

@@ -1,6 +1,7 @@
 //! Several servers on one database.
 
 use crate::{
+    chaos::servers::Running,
     rollout,
     support::{Service, TARGET, finish},
 };
@@ -107,4 +108,25 @@ async fn changes_of_offers_that_commit_in_another_order_are_both_seen() {
     assert!(seen().await.is_empty());
     one.stop().await;
     two.stop().await;
+}
+
+#[tokio::test]
+async fn a_server_whose_clock_is_ahead_takes_no_job_from_its_worker() {
+    let service = Service::start().await;
+    service.upload().await;
+    let worker = service.worker("w").await;
+    let job = worker.lease(&[]).await.unwrap().job;
+    // By its own clock the lease ended long ago.
+    let ahead = Running::start(service.kept(), 800);
+    let url = format!("http://{}", ahead.address);
+    let reader = Client::new(&url, Some(service.token(Role::Team))).unwrap();
+    for _ in 0..30 {
+        let found = reader.job(job).await.unwrap();
+        assert_eq!((found.status, found.attempt), (JobStatus::Running, 1));
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let end = finish(FinishStatus::Failed);
+    worker.client.finish(job, 1, &end).await.unwrap();
+    drop(ahead);
+    service.stop().await;
 }

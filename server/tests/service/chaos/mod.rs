@@ -7,7 +7,7 @@
 //! it longer; `make chaos` runs 2,000 jobs with 200 deaths.
 
 mod dice;
-mod servers;
+pub(crate) mod servers;
 mod worker;
 
 use crate::support::{OTHER_TARGET, Service, TARGET, new_update};

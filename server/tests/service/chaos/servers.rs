@@ -80,6 +80,29 @@ fn skew(kept: &Kept, dice: &mut Dice) -> i64 {
     i64::try_from(dice.below(2 * most + 1)).unwrap() - i64::try_from(most).unwrap()
 }
 
+/// A server of its own process, killed when this is dropped.
+#[allow(dead_code, reason = "only the tests on PostgreSQL have several")]
+pub struct Running {
+    pub address: String,
+    child: Child,
+}
+
+impl Running {
+    /// Starts one whose clock is wrong by so many seconds.
+    #[allow(dead_code, reason = "as above")]
+    pub fn start(kept: &Kept, skew: i64) -> Self {
+        let (address, child) = start(kept, "127.0.0.1:0", skew);
+        Self { address, child }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
 /// Starts a server; if its connection to the database is cut meanwhile, again.
 fn start(kept: &Kept, listen: &str, skew: i64) -> (String, Child) {
     for _ in 0..20 {
