@@ -10,7 +10,7 @@ use crate::{
     batch::Batch,
     db::{
         self, Db,
-        callers::{self, Known, Past, Polling},
+        callers::{self, Found, Known, Past, Polling},
         offers::{self, Offers},
         plans, rollouts,
     },
@@ -36,7 +36,7 @@ const MAX_TARGETS: usize = 1000;
 /// Look-ups for polls, and the hosts that were seen and are not noted yet.
 #[derive(Debug)]
 pub struct Polls {
-    tokens: Batch<String, Known>,
+    tokens: Batch<String, Found>,
     pasts: Batch<HostId, Arc<Past>>,
     offers: Mutex<HashMap<String, Arc<Kept>>>,
     /// Held by whoever reads what is offered.
@@ -98,7 +98,8 @@ impl Polls {
     /// # Errors
     /// The database's.
     pub async fn token(&self, id: &str) -> Result<Option<Known>, Failure> {
-        Ok(self.tokens.get(id.to_owned()).await?)
+        let found = self.tokens.get(id.to_owned()).await?;
+        Ok(found.transpose()?)
     }
 
     /// The plan that a host gets if it asks now.

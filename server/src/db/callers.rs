@@ -36,6 +36,9 @@ pub struct Known {
     pub host: Option<Arc<Polling>>,
 }
 
+/// A token, or why it can't be read.
+pub type Found = Result<Known, Arc<Error>>;
+
 struct KnownRow {
     token: TokenRow,
     host: Option<HostRow>,
@@ -69,14 +72,15 @@ fn prefixed(columns: &str, short: &str) -> String {
     all.join(", ")
 }
 
-/// The tokens of these public parts; those that are not there are left out.
+/// The tokens of these public parts; those that are not there are left out. One whose
+/// host can't be read is that one's failure alone.
 ///
 /// # Errors
 /// The database's.
 pub async fn find<C: ConnectionTrait>(
     db: &C,
     ids: &[String],
-) -> Result<HashMap<String, Known>, Error> {
+) -> Result<HashMap<String, Found>, Error> {
     let sql = format!(
         "SELECT {}, {}, {FROZEN}, {VERSION}
          FROM tokens t LEFT JOIN hosts h ON h.id = t.host_id WHERE t.id IN ({})",
@@ -87,16 +91,17 @@ pub async fn find<C: ConnectionTrait>(
     let values = ids.iter().map(|id| id.as_str().into()).collect();
     let found: Vec<KnownRow> = rows(db, "look up tokens", &sql, values).await?;
     let known = |row: KnownRow| {
+        let id = row.token.id.clone();
         let host = row
             .host
             .map(|host| polling(host, row.frozen, row.offers_version));
-        let known = Known {
-            host: host.transpose()?.map(Arc::new),
+        let known = host.transpose().map(|host| Known {
             token: row.token,
-        };
-        Ok((known.token.id.clone(), known))
+            host: host.map(Arc::new),
+        });
+        (id, known.map_err(Arc::new))
     };
-    found.into_iter().map(known).collect()
+    Ok(found.into_iter().map(known).collect())
 }
 
 /// A host as if it asked.

@@ -382,6 +382,7 @@ pub fn router(app: App) -> Router {
         .route("/repo/{*path}", get(repository::no_such_file))
         .merge(feeds::router(&app))
         .fallback(web::asset)
+        .layer(middleware::from_fn(text::no_nul))
         .layer(RequestBodyLimitLayer::new(limits::MAX_PACKAGE_BYTES))
         .layer(TimeoutLayer::with_status_code(
             StatusCode::REQUEST_TIMEOUT,

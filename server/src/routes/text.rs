@@ -16,6 +16,16 @@ pub(super) async fn no_such_operation(method: Method, OriginalUri(uri): Original
     Failure::not_found("operation", format!("{method} {}", uri.path()))
 }
 
+/// Refuses what no name, word or id has, and PostgreSQL can't compare with one.
+pub(super) async fn no_nul(request: Request, next: Next) -> Result<Response, Failure> {
+    let uri = request.uri();
+    let has_nul = |text: &str| text.contains("%00");
+    if has_nul(uri.path()) || uri.query().is_some_and(has_nul) {
+        return Err(Failure::invalid("the address has a NUL in it (%00)"));
+    }
+    Ok(next.run(request).await)
+}
+
 /// Turns errors that axum and its layers wrote as text into problems.
 pub(super) async fn problems_only(request: Request, next: Next) -> Response {
     let response = next.run(request).await;

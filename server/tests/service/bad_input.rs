@@ -126,3 +126,25 @@ async fn names_that_could_drive_a_terminal_are_refused() {
     let client = service.client(Role::Worker);
     assert_eq!(problem(client.register_worker(&new).await).0, 422);
 }
+
+/// PostgreSQL has no NUL in its texts, and fails at a comparison with one.
+#[tokio::test]
+async fn a_nul_in_an_address_is_refused() {
+    let service = Service::start().await;
+    let token = service.token(Role::Admin);
+    for path in [
+        "/api/v1/audit?q=a%00",
+        "/api/v1/audit?actor=%00",
+        "/api/v1/hosts?q=%00",
+        "/api/v1/users/%00",
+        "/api/v1/users?after=%00",
+        "/repo/targets/%00",
+        "/feeds/osv/%00",
+        "/%00",
+    ] {
+        let address = format!("{}{path}", service.url);
+        let request = reqwest::Client::new().get(address);
+        let answer = request.bearer_auth(token.secret()).send().await.unwrap();
+        assert_eq!(answer.status(), 422, "{path}");
+    }
+}

@@ -1,9 +1,10 @@
 //! What a poll costs, and that it is never told something old.
 
 use crate::{
-    rollout::{plan, planned, wave_plan},
+    rollout::{HostClient, plan, planned, wave_plan},
     support::{OTHER_TARGET, Service, TARGET, new_update},
 };
+use futures_util::future::join_all;
 use resplice_api::{Gate, NewRelease, NewRevocation, Role, UpdateId, client::Client};
 use sea_orm::{ConnectionTrait, Statement};
 use std::time::Duration;
@@ -153,4 +154,24 @@ async fn a_server_that_stops_notes_first_which_hosts_it_has_seen() {
     planned(&host).await;
     let service = Service::on(service.stop().await).await;
     assert!(number(&service, "SELECT last_seen_at AS n FROM hosts").await > 5);
+}
+
+#[tokio::test]
+async fn a_host_that_cannot_be_read_is_no_other_hosts_trouble() {
+    let service = Service::start().await;
+    let good = service.enrol("web-1", TARGET).await;
+    let bad = service.enrol("web-2", TARGET).await;
+    let id = bad.1.host_id;
+    let sql = format!("UPDATE hosts SET channel = 'no such channel' WHERE id = '{id}'");
+    execute(&service, &sql).await;
+    // So many that they wait for the same query.
+    let ask = async |(client, enrolled): &HostClient| {
+        let polls = (0..20).map(|_| client.plan(enrolled.host_id, None));
+        join_all(polls)
+            .await
+            .into_iter()
+            .filter(Result::is_ok)
+            .count()
+    };
+    assert_eq!(tokio::join!(ask(&good), ask(&bad)), (20, 0));
 }
