@@ -123,6 +123,21 @@ pub struct User {
     pub disabled_at: Option<Timestamp>,
     /// When the person last signed in.
     pub last_sign_in_at: Option<Timestamp>,
+    /// Who else vouches for the person, the first one first.
+    #[serde(default)]
+    pub identities: Vec<LinkedIdentity>,
+}
+
+/// A person of an identity provider who signs in to an account.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct LinkedIdentity {
+    /// URL of the provider.
+    pub issuer: String,
+    /// The person's name there, which need not be one for people.
+    pub subject: String,
+    /// Since when.
+    pub linked_at: Timestamp,
 }
 
 /// Answer of `GET /users?limit=N&after=NAME`.

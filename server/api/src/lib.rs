@@ -32,8 +32,8 @@ mod webhook;
 mod worker;
 
 pub use account::{
-    ChangePassword, ChangeUser, IdentityProvider, NewUser, OneTimePassword, Password, SignIn, User,
-    Users, WaysIn,
+    ChangePassword, ChangeUser, IdentityProvider, LinkedIdentity, NewUser, OneTimePassword,
+    Password, SignIn, User, Users, WaysIn,
 };
 pub use channel::{Channel, UnknownChannel};
 pub use fleet::{

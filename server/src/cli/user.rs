@@ -59,6 +59,13 @@ pub(super) enum User {
         #[command(flatten)]
         connection: Connection,
     },
+    /// Let nobody sign in to an account by way of an identity provider; its sessions end
+    Unlink {
+        /// The account
+        name: String,
+        #[command(flatten)]
+        connection: Connection,
+    },
 }
 
 impl User {
@@ -91,6 +98,9 @@ impl User {
             Self::Enable { name, connection } => disable(&connection, &name, false).await?,
             Self::ResetPassword { name, connection } => {
                 show(&connection.client()?.reset_password(&name).await?);
+            }
+            Self::Unlink { name, connection } => {
+                line(&connection.client()?.unlink_identities(&name).await?);
             }
         }
         Ok(ExitCode::SUCCESS)
@@ -145,4 +155,11 @@ fn line(user: &Account) {
         (None, None) => "never signed in".to_owned(),
     };
     say!("{}  {}  {}", bold(&user.name), roles.join(","), dim(state));
+    for identity in &user.identities {
+        let who = format!("as {} of {}", identity.subject, identity.issuer);
+        say!(
+            "    {}",
+            dim(format!("{who}, since {:.0}", identity.linked_at))
+        );
+    }
 }

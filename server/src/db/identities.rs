@@ -1,7 +1,9 @@
 //! Who an identity provider's people are here.
 
-use super::{Db, Error, audit, begin, commit, execute, now, row, to_json};
-use resplice_api::Role;
+use super::{
+    Db, Error, audit, begin, commit, execute, now, placeholders, row, rows, sessions, time, to_json,
+};
+use resplice_api::{LinkedIdentity, Role, User};
 use sea_orm::{ConnectionTrait, FromQueryResult};
 
 /// How long somebody may take at the provider, in microseconds.
@@ -90,6 +92,61 @@ pub async fn link(db: &Db, identity: Identity<'_>, name: &str) -> Result<bool, E
     }
     commit(transaction).await?;
     Ok(made || account(db, identity).await?.as_deref() == Some(name))
+}
+
+/// Accounts with the identities that sign in to them.
+///
+/// # Errors
+/// The database's.
+pub async fn with_identities<C: ConnectionTrait>(
+    db: &C,
+    mut users: Vec<User>,
+) -> Result<Vec<User>, Error> {
+    #[derive(FromQueryResult)]
+    struct Row {
+        issuer: String,
+        subject: String,
+        user_name: String,
+        created_at: i64,
+    }
+    if users.is_empty() {
+        return Ok(users);
+    }
+    let operation = "list identities";
+    let sql = format!(
+        "SELECT issuer, subject, user_name, created_at FROM identities
+         WHERE user_name IN ({}) ORDER BY created_at, issuer, subject",
+        placeholders(1, users.len())
+    );
+    let values = users.iter().map(|user| user.name.as_str().into()).collect();
+    let found: Vec<Row> = rows(db, operation, &sql, values).await?;
+    for row in found {
+        if let Some(user) = users.iter_mut().find(|user| user.name == row.user_name) {
+            user.identities.push(LinkedIdentity {
+                issuer: row.issuer,
+                subject: row.subject,
+                linked_at: time(operation, row.created_at)?,
+            });
+        }
+    }
+    Ok(users)
+}
+
+/// Takes an account's identities from it, those that are about to be linked as well,
+/// and ends its sessions.
+///
+/// # Errors
+/// The database's.
+pub async fn unlink(db: &Db, name: &str) -> Result<(), Error> {
+    let transaction = begin(db).await?;
+    for sql in [
+        "DELETE FROM identities WHERE user_name = $1",
+        "DELETE FROM oidc_sign_ins WHERE user_name = $1",
+    ] {
+        execute(&transaction, "unlink identities", sql, vec![name.into()]).await?;
+    }
+    sessions::end_all(&transaction, name, None).await?;
+    commit(transaction).await
 }
 
 /// Makes an account for an identity, with a password that nobody knows; false if

@@ -37,6 +37,7 @@ impl UserRow {
             must_change_password: self.must_change != 0,
             name: self.name,
             created_by: self.created_by,
+            identities: Vec::new(),
         })
     }
 }

@@ -278,6 +278,10 @@ fn account_operations() -> Vec<Operation> {
             method: Method::PATCH,
             ..write("/users/{name}", ADMIN, Audit::Before("user.change"), ACCOUNT, patch(users::change))
         },
+        Operation {
+            method: Method::DELETE,
+            ..write("/users/{name}/identities", ADMIN, Audit::Before("identity.unlink"), 0, delete(users::unlink))
+        },
         write("/users/{name}/password", ADMIN, Audit::Before("password.reset"), 0, post(users::reset_password)),
         write("/tokens", ADMIN, Audit::Before("token.create"), JSON, post(tokens::create)),
         read("/tokens", ADMIN, get(tokens::list)),

@@ -80,6 +80,7 @@ pub(super) async fn list(
     let mut users = db::users::list(&app.db, limit + 1, &page.after).await?;
     let more = users.len() as u64 > limit;
     users.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+    let users = db::identities::with_identities(&app.db, users).await?;
     let last = users.last().filter(|_| more);
     let next = last.map(|user| user.name.clone());
     Ok(Json(Users { users, next }))
@@ -142,9 +143,25 @@ pub(super) async fn reset_password(
     Ok((headers, Json(OneTimePassword { user, password })).into_response())
 }
 
+pub(super) async fn unlink(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    Path(name): Path<String>,
+) -> Result<Json<User>, Failure> {
+    let user = load(&app, &name).await?;
+    if user.identities.is_empty() {
+        let detail = format!("nobody signs in to {name} by way of an identity provider");
+        return Err(Failure::conflict("not-linked", detail));
+    }
+    db::identities::unlink(&app.db, &name).await?;
+    tracing::info!(name, by = caller.name, "unlinked an account's identities");
+    Ok(Json(load(&app, &name).await?))
+}
+
 async fn load(app: &App, name: &str) -> Result<User, Failure> {
     let found = db::users::find(&app.db, name).await?;
-    Ok(found
-        .ok_or_else(|| Failure::not_found("account", name))?
-        .read()?)
+    let found = found.map(db::users::UserRow::read).transpose()?;
+    let found = db::identities::with_identities(&app.db, found.into_iter().collect()).await?;
+    let found = found.into_iter().next();
+    found.ok_or_else(|| Failure::not_found("account", name))
 }

@@ -213,6 +213,25 @@ async fn whoever_is_signed_in_links_the_own_account() {
     let mut elsewhere = Browser::new(&service);
     assert_eq!(elsewhere.sign_in().await, DONE);
     assert_eq!(elsewhere.whoami().await.unwrap().name, "bob");
+
+    // An admin sees it, and can take it away again.
+    let bob = |users: Vec<resplice_api::User>| users.into_iter().find(|u| u.name == "bob");
+    let listed = bob(admin.users(100, None).await.unwrap().users).unwrap();
+    let [identity] = &listed.identities[..] else {
+        panic!("{listed:?}");
+    };
+    assert_eq!(identity.issuer, provider.url);
+    let unlinked = admin.unlink_identities("bob").await.unwrap();
+    assert_eq!(unlinked.identities, []);
+    assert!(browser.whoami().await.is_none());
+    assert!(elsewhere.whoami().await.is_none());
+    assert_eq!(elsewhere.sign_in().await, "/?sign-in=no-role");
+    assert_eq!(elsewhere.whoami().await.map(|who| who.name), None);
+    let again = admin.unlink_identities("bob").await;
+    assert_eq!(
+        crate::support::problem(again),
+        (409, "not-linked".to_owned())
+    );
 }
 
 #[tokio::test]

@@ -67,4 +67,14 @@ impl Client {
         let request = self.post(&format!("/users/{name}/password"));
         send_json("reset the password", request).await
     }
+
+    /// `DELETE /users/{name}/identities`: nobody signs in to the account by way of an
+    /// identity provider any more, until it is linked again. Its sessions end.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn unlink_identities(&self, name: &str) -> Result<User, Error> {
+        let request = self.request(Method::DELETE, &format!("/users/{name}/identities"));
+        send_json("unlink the identities", request).await
+    }
 }

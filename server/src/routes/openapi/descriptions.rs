@@ -64,6 +64,12 @@ fn of_accounts() -> Vec<Description> {
         on(Method::PATCH, "/users/{name}", "Change or close an account")
             .takes(of::<api::ChangeUser>())
             .gives(200, of::<api::User>()),
+        on(
+            Method::DELETE,
+            "/users/{name}/identities",
+            "Let nobody sign in to an account by way of an identity provider",
+        )
+        .gives(200, of::<api::User>()),
         posted(
             "/users/{name}/password",
             "Give an account a one-time password",

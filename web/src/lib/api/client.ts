@@ -129,6 +129,7 @@ export class Api {
 	createUser = (name: string, roles: Role[]) => this.call('post', '/users', { body: { name, roles } });
 	changeUser = (name: string, change: ChangeUser) => this.call('patch', '/users/{name}', { path: { name }, body: change });
 	resetPassword = (name: string) => this.call('post', '/users/{name}/password', { path: { name } });
+	unlinkIdentities = (name: string) => this.call('delete', '/users/{name}/identities', { path: { name } });
 	tokens = async () => (await this.call('get', '/tokens', { query: { limit: 500 } })).tokens;
 	createToken = (token: NewToken) => this.call('post', '/tokens', { body: token });
 	async revokeToken(token: string): Promise<void> {
