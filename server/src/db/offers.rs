@@ -45,19 +45,17 @@ pub struct Offers {
 impl Offers {
     /// What was revoked takes nobody's place: its predecessor is wanted again.
     fn new(all: Vec<Offer>, supersedes: &[(UpdateId, UpdateId)]) -> Self {
-        let mut places: HashMap<(UpdateId, &str), usize> = HashMap::new();
+        let mut places: HashMap<UpdateId, Vec<usize>> = HashMap::new();
         for (place, offer) in all.iter().enumerate() {
-            places.insert((offer.update, &offer.target), place);
+            places.entry(offer.update).or_default().push(place);
         }
+        let of = |update: &UpdateId| places.get(update).into_iter().flatten();
         let mut newer = vec![Vec::new(); all.len()];
         for (newer_id, older_id) in supersedes {
-            let those = all
-                .iter()
-                .enumerate()
-                .filter(|(_, offer)| offer.update == *newer_id && offer.revoked.is_none());
-            for (place, offer) in those {
-                if let Some(older) = places.get(&(*older_id, offer.target.as_str())) {
-                    newer[*older].push(place);
+            for place in of(newer_id).filter(|place| all[**place].revoked.is_none()) {
+                let same = |older: &&usize| all[**older].target == all[*place].target;
+                for older in of(older_id).filter(same) {
+                    newer[*older].push(*place);
                 }
             }
         }
