@@ -15,13 +15,12 @@ const FAKETIME: &str = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1";
 
 pub struct Servers {
     kept: std::sync::Arc<Kept>,
-    /// Address and process of each.
-    all: Vec<(String, Child)>,
+    all: Vec<Running>,
 }
 
 impl Servers {
     pub fn start(kept: &std::sync::Arc<Kept>, count: usize, dice: &mut Dice) -> Self {
-        let start = |_| start(kept, "127.0.0.1:0", skew(kept, dice));
+        let start = |_| Running::start(kept, skew(kept, dice));
         Self {
             all: (0..count).map(start).collect(),
             kept: kept.clone(),
@@ -30,8 +29,9 @@ impl Servers {
 
     /// A client for each.
     pub fn clients(&self, token: &Token) -> Vec<Client> {
-        let client = |(address, _): &(String, Child)| {
-            Client::new(&format!("http://{address}"), Some(token.clone())).unwrap()
+        let client = |running: &Running| {
+            let url = format!("http://{}", running.address);
+            Client::new(&url, Some(token.clone())).unwrap()
         };
         self.all.iter().map(client).collect()
     }
@@ -39,7 +39,7 @@ impl Servers {
     /// Kills one with SIGKILL and starts it again.
     pub fn kill_one(&mut self, dice: &mut Dice) {
         let chosen = dice.below(self.all.len());
-        let (address, child) = &mut self.all[chosen];
+        let Running { address, child } = &mut self.all[chosen];
         child.kill().unwrap();
         child.wait().unwrap();
         let skew = skew(&self.kept, dice);
@@ -60,15 +60,6 @@ impl Servers {
     }
 }
 
-impl Drop for Servers {
-    fn drop(&mut self) {
-        for (_, child) in &mut self.all {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
-    }
-}
-
 /// By how many seconds a server's clock is wrong. On PostgreSQL nothing may come of
 /// it; more than a quarter of an hour and the bucket would refuse the server. On
 /// SQLite it is the clock of all leases, and must not jump by many of them.
@@ -81,7 +72,6 @@ fn skew(kept: &Kept, dice: &mut Dice) -> i64 {
 }
 
 /// A server of its own process, killed when this is dropped.
-#[allow(dead_code, reason = "only the tests on PostgreSQL have several")]
 pub struct Running {
     pub address: String,
     child: Child,
@@ -89,7 +79,6 @@ pub struct Running {
 
 impl Running {
     /// Starts one whose clock is wrong by so many seconds.
-    #[allow(dead_code, reason = "as above")]
     pub fn start(kept: &Kept, skew: i64) -> Self {
         let (address, child) = start(kept, "127.0.0.1:0", skew);
         Self { address, child }
@@ -105,6 +94,11 @@ impl Drop for Running {
 
 /// Starts a server; if its connection to the database is cut meanwhile, again.
 fn start(kept: &Kept, listen: &str, skew: i64) -> (String, Child) {
+    // A library that is not there is passed over, and all clocks would be right.
+    assert!(
+        std::path::Path::new(FAKETIME).exists(),
+        "{FAKETIME} is missing"
+    );
     for _ in 0..20 {
         let log = kept.dir.path().join("servers.log");
         let log = File::options().create(true).append(true).open(log).unwrap();
