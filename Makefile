@@ -43,10 +43,13 @@ fuzz:
 	SECONDS_EACH=$(SECONDS) deploy/fuzz
 
 # Servers, workers and connections to the database die at random, on both databases;
-# JOBS=, KILLS=, and RESPLICE_SEED= to repeat a run.
+# JOBS=, KILLS=, BUILDS=, and RESPLICE_SEED= to repeat a run.
 chaos: setup-test
-	RESPLICE_CHAOS=$(or $(JOBS),2000),$(or $(KILLS),200) cargo nextest run --profile chaos \
-	    -p resplice-server --no-capture -E 'test(nothing_is_lost_or_published_twice)'
+	cargo build --quiet --workspace --bins
+	$(CARGO_TARGET_DIR)/debug/resplice-server target import $(RESPLICE_TEST_TARGET)
+	RESPLICE_CHAOS=$(or $(JOBS),2000),$(or $(KILLS),200),$(or $(BUILDS),12) $(rooted) \
+	    cargo nextest run --profile chaos --workspace --no-capture \
+	    -E 'test(nothing_is_lost_or_published_twice)'
 
 # These take OUT=DIR for their results and TARGET=… for the kernel: EVALUATION.md has all variables.
 

@@ -16,17 +16,13 @@ use crate::{
     error::Failure,
     password::{self, Passwords},
     rate::{Buckets, Rate},
-    session,
+    secret_file, session,
     store::sha256_hex,
 };
-use anyhow::Context;
 use axum::http::{HeaderMap, Method, header};
 use resplice_api::{Password, Role, Token};
 use std::{
-    fs::OpenOptions,
-    io::Write,
     net::IpAddr,
-    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -256,7 +252,7 @@ pub(crate) async fn ensure_admin(
     if !users::create(db, FIRST_ADMIN, &[Role::Admin], &hash, None).await? {
         return Ok(None);
     }
-    write_secret(&file, password.secret())?;
+    secret_file::write(&file, password.secret())?;
     tracing::info!(file = %file.display(), "made the account {FIRST_ADMIN}");
     Ok(Some((password, file)))
 }
@@ -283,7 +279,7 @@ pub(crate) async fn ensure_tokens(db: &Db, directory: &Path) -> anyhow::Result<T
         let path = directory.join(format!("{role}.token"));
         if !(path.exists() && tokens::exists(db, role, role.as_str()).await?) {
             let minted = mint()?;
-            write_secret(&path, minted.token.secret())?;
+            secret_file::write(&path, minted.token.secret())?;
             tokens::replace(db, &minted.row(role, role.as_str())).await?;
             tracing::info!(%role, file = %path.display(), "made a token");
         }
@@ -293,23 +289,4 @@ pub(crate) async fn ensure_tokens(db: &Db, directory: &Path) -> anyhow::Result<T
         files,
         admin_password: None,
     })
-}
-
-/// Writes a secret to a file of mode 0600, in place of what was there.
-///
-/// # Errors
-/// If it can't be written.
-pub fn write_secret(path: &Path, secret: &str) -> anyhow::Result<()> {
-    let error = || format!("can't write the token file {}", path.display());
-    let partial = path.with_extension("new");
-    let _ = std::fs::remove_file(&partial);
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&partial)
-        .with_context(error)?;
-    writeln!(file, "{secret}").with_context(error)?;
-    file.sync_all().with_context(error)?;
-    std::fs::rename(&partial, path).with_context(error)
 }

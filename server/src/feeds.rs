@@ -1,6 +1,6 @@
 //! Who publishes the feeds, and the key that signs their advisories.
 
-use crate::{App, app::create_private_directory, auth::write_secret};
+use crate::{App, app::create_private_directory, secret_file};
 use anyhow::Context;
 use jiff::Timestamp;
 use resplice_api::Token;
@@ -88,7 +88,8 @@ pub(crate) fn open_key(data: &Path) -> anyhow::Result<SecretKey> {
     getrandom::fill(&mut seed)
         .map_err(|error| anyhow::anyhow!("the system's random generator failed: {error}"))?;
     let key = SecretKey::new(&seed, Timestamp::now());
-    write_secret(&file, &key.text())?;
-    tracing::info!(file = %file.display(), "made the key that signs advisories");
-    Ok(key)
+    if secret_file::create(&file, &key.text())? {
+        tracing::info!(file = %file.display(), "made the key that signs advisories");
+    }
+    read_key(&file)
 }

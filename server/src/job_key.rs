@@ -33,15 +33,32 @@ pub fn read(data: &Path) -> anyhow::Result<SecretKey> {
 pub(crate) fn open(data: &Path) -> anyhow::Result<SecretKey> {
     let file = private_file(data);
     if !file.exists() {
-        create_private_directory(&data.join("jobs"))?;
-        SecretKey::generate_file(&file).context("can't make the key that signs jobs")?;
+        let directory = data.join("jobs");
+        create_private_directory(&directory)?;
+        make(&directory, &file).context("can't make the key that signs jobs")?;
         tracing::info!(file = %file.display(), "made the key that signs jobs");
     }
     let key = read(data)?;
-    let public = public_file(data);
-    std::fs::write(&public, format!("{}\n", key.public()))
-        .with_context(|| format!("can't write {}", public.display()))?;
+    // Others may read it now: it is only written if that changes it.
+    let (public, text) = (public_file(data), format!("{}\n", key.public()));
+    if std::fs::read_to_string(&public).ok().as_ref() != Some(&text) {
+        std::fs::write(&public, text)
+            .with_context(|| format!("can't write {}", public.display()))?;
+    }
     Ok(key)
+}
+
+/// Makes a key, or takes the one of another server that was faster.
+fn make(directory: &Path, file: &Path) -> anyhow::Result<()> {
+    let own = tempfile::Builder::new()
+        .prefix(".new-")
+        .tempdir_in(directory)?;
+    let new = own.path().join("key");
+    SecretKey::generate_file(&new)?;
+    match std::fs::hard_link(&new, file) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(error.into()),
+        _ => Ok(()),
+    }
 }
 
 /// Signs a lease for the worker that gets it.

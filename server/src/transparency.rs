@@ -12,9 +12,10 @@ mod verify;
 pub use verify::{Finding, Report, verify};
 
 use crate::{
-    App, auth,
+    App,
     db::{self, Db, log},
     error::Failure,
+    secret_file,
 };
 use anyhow::Context;
 use resplice_api::LogEntry;
@@ -195,7 +196,7 @@ impl Transparency {
 
     /// What is lost of it is made anew with the next entry.
     fn keep_copy(&self, checkpoint: &str) {
-        if let Err(error) = auth::write_secret(&self.checkpoint, checkpoint.trim_end()) {
+        if let Err(error) = secret_file::write(&self.checkpoint, checkpoint.trim_end()) {
             tracing::warn!(%error, "can't keep a copy of the log's checkpoint");
         }
     }
@@ -225,16 +226,7 @@ fn make_key(file: &Path) -> anyhow::Result<()> {
     let mut seed = [0; 32];
     getrandom::fill(&mut seed)
         .map_err(|error| anyhow::anyhow!("the system's random generator failed: {error}"))?;
-    let own = file.with_extension(std::process::id().to_string());
-    auth::write_secret(&own, &hex::encode(seed))?;
-    let made = std::fs::hard_link(&own, file);
-    std::fs::remove_file(&own).with_context(|| format!("can't remove {}", own.display()))?;
-    match made {
-        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
-            Err(error).with_context(|| format!("can't write the log's key {}", file.display()))
-        }
-        _ => Ok(()),
-    }
+    secret_file::create(file, &hex::encode(seed)).map(drop)
 }
 
 /// Reads the key, whose log is named after it.

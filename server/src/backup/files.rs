@@ -18,13 +18,7 @@ fn is_left_out(path: &Path) -> bool {
     let hidden = path
         .file_name()
         .is_some_and(|name| name.to_string_lossy().starts_with('.'));
-    let known = [
-        store::LOCK,
-        "blobs",
-        "repo/lock",
-        "log/checkpoint",
-        "log/checkpoint.new",
-    ];
+    let known = [store::LOCK, "blobs", "repo/lock", "log/checkpoint"];
     hidden || name.starts_with("resplice.db") || known.contains(&&*name)
 }
 

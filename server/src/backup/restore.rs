@@ -3,8 +3,8 @@
 use super::{BLOBS, DATA, DATABASE, END, End, FORMAT, HEAD, Head, rows};
 use crate::{
     app::create_private_directory,
-    auth,
     db::{self, Db, Place, log},
+    secret_file,
     store::{Home, Store, sha256_hex},
 };
 use anyhow::{Context, bail, ensure};
@@ -229,5 +229,5 @@ async fn keep_checkpoint(db: &Db, data: &Path) -> anyhow::Result<()> {
     }
     let directory = data.join("log");
     create_private_directory(&directory)?;
-    auth::write_secret(&directory.join("checkpoint"), head.checkpoint.trim_end())
+    secret_file::write(&directory.join("checkpoint"), head.checkpoint.trim_end())
 }

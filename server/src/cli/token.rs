@@ -4,7 +4,7 @@ use super::{
     Connection,
     output::{bold, dim, json, say},
 };
-use crate::auth::write_secret;
+use crate::secret_file;
 use anyhow::Context;
 use clap::Subcommand;
 use jiff::{SignedDuration, Timestamp};
@@ -96,7 +96,7 @@ async fn create(
     match out {
         None => say!("{}", made.token.secret()),
         Some(file) => {
-            write_secret(&file, made.token.secret())?;
+            secret_file::write(&file, made.token.secret())?;
             say!("{}  {}", bold(&made.info.id), file.display());
         }
     }

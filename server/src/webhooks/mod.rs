@@ -11,9 +11,9 @@ pub mod sign;
 use crate::{
     App,
     app::create_private_directory,
-    auth::write_secret,
     db::{deliveries, events},
     error::Failure,
+    secret_file,
 };
 use anyhow::Context;
 use ipnet::IpNet;
@@ -67,15 +67,14 @@ pub(crate) fn open_key(data: &Path) -> anyhow::Result<sign::MasterKey> {
     let file = data.join("webhooks").join("key");
     let error = || format!("can't read the key of the webhooks {}", file.display());
     let mut bytes = [0; 32];
-    if file.exists() {
-        let text = resplice_api::Token::from_file(&file).with_context(error)?;
-        hex::decode_to_slice(text.secret(), &mut bytes).with_context(error)?;
-    } else {
+    if !file.exists() {
         create_private_directory(&data.join("webhooks"))?;
         getrandom::fill(&mut bytes)
             .map_err(|error| anyhow::anyhow!("the system's random generator failed: {error}"))?;
-        write_secret(&file, &hex::encode(bytes))?;
+        secret_file::create(&file, &hex::encode(bytes))?;
     }
+    let text = resplice_api::Token::from_file(&file).with_context(error)?;
+    hex::decode_to_slice(text.secret(), &mut bytes).with_context(error)?;
     Ok(sign::MasterKey::new(bytes))
 }
 

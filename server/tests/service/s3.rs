@@ -1,13 +1,8 @@
 //! An S3 server on loopback, with a bucket for each test: the store of half of
 //! these tests.
 
-use hyper_util::{
-    rt::{TokioExecutor, TokioIo},
-    server::conn::auto::Builder,
-};
+use resplice_s3::serve;
 use resplice_server::store::{Credentials, Home};
-use s3s::{auth::SimpleAuth, service::S3ServiceBuilder};
-use s3s_fs::FileSystem;
 use std::{
     fs,
     os::unix::fs::PermissionsExt,
@@ -32,7 +27,8 @@ impl S3 {
     /// Has a thread of its own: tests run programs and wait for them.
     pub fn start() -> Self {
         let directory = tempfile::tempdir().unwrap();
-        fs::create_dir_all(directory.path().join("root").join(BUCKET)).unwrap();
+        let root = directory.path().join("root");
+        fs::create_dir_all(root.join(BUCKET)).unwrap();
         let file = directory.path().join("s3.toml");
         fs::write(
             &file,
@@ -40,7 +36,7 @@ impl S3 {
         )
         .unwrap();
         fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
-        let files = FileSystem::new(directory.path().join("root")).unwrap();
+        let credentials = resplice_s3::Credentials::from_file(&file).unwrap();
         let (said, ready) = std::sync::mpsc::channel();
         let (stop, stopped) = oneshot::channel();
         thread::spawn(move || {
@@ -49,7 +45,7 @@ impl S3 {
                 let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
                 said.send(listener.local_addr().unwrap()).unwrap();
                 tokio::select! {
-                    () = serve(listener, files) => {}
+                    served = serve(listener, &root, BUCKET, &credentials) => served.unwrap(),
                     _ = stopped => {}
                 }
             });
@@ -98,20 +94,5 @@ impl S3 {
 
     fn credentials(&self) -> PathBuf {
         Path::join(self.directory.path(), "s3.toml")
-    }
-}
-
-async fn serve(listener: TcpListener, files: FileSystem) {
-    let mut builder = S3ServiceBuilder::new(files);
-    builder.set_auth(SimpleAuth::from_single(KEY, SECRET));
-    let service = builder.build();
-    loop {
-        let (stream, _) = listener.accept().await.unwrap();
-        let service = service.clone();
-        tokio::spawn(async move {
-            let builder = Builder::new(TokioExecutor::new());
-            let connection = builder.serve_connection(TokioIo::new(stream), service);
-            let _ = connection.await;
-        });
     }
 }

@@ -264,7 +264,7 @@ impl Service {
         let path = self.token_file(role);
         if !path.exists() {
             let made = self.new_token(role, role.as_str()).await;
-            resplice_server::auth::write_secret(&path, made.secret()).unwrap();
+            resplice_server::secret_file::write(&path, made.secret()).unwrap();
         }
         Token::from_file(&path).unwrap()
     }

@@ -297,7 +297,7 @@ async fn another_key_is_found_even_if_it_signs_all_anew() {
     let genuine = key(&service).await;
     let (_, kept) = checkpoint(&service).await;
     let file = service.data().join("log/key");
-    resplice_server::auth::write_secret(&file, &"07".repeat(32)).unwrap();
+    resplice_server::secret_file::write(&file, &"07".repeat(32)).unwrap();
     // Not with the old checkpoint …
     let found = findings(&service, &[]).await;
     assert!(

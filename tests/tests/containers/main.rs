@@ -4,6 +4,8 @@
 #[path = "../../../worker/tests/sandbox/escapes.rs"]
 mod escapes;
 
+mod compose;
+
 use resplice_tests::engine::Engine as Host;
 use resplice_worker::sandbox::{Docker, Sandbox};
 use std::path::Path;

@@ -30,20 +30,30 @@ pub struct Common {
     #[arg(long, value_name = "DIR")]
     cache: Option<PathBuf>,
     /// Where build steps run.
-    #[arg(long, value_enum, default_value = "local")]
+    #[arg(long, value_enum, default_value = "local", env = "RESPLICE_SANDBOX")]
     sandbox: SandboxKind,
     /// Image for the docker sandbox.
-    #[arg(long, value_name = "NAME", default_value = DEFAULT_IMAGE)]
+    #[arg(long, value_name = "NAME", default_value = DEFAULT_IMAGE, env = "RESPLICE_IMAGE")]
     image: String,
     /// Sources of the kernel module, instead of those in this binary.
     #[arg(long, value_name = "DIR", env = "RESPLICE_KMOD")]
     kmod: Option<PathBuf>,
     /// Sign kernel modules with this key, for hosts that take no others (Secure Boot): a PEM
     /// file with mode 0600, or a pkcs11: URI; $KBUILD_SIGN_PIN is its passphrase.
-    #[arg(long, value_name = "FILE", requires = "module_cert")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "module_cert",
+        env = "RESPLICE_MODULE_KEY"
+    )]
     module_key: Option<String>,
     /// The certificate of --module-key that hosts have enrolled, PEM or DER.
-    #[arg(long, value_name = "FILE", requires = "module_key")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "module_key",
+        env = "RESPLICE_MODULE_CERT"
+    )]
     module_cert: Option<PathBuf>,
 }
 

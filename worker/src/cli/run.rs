@@ -24,23 +24,29 @@ pub struct Run {
     #[command(flatten)]
     common: Common,
     /// The server's address, such as http://127.0.0.1:8440.
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", env = "RESPLICE_SERVER")]
     server: String,
     /// File with the worker's token.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", env = "RESPLICE_TOKEN_FILE")]
     token_file: PathBuf,
     /// File with the server's public key for jobs: jobs/key.pub of its data directory, or
     /// what `resplice-server job key` prints. Other jobs are not run.
     #[arg(long, value_name = "FILE", env = "RESPLICE_SERVER_KEY")]
     server_key: PathBuf,
     /// File with the signing key (see keygen).
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", env = "RESPLICE_KEY")]
     key: PathBuf,
     /// The worker's name on the server [default: the host's name]
-    #[arg(long)]
+    #[arg(long, env = "RESPLICE_NAME")]
     name: Option<String>,
     /// QEMU's CPU models to verify on.
-    #[arg(long, default_value = "max", value_name = "MODEL")]
+    #[arg(
+        long,
+        default_value = "max",
+        value_name = "MODEL",
+        env = "RESPLICE_CPU",
+        value_delimiter = ','
+    )]
     cpu: Vec<String>,
     /// End after one job.
     #[arg(long)]

@@ -27,13 +27,16 @@ impl Servers {
         }
     }
 
+    /// Where each is, for as long as the test runs.
+    pub fn urls(&self) -> Vec<String> {
+        let url = |running: &Running| format!("http://{}", running.address);
+        self.all.iter().map(url).collect()
+    }
+
     /// A client for each.
     pub fn clients(&self, token: &Token) -> Vec<Client> {
-        let client = |running: &Running| {
-            let url = format!("http://{}", running.address);
-            Client::new(&url, Some(token.clone())).unwrap()
-        };
-        self.all.iter().map(client).collect()
+        let client = |url: String| Client::new(&url, Some(token.clone())).unwrap();
+        self.urls().into_iter().map(client).collect()
     }
 
     /// Kills one with SIGKILL and starts it again.

@@ -1,7 +1,7 @@
 //! Workers that build nothing, and may die between any two of their words.
 
 use super::{Dice, again};
-use crate::support::{Worker, finish};
+use crate::support::{OTHER_TARGET, TARGET, Worker, finish};
 use resplice_api::{
     FinishStatus, Heartbeat, JobId, Lease, LeaseRequest, NewWorker,
     client::{Client, Error},
@@ -93,7 +93,7 @@ impl One {
             .unwrap();
         let request = LeaseRequest {
             worker: self.worker.name.clone(),
-            targets: Vec::new(),
+            targets: [TARGET, OTHER_TARGET].map(str::to_owned).to_vec(),
         };
         loop {
             // Not to be repeated: a claim whose answer is lost is taken back.
