@@ -27,6 +27,7 @@ lint: setup-test
 	cargo clippy --quiet --workspace --all-targets -- -D warnings
 	cargo deny --log-level error check licenses bans sources
 	npm --prefix web run --silent check
+	deploy/systemd/check
 	$(rooted) cargo run --quiet -p resplice-target --example kbuild -- $(RESPLICE_TEST_TARGET) kmod lint
 
 # The summary of the Rust tests comes last.

@@ -39,6 +39,13 @@ struct module;
 #define RESPLICE_INIT_DONE(function)	__RESPLICE_DECLARE("init-done", #function)
 
 /*
+ * The code of a module's exit changed. It can't run while the update is in
+ * effect, since the module can't be unloaded then; after undo the old one runs,
+ * and is right for what the old code has left, or a hook makes up for it.
+ */
+#define RESPLICE_EXIT_KEEP(function)	__RESPLICE_DECLARE("exit-keep", #function)
+
+/*
  * The layout of a type changed: RESPLICE_LAYOUT_OK(struct page_pool). No object
  * of the old layout meets code that knows the new one.
  */

@@ -13,7 +13,6 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
-use jiff::Timestamp;
 use resplice_api::{
     Finish, FinishStatus, Heartbeat, HeartbeatAnswer, Job, JobId, JobStatus, Lease, LeaseRequest,
     LeasedUpdate, PackageInfo, limits,
@@ -54,8 +53,10 @@ pub(super) async fn lease(
         target: job.target,
         supersedes,
         lease_seconds: app.config.lease.as_secs(),
-        // To the microsecond, as it is signed.
-        issued_at: Timestamp::from_microsecond(db::now())
+        // By the clock that all servers have in common: workers refuse what is old.
+        issued_at: job
+            .started_at
+            .ok_or("it has no start")
             .map_err(Failure::internal("sign a job"))?,
         signature: String::new(),
     };

@@ -5,7 +5,8 @@ use crate::{
     rollout,
     support::{Service, TARGET, finish},
 };
-use resplice_api::{FinishStatus, JobStatus, Role, client::Client};
+use jiff::{SignedDuration, Timestamp};
+use resplice_api::{FinishStatus, JobStatus, LeaseRequest, Role, client::Client};
 use sea_orm::{ConnectionTrait, DbBackend, Statement, TransactionTrait};
 use std::time::{Duration, Instant};
 
@@ -127,6 +128,16 @@ async fn a_server_whose_clock_is_ahead_takes_no_job_from_its_worker() {
     }
     let end = finish(FinishStatus::Failed);
     worker.client.finish(job, 1, &end).await.unwrap();
+    // Nor does it say so of a job that it gives out itself: workers refuse old ones.
+    service.upload().await;
+    let theirs = Client::new(&url, Some(service.token(Role::Worker))).unwrap();
+    let request = LeaseRequest {
+        worker: "w".to_owned(),
+        targets: Vec::new(),
+    };
+    let lease = theirs.lease(&request).await.unwrap().unwrap();
+    let age = Timestamp::now().duration_since(lease.issued_at);
+    assert!(age.abs() < SignedDuration::from_secs(60), "{age}");
     drop(ahead);
     service.stop().await;
 }

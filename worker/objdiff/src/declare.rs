@@ -23,6 +23,9 @@ pub enum DeclarationKind {
     DataSet,
     /// A changed `__init` function or its data need not be run or read again.
     InitDone,
+    /// A changed function of a module's exit stays: the old one is right once the
+    /// update is undone, before which it can't run.
+    ExitKeep,
     /// A changed layout of a struct, union or enum is dealt with.
     LayoutOk,
     /// Data of a section of the object stays as it runs; a name of kpatch's.
@@ -33,10 +36,11 @@ pub enum DeclarationKind {
 
 impl DeclarationKind {
     /// All kinds.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::DataKeep,
         Self::DataSet,
         Self::InitDone,
+        Self::ExitKeep,
         Self::LayoutOk,
         Self::IgnoreSection,
         Self::IgnoreFunction,
@@ -49,6 +53,7 @@ impl DeclarationKind {
             Self::DataKeep => "data-keep",
             Self::DataSet => "data-set",
             Self::InitDone => "init-done",
+            Self::ExitKeep => "exit-keep",
             Self::LayoutOk => "layout-ok",
             Self::IgnoreSection => "ignore-section",
             Self::IgnoreFunction => "ignore-function",
@@ -62,6 +67,7 @@ impl DeclarationKind {
             Self::DataKeep => "RESPLICE_DATA_KEEP",
             Self::DataSet => "RESPLICE_DATA_SET",
             Self::InitDone => "RESPLICE_INIT_DONE",
+            Self::ExitKeep => "RESPLICE_EXIT_KEEP",
             Self::LayoutOk => "RESPLICE_LAYOUT_OK",
             Self::IgnoreSection => "KPATCH_IGNORE_SECTION",
             Self::IgnoreFunction => "KPATCH_IGNORE_FUNCTION",

@@ -15,6 +15,7 @@ const CONTEXT: usize = 3;
 enum Remedy {
     Data,
     Init,
+    Exit,
     Layout,
 }
 
@@ -22,6 +23,7 @@ fn remedy(refusal: &Refusal) -> Option<Remedy> {
     match refusal.code.as_str() {
         "changed-data" => Some(Remedy::Data),
         "init-changed" => Some(Remedy::Init),
+        "exit-changed" => Some(Remedy::Exit),
         "layout-changed" | "enum-renumbered" | "variable-type-changed" => Some(Remedy::Layout),
         _ => None,
     }
@@ -163,6 +165,12 @@ fn declare(out: &mut String, remedy: Remedy, refusal: &Refusal) {
              * below, or say here why there is nothing to do.\n \
              */\nRESPLICE_INIT_DONE({name});\n"
         ),
+        Remedy::Exit => write!(
+            out,
+            " * It can't run while the update is in effect, and then the old one does: that\n \
+             * has to do, or a hook that runs on undo makes up for it.\n \
+             */\nRESPLICE_EXIT_KEEP({name});\n"
+        ),
         Remedy::Layout => {
             let tagged = ["struct ", "union ", "enum "];
             let is_variable = refusal.code == "variable-type-changed";
@@ -274,6 +282,8 @@ mod tests {
             "{text}"
         );
         assert!(!text.contains("RESPLICE_DATA_KEEP"), "{text}");
+        let text = skeleton(&unit(&[("exit-changed", "stop")]), "int v;\n").unwrap();
+        assert!(text.contains("+RESPLICE_EXIT_KEEP(stop);"), "{text}");
         let text = skeleton(&unit(&[("layout-changed", "struct thing")]), "int v;\n").unwrap();
         assert!(text.contains("+#include <resplice/shadow.h>"), "{text}");
         assert!(text.contains("RESPLICE_LAYOUT_OK(struct thing);"), "{text}");

@@ -214,8 +214,9 @@ impl<'a> Set<'a> {
     fn refuse_exit_changes(&mut self) {
         for (unit, diff) in self.units.iter().enumerate() {
             for name in &diff.plan.exit_changed {
-                let sentence =
-                    format!("{name} is code of the module's exit, which is not replaced");
+                let sentence = format!(
+                    "{name} is code of the module's exit, which is not replaced and stays as it is, so that needs a declaration"
+                );
                 self.refused
                     .push((unit, Refusal::new("exit-changed", name, sentence)));
             }

@@ -57,6 +57,7 @@ pub fn write_parts(
             DeclarationKind::DataKeep,
             DeclarationKind::DataSet,
             DeclarationKind::InitDone,
+            DeclarationKind::ExitKeep,
             DeclarationKind::IgnoreSection,
             DeclarationKind::IgnoreFunction,
         ]);

@@ -9,6 +9,7 @@ use crate::declare::DeclarationKind;
 use crate::elf::SectionKind;
 use crate::plan::{Refusal, Replaced};
 
+use super::init::changed_exit;
 use super::{State, UnitDiff};
 
 /// What became of each atom of post. A function and its cold part change
@@ -83,7 +84,7 @@ impl UnitDiff {
                     }
                     plan.added.push(label);
                 }
-                (_, Role::Exit) => plan.exit_changed.push(label),
+                (_, Role::Exit) => changed_exit(&self.post, id, &mut plan),
                 (State::Changed(_), Role::Data)
                     if plan.declares(
                         DeclarationKind::IgnoreSection,
@@ -136,7 +137,7 @@ impl UnitDiff {
             match role(atom.kind) {
                 Role::Code if atom.parent.is_none() => plan.removed.push(label),
                 Role::Code | Role::Data | Role::StaticCall | Role::Follows => {}
-                Role::Exit => plan.exit_changed.push(label),
+                Role::Exit => changed_exit(&self.pre, was, &mut plan),
                 Role::Init => self.changed_init(&self.pre, was, &mut plan),
                 Role::Other(code, what) => plan.refused.push(record(code, what, &label, "gone")),
             }

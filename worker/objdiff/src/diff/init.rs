@@ -1,4 +1,5 @@
-//! Changed initialisation: it has run, and its code and data are gone.
+//! Changed initialisation: it has run, and its code and data are gone. And a changed
+//! exit, which can't run while the update is in effect.
 
 use crate::atoms::{AtomId, Target, Unit};
 use crate::declare::DeclarationKind;
@@ -14,7 +15,7 @@ impl UnitDiff {
     /// uses is: what it did stays done.
     pub(super) fn changed_init(&self, unit: &Unit, id: AtomId, plan: &mut UnitPlan) {
         let name = unit.label(id);
-        if plan.declares(DeclarationKind::InitDone, &name) {
+        if is_declared(unit, id, DeclarationKind::InitDone, plan) {
             return;
         }
         let refusal = self.hands_out_resized(unit, id).or_else(|| {
@@ -55,4 +56,26 @@ impl UnitDiff {
         );
         Some(Refusal::new("changed-data", held, sentence))
     }
+}
+
+/// Notes a change of an `__exit` atom of pre or post.
+pub(super) fn changed_exit(unit: &Unit, id: AtomId, plan: &mut UnitPlan) {
+    let name = unit.label(id);
+    if !is_declared(unit, id, DeclarationKind::ExitKeep, plan) && !plan.exit_changed.contains(&name)
+    {
+        plan.exit_changed.push(name);
+    }
+}
+
+/// Whether that is declared of an atom under any of its names: a module's init and
+/// exit have two, of which authors see the first.
+fn is_declared(unit: &Unit, id: AtomId, kind: DeclarationKind, plan: &mut UnitPlan) -> bool {
+    let names: Vec<String> = unit.symbols_of(id).map(|s| s.name.to_string()).collect();
+    // Each is asked: which one is written is noted.
+    names
+        .iter()
+        .filter(|name| plan.declares(kind, name))
+        .count()
+        > 0
+        || (names.is_empty() && plan.declares(kind, &unit.label(id)))
 }
