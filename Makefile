@@ -10,7 +10,7 @@ export PATH := $(PATH):$(cache)/tools/bin:/usr/sbin:/sbin
 export RESPLICE_TEST_TARGET ?= debian:oldest-cloud
 rooted := deploy/rooted
 
-.PHONY: setup setup-test demo test lint fuzz chaos bench torture matrix eval eval-match tuf-shim
+.PHONY: setup setup-test demo test lint fuzz chaos bench torture matrix debug-kernel eval eval-match tuf-shim
 
 setup:
 	@deploy/setup
@@ -73,6 +73,14 @@ torture: setup-test
 matrix: setup-test
 	cargo build --quiet -p resplice-worker
 	$(rooted) cargo run --quiet -p resplice-tests --bin matrix
+
+# The tests of resplice.ko on a kernel that watches over memory, locks and sleepers; it is built once.
+# TESTS= is another selection of them.
+debug-kernel: setup-test
+	cargo build --quiet --workspace --bins
+	$(rooted) cargo run --quiet -p resplice-target --example own -- debian:oldest-cloud tests/kernels/debug.config
+	RESPLICE_DEBUG_KERNEL=1 $(rooted) cargo nextest run --profile debug-kernel --workspace --run-ignored all \
+	    -E '$(or $(TESTS),$(debug_tests))'
 
 # What becomes of the patches in CORPUS=DIR; APPLY=1 tries them in QEMU; ONLY=name,…; JOBS=N.
 eval: setup-test

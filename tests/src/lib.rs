@@ -25,8 +25,24 @@ pub const AMD64: &str = "debian:oldest-amd64";
 /// Another ABI of the same flavour.
 pub const OTHER_ABI: &str = "debian:latest-cloud";
 
+/// If it is set, the tests of [`CLOUD`] run on [`debug_kernel`].
+const DEBUG: &str = "RESPLICE_DEBUG_KERNEL";
+
 /// Imports a target into the cache, or opens it there.
 pub fn target(spec: &str) -> Result<Target> {
+    if spec == CLOUD && std::env::var_os(DEBUG).is_some() {
+        return debug_kernel();
+    }
+    import(spec)
+}
+
+/// A small kernel that watches over memory, locks and sleepers, of the same source as [`CLOUD`].
+pub fn debug_kernel() -> Result<Target> {
+    let config = repository("tests/kernels/debug.config");
+    Ok(import(CLOUD)?.build_own(&config, &Bars::new())?)
+}
+
+fn import(spec: &str) -> Result<Target> {
     let spec = spec
         .parse()
         .with_context(|| format!("read the target {spec}"))?;

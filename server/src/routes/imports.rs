@@ -10,7 +10,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use resplice_api::{Imports, NewImport};
-use resplice_target::TargetId;
+use resplice_target::{Flavour, TargetId};
 
 pub(super) async fn create(
     State(app): State<App>,
@@ -18,7 +18,9 @@ pub(super) async fn create(
     body: Bytes,
 ) -> Result<Response, Failure> {
     let new: NewImport = json(&body)?;
-    let target: TargetId = new.target.parse().map_err(|_| {
+    let parsed = new.target.parse().ok();
+    let of_an_archive = parsed.filter(|id: &TargetId| id.flavour() != Flavour::Own);
+    let target = of_an_archive.ok_or_else(|| {
         Failure::invalid(format!(
             "{:?} is no kernel target: name one as debian:6.1.0-50-cloud-amd64",
             new.target

@@ -35,6 +35,16 @@ pub enum Error {
         /// The cache looked into.
         cache: PathBuf,
     },
+    /// A kernel of one's own that was never built in this cache: no archive has it.
+    #[error(
+        "{target} is in no archive and not in the cache {cache}; build it there from its configuration"
+    )]
+    NotBuilt {
+        /// The target asked for.
+        target: String,
+        /// The cache looked into.
+        cache: PathBuf,
+    },
     /// Two values that must be equal are not.
     #[error(transparent)]
     Mismatch(Box<Mismatch>),

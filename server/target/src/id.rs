@@ -10,7 +10,7 @@ use crate::Error;
 /// Longest release that is accepted: the kernel's own limit (`__NEW_UTS_LEN`).
 const RELEASE_MAX: usize = 64;
 
-/// Debian's builds of one kernel version for amd64.
+/// Which build of a kernel version for amd64 it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Flavour {
@@ -18,6 +18,8 @@ pub enum Flavour {
     Cloud,
     /// `*-amd64`: everything else.
     Amd64,
+    /// Of one's own configuration, and no package of Debian's.
+    Own,
 }
 
 impl Flavour {
@@ -26,6 +28,7 @@ impl Flavour {
         match self {
             Self::Cloud => "-cloud-amd64",
             Self::Amd64 => "-amd64",
+            Self::Own => "-own",
         }
     }
 }
@@ -61,27 +64,33 @@ impl TargetId {
         } else {
             return Err(invalid());
         };
-        // The release becomes a file name and a command argument: digits, letters, `.`, `+`, `-` and nothing else.
-        let clean = base
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'+' | b'-'));
-        if !clean || release.len() > RELEASE_MAX || base.ends_with("-rt") {
-            return Err(invalid());
-        }
-        let mut parts = base.splitn(3, '.');
-        let (Some(major), Some(minor), Some(_)) = (parts.next(), parts.next(), parts.next()) else {
-            return Err(invalid());
-        };
-        let number = |text: &str| {
-            (1..=3).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
-        };
-        if !number(major) || !number(minor) {
+        if release.len() > RELEASE_MAX || base.ends_with("-rt") {
             return Err(invalid());
         }
         Ok(Self {
             release: release.to_owned(),
             flavour,
-            series: format!("{major}.{minor}"),
+            series: series(base).ok_or_else(invalid)?,
+        })
+    }
+
+    /// A kernel of one's own configuration (see [`crate::Target::build_own`]): `release` ends in `-own`.
+    ///
+    /// # Errors
+    /// [`Error::InvalidName`] if it is no such release.
+    pub fn own(release: &str) -> Result<Self, Error> {
+        let invalid = || Error::InvalidName {
+            given: format!("own:{release}"),
+        };
+        let base = release.strip_suffix(Flavour::Own.suffix());
+        let series = base.and_then(series).ok_or_else(invalid)?;
+        if release.len() > RELEASE_MAX {
+            return Err(invalid());
+        }
+        Ok(Self {
+            release: release.to_owned(),
+            flavour: Flavour::Own,
+            series,
         })
     }
 
@@ -119,9 +128,28 @@ impl TargetId {
     }
 }
 
+/// The series that a release begins with. A release becomes a file name and a command argument: digits, letters, `.`,
+/// `+`, `-` and nothing else.
+fn series(release: &str) -> Option<String> {
+    let clean = release
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'+' | b'-'));
+    let number = |text: &&str| {
+        (1..=3).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
+    };
+    let mut parts = release.splitn(3, '.');
+    let (major, minor) = (parts.next().filter(number)?, parts.next().filter(number)?);
+    parts.next().filter(|_| clean)?;
+    Some(format!("{major}.{minor}"))
+}
+
 impl fmt::Display for TargetId {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "debian:{}", self.release)
+        let from = match self.flavour {
+            Flavour::Own => "own",
+            Flavour::Cloud | Flavour::Amd64 => "debian",
+        };
+        write!(formatter, "{from}:{}", self.release)
     }
 }
 
@@ -129,11 +157,10 @@ impl FromStr for TargetId {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
-        match text.strip_prefix("debian:") {
-            Some(release) => Self::debian(release).map_err(|_| Error::InvalidName {
-                given: text.to_owned(),
-            }),
-            None => Err(Error::InvalidName {
+        match text.split_once(':') {
+            Some(("debian", release)) => Self::debian(release),
+            Some(("own", release)) => Self::own(release),
+            _ => Err(Error::InvalidName {
                 given: text.to_owned(),
             }),
         }
@@ -193,6 +220,7 @@ fn alias(flavour: Flavour) -> &'static str {
     match flavour {
         Flavour::Cloud => "-cloud",
         Flavour::Amd64 => "-amd64",
+        Flavour::Own => "-own",
     }
 }
 
@@ -207,6 +235,7 @@ mod tests {
             "debian:6.1.0-50-cloud-amd64",
             "debian:6.1.0-47-amd64",
             "debian:6.12.117+deb12-cloud-amd64",
+            "own:6.1.170-debug-0123456789ab-own",
         ] {
             let id: TargetId = name.parse().unwrap();
             assert_eq!(id.to_string(), name);
@@ -255,6 +284,11 @@ mod tests {
             "debian:6.1-amd64",
             "debian:6.1.0-50 -amd64",
             "debian:6.1.0\n-amd64",
+            "debian:6.1.170-debug-own",
+            "own:6.1.0-50-amd64",
+            "own:../6.1.170-own",
+            "own:6.1.170 -own",
+            "own:-own",
             &long,
         ] {
             assert!(name.parse::<TargetId>().is_err(), "{name}");

@@ -11,7 +11,7 @@ use crate::cache::{Cache, create_dir, remove_tree};
 use crate::command::{command, output};
 use crate::deb;
 use crate::error::{Context, Error, Mismatch};
-use crate::id::TargetId;
+use crate::id::{Flavour, TargetId};
 use crate::image::{self, Banner, Image};
 use crate::prepare;
 use crate::progress::Progress;
@@ -31,6 +31,12 @@ pub(crate) fn import(
         Err(Error::NotImported { .. }) => {}
         loaded => return loaded,
     }
+    if id.flavour() == Flavour::Own {
+        return Err(Error::NotBuilt {
+            target: id.to_string(),
+            cache: cache.root().to_owned(),
+        });
+    }
     let _lock = cache.lock(&format!("target-{}", id.release()), progress)?;
     // Another process may have finished while this one waited.
     match Target::load(cache, id) {
@@ -38,7 +44,11 @@ pub(crate) fn import(
         loaded => return loaded,
     }
     let package_version = archive::find(id)?;
-    check_space(cache, &package_version)?;
+    let space = match cache.source(&package_version).exists() {
+        true => SPACE_FOR_FLAVOUR,
+        false => SPACE_FOR_SOURCE,
+    };
+    check_space(cache, space)?;
     let inputs = fetch(cache, id, &package_version, progress)?;
 
     let directory = cache.target(id.release());
@@ -70,16 +80,14 @@ pub(crate) fn import(
     progress.end();
 
     unpack_source(cache, id, &package_version, &inputs, progress)?;
-    progress.begin(&format!("prepare the build tree of {}", id.release()), None);
-    let build = directory.join("build");
-    create_dir(&build)?;
-    prepare::prepare(
-        (id.release(), &package_version, &cc_version_text),
+    prepare_tree(
+        id,
+        (&package_version, &cc_version_text),
         &cache.source(&package_version),
         &headers,
-        &build,
+        &directory,
+        progress,
     )?;
-    progress.end();
 
     Target::create(
         cache,
@@ -94,6 +102,24 @@ pub(crate) fn import(
             inputs,
         },
     )
+}
+
+/// Prepares the build tree in a target's directory.
+pub(crate) fn prepare_tree(
+    id: &TargetId,
+    (package_version, cc_version_text): (&str, &str),
+    source: &Path,
+    headers: &Path,
+    directory: &Path,
+    progress: &dyn Progress,
+) -> Result<(), Error> {
+    progress.begin(&format!("prepare the build tree of {}", id.release()), None);
+    let build = directory.join("build");
+    create_dir(&build)?;
+    let names = (id, package_version, cc_version_text);
+    prepare::prepare(names, source, headers, &build)?;
+    progress.end();
+    Ok(())
 }
 
 fn fetch(
@@ -162,7 +188,7 @@ fn unpack_source(
 }
 
 /// Takes the vmlinux out of a bzImage; returns its banner and SHA-256.
-fn extract(bzimage: &Path, vmlinux: &Path) -> Result<(Banner, String), Error> {
+pub(crate) fn extract(bzimage: &Path, vmlinux: &Path) -> Result<(Banner, String), Error> {
     let file = fs::File::open(bzimage).context("open", bzimage)?;
     let mut bytes = Vec::new();
     file.take(image::IMAGE_MAX + 1)
@@ -193,7 +219,7 @@ fn extract(bzimage: &Path, vmlinux: &Path) -> Result<(Banner, String), Error> {
     Ok((banner, hex::encode(Sha256::digest(&unpacked))))
 }
 
-fn check_banner(
+pub(crate) fn check_banner(
     id: &TargetId,
     package_version: &str,
     cc_version_text: &str,
@@ -236,11 +262,8 @@ fn agree(what: &'static str, left: (String, &str), right: (String, &str)) -> Res
     .into())
 }
 
-fn check_space(cache: &Cache, package_version: &str) -> Result<(), Error> {
-    let needed = match cache.source(package_version).exists() {
-        true => SPACE_FOR_FLAVOUR,
-        false => SPACE_FOR_SOURCE,
-    };
+/// Refuses to begin unless so many MiB are free.
+pub(crate) fn check_space(cache: &Cache, needed: u64) -> Result<(), Error> {
     let mut df = command("df");
     let text = output(
         "look at the free space",

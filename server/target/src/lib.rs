@@ -3,6 +3,7 @@
 //! [`Target::import`] fetches Debian's packages into a cache, checks that they belong together and to the
 //! installed compiler, and prepares a build tree in which one translation unit compiles to the very bytes that
 //! Debian shipped. [`Target::load`] opens what an import left; [`list`] asks the archive what it holds.
+//! [`Target::build_own`] makes a target with another configuration out of an imported one's source.
 //!
 //! # Cache layout
 //! ```text
@@ -37,6 +38,7 @@ mod error;
 mod id;
 mod image;
 mod import;
+mod own;
 mod path;
 mod prepare;
 mod progress;

@@ -5,6 +5,7 @@ mod apply;
 mod busy;
 mod coexist;
 mod data;
+mod debug;
 mod faults;
 mod hooks;
 mod hostile;

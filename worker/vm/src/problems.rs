@@ -2,7 +2,7 @@
 
 /// Beginnings of the kernel's own complaints, after the time stamp. They are
 /// anchored: "Spectre V2 : WARNING: …" is a remark, not a warning's report.
-const BEGINNINGS: [&str; 17] = [
+const BEGINNINGS: [&str; 18] = [
     "WARNING: ",
     "BUG: ",
     "BUG ",
@@ -19,10 +19,11 @@ const BEGINNINGS: [&str; 17] = [
     "UBSAN: ",
     "INFO: task ",
     "INFO: rcu_",
+    "INFO: trying to register non-static key",
     "unregister_netdevice: waiting",
 ];
 /// Words that mean trouble anywhere in a line.
-const ANYWHERE: [&str; 8] = [
+const ANYWHERE: [&str; 9] = [
     "rcu: INFO: rcu",
     "ftrace bug",
     "ftrace failed to modify",
@@ -31,6 +32,7 @@ const ANYWHERE: [&str; 8] = [
     "Unpatched return thunk",
     "detected stalls on CPUs",
     "end Kernel panic",
+    "new suspected memory leaks",
 ];
 
 /// The lines of `log` (console or `dmesg`) that report an oops, a warning, a
@@ -90,6 +92,10 @@ mod tests {
             "[ 60.1] watchdog: BUG: soft lockup - CPU#0 stuck for 22s!",
             "[ 60.1] rcu: INFO: rcu_preempt detected stalls on CPUs/tasks:",
             "[  7.0] ------------[ ftrace bug ]------------",
+            "[  7.1] BUG: KASAN: slab-out-of-bounds in x+0x1/0x2",
+            "[  7.2] WARNING: possible circular locking dependency detected",
+            "[  7.3] INFO: trying to register non-static key.",
+            "[  7.4] kmemleak: 3 new suspected memory leaks (see /sys/kernel/debug/kmemleak)",
         ] {
             assert_eq!(kernel_problems(line), [line], "{line}");
         }
@@ -100,6 +106,7 @@ mod tests {
         let log = "[    0.1] Spectre V2 : WARNING: Unprivileged eBPF is enabled\n\
             [    0.2] [Firmware Bug]: TSC doesn't count\n\
             [    0.3] RETBleed: WARNING: Spectre v2 mitigation leaves CPU vulnerable\n\
+            [    0.3] kmemleak: Kernel memory leak detector initialized\n\
             [    0.4] Debug: BUG: is a word\n[    0.5] x86/mm: Checked W+X mappings: passed\n";
         assert_eq!(kernel_problems(log), Vec::<String>::new());
         assert!(!panicked(log));
