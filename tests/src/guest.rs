@@ -5,7 +5,7 @@ use crate::repository;
 use anyhow::{Context, Result, ensure};
 use resplice_package::Package;
 use resplice_target::{Cache, Flavour, Target};
-use resplice_vm::{GuestFile, Machine, Output, SnapshotCache, Vm};
+use resplice_vm::{GuestFile, Machine, Output, SnapshotCache, Vm, kernel_problems};
 use std::time::Duration;
 
 /// How often a busy update is tried.
@@ -28,12 +28,16 @@ pub fn machine(target: &Target, cpu: &str) -> Machine {
     }
     machine
         .memory_mib(DEBUG_MEMORY_MIB)
+        // Reading the firmware's routes for interrupts takes it longer than the interpreter allows.
+        .append("pci=noacpi")
+        // So that the console has what a test takes out of the log.
+        .append("ignore_loglevel")
         .boot_timeout(DEBUG_BOOT)
 }
 
-/// What kernels that check themselves still know if a test has emptied the log: lockdep is off after its first report,
-/// and a report leaves a taint (5 KASAN's, 7 an oops, 9 a WARN, 14 a lockup). Memory that nobody refers to is reported
-/// from an age of five seconds on.
+/// What kernels that check themselves know beside their log: lockdep is off after its first report, and reports leave
+/// taints (5 KASAN's, 7 an oops, 9 a WARN, 14 a lockup). Memory that nobody refers to is reported from an age of five
+/// seconds on.
 const CHECKERS: &str = "\
     [ -e /proc/lockdep_stats ] || exit 0
     grep 'debug_locks: *0' /proc/lockdep_stats
@@ -182,7 +186,8 @@ impl Guest {
     /// Fails if the kernel's log holds an oops, a WARN or the like, or if a kernel that checks itself has found
     /// anything.
     pub fn log_is_clean(&self) -> Result<()> {
-        let problems = self.vm.kernel_problems();
+        let mut problems = self.vm.kernel_problems();
+        problems.extend(kernel_problems(&self.vm.console()));
         ensure!(problems.is_empty(), "the kernel's log: {problems:#?}");
         let found = self.ok(CHECKERS)?;
         ensure!(
