@@ -76,7 +76,7 @@ matrix: setup-test
 
 # The tests of resplice.ko on a kernel that watches over memory, locks and sleepers; it is built once.
 # TESTS= is another selection of them.
-debug_tests := binary(kernel) & test(/^(debug|faults|hooks|supersede)::/)
+debug_tests := binary(kernel) & test(/^(debug|faults|hooks)::/)
 debug-kernel: setup-test
 	cargo build --quiet --workspace --bins
 	$(rooted) cargo run --quiet -p resplice-target --example own -- debian:oldest-cloud tests/kernels/debug.config
