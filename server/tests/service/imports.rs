@@ -122,6 +122,8 @@ async fn a_kernel_is_imported_in_the_background_and_says_how_far_it_is() {
         (409, "imported".to_owned())
     );
     assert_eq!(problem(admin.import("debian:../../etc").await).0, 422);
+    // No archive has such a kernel.
+    assert_eq!(problem(admin.import("own:6.1.170-x-own").await).0, 422);
     service.stop().await;
 }
 

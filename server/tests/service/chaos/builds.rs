@@ -5,7 +5,8 @@ use super::{Dice, read_log, servers::Servers};
 use crate::support::{Kept, OTHER_TARGET, TARGET, new_update};
 use resplice_api::{Job, JobId, client::Client};
 use std::{
-    fs::File,
+    fs::{self, File},
+    os::unix::fs::symlink,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
 };
@@ -43,8 +44,10 @@ impl Builds {
             jobs.extend(uploaded.jobs.iter().map(|job| job.id));
         }
         let urls = servers.urls();
+        let cache = cache_with(kept, real);
         let start = |number: usize| {
             let mut command = worker(kept, number, &urls[number % urls.len()]);
+            command.arg("--cache").arg(&cache);
             let child = command.spawn().unwrap();
             (command, child)
         };
@@ -93,6 +96,24 @@ impl Drop for Builds {
 /// The worker's program lies beside the server's.
 fn program() -> PathBuf {
     Path::new(env!("CARGO_BIN_EXE_resplice-server")).with_file_name("resplice-worker")
+}
+
+/// The machine's cache with one kernel alone: of the others, jobs are for the workers
+/// that build nothing.
+fn cache_with(kept: &Kept, target: &str) -> PathBuf {
+    let theirs = resplice_target::Cache::from_env().root().to_owned();
+    let cache = kept.dir.path().join("cache");
+    fs::create_dir_all(cache.join("targets")).unwrap();
+    for entry in theirs.read_dir().unwrap() {
+        let name = entry.unwrap().file_name();
+        if name != "targets" {
+            symlink(theirs.join(&name), cache.join(&name)).unwrap();
+        }
+    }
+    let name = target.strip_prefix("debian:").unwrap();
+    let of_target = Path::new("targets").join(name);
+    symlink(theirs.join(&of_target), cache.join(&of_target)).unwrap();
+    cache
 }
 
 fn worker(kept: &Kept, number: usize, server: &str) -> Command {
