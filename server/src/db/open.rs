@@ -15,9 +15,6 @@ use std::{path::Path, time::Duration};
 
 /// Most connections of a server to its database.
 const MAX_CONNECTIONS: u32 = 8;
-/// What each of them may keep of SQLite's file: 32 MiB, as SQLite counts it. Hosts
-/// poll in no order, and what lies above them in an index should not be read anew.
-const SQLITE_CACHE: &str = "-32768";
 /// How long a request waits for one.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(20);
 /// PostgreSQL's advisory lock of whoever changes the schema: "resplice".
@@ -103,7 +100,6 @@ async fn sqlite(path: &Path, create: bool) -> Result<Db, DbErr> {
                 // A job that was answered as finished stays so after a power cut.
                 .synchronous(SqliteSynchronous::Full)
                 .foreign_keys(true)
-                .pragma("cache_size", SQLITE_CACHE)
                 .busy_timeout(Duration::from_secs(15))
         });
     Database::connect(options).await
