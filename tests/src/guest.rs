@@ -30,6 +30,8 @@ pub fn machine(target: &Target, cpu: &str) -> Machine {
         .memory_mib(DEBUG_MEMORY_MIB)
         // Reading the firmware's routes for interrupts takes it longer than the interpreter allows.
         .append("pci=noacpi")
+        // Else the generator of random numbers is ready at any time, and changes the kernel's text then.
+        .append("random.trust_cpu=on")
         // So that the console has what a test takes out of the log.
         .append("ignore_loglevel")
         .boot_timeout(DEBUG_BOOT)
