@@ -72,6 +72,25 @@ fn at(object: &Object, id: SectionId, offset: i64, named: Option<&Symbol>) -> Re
     }
 }
 
+/// Where something without a name begins, and its bytes: a string with its NUL, a
+/// constant, code up to its jump, or all of a section.
+pub(super) fn content(object: &Object, id: SectionId, offset: u64) -> Result<(u64, u64)> {
+    let section = object.section(id);
+    let width = section.entsize.max(1);
+    match section.kind {
+        SectionKind::MergeStrings => {
+            let rest = section.bytes_in(offset, section.size).unwrap_or_default();
+            let units = rest.chunks(usize::try_from(width).unwrap_or(1));
+            let len = units.take_while(|c| c.iter().any(|b| *b != 0)).count() + 1;
+            Ok((offset, (len as u64).saturating_mul(width)))
+        }
+        SectionKind::MergeConstants => Ok((offset - offset % width, width)),
+        SectionKind::AltinstrAux => Ok((offset, fields::until_jump(object, id, offset)?)),
+        SectionKind::Rodata => Ok((0, section.size)),
+        _ => Err(format!("refers into {}, where nothing is", section.name)),
+    }
+}
+
 /// The named object that a byte belongs to. An object that is alone in its
 /// section may be referred to from before its start.
 fn owner(object: &Object, id: SectionId, offset: i64) -> Option<&Symbol> {

@@ -320,10 +320,10 @@ pub(super) fn signature(object: &Object, symbol: &Symbol) -> Result<Signature> {
                 )
             }
             Aim::Content(id, offset) => {
-                let section = object.section(id);
-                let rest = section.bytes_in(offset, section.size).unwrap_or_default();
-                let text = rest.split(|b| *b == 0).next().unwrap_or_default();
-                String::from_utf8_lossy(text).into_owned()
+                let (start, size) = aims::content(object, id, offset)?;
+                let end = start.saturating_add(size);
+                let bytes = object.section(id).bytes_in(start, end);
+                format!("{:+#x} of {:02x?}", offset - start, bytes.unwrap_or_default())
             }
         };
         means.push((field.offset, meaning));

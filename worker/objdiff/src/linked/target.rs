@@ -7,7 +7,6 @@ use crate::names;
 
 use super::aims::{self, Aim};
 use super::carried::named;
-use super::fields;
 use super::module::{EXTERNAL, GLOBAL, Late};
 use super::region::{From, Got, Region};
 use super::{Check, Place, Result};
@@ -89,22 +88,7 @@ impl Check<'_> {
     fn content(&mut self, unit: usize, id: SectionId, offset: u64, got: &Got) -> Result<()> {
         let post = &self.units[unit].post.object;
         let section = post.section(id);
-        let (start, size) = match section.kind {
-            SectionKind::MergeStrings => {
-                let rest = section.bytes_in(offset, section.size).unwrap_or_default();
-                let width = usize::try_from(section.entsize.max(1)).unwrap_or(1);
-                let units = rest.chunks(width);
-                let len = units.take_while(|c| c.iter().any(|b| *b != 0)).count() + 1;
-                (offset, (len * width) as u64)
-            }
-            SectionKind::MergeConstants => {
-                let size = section.entsize.max(1);
-                (offset - offset % size, size)
-            }
-            SectionKind::AltinstrAux => (offset, fields::until_jump(post, id, offset)?),
-            SectionKind::Rodata => (0, section.size),
-            _ => return Err(format!("refers into {}, where nothing is", section.name)),
-        };
+        let (start, size) = aims::content(post, id, offset)?;
         let name = format!("{}+{start:#x}", section.name);
         let before = i64::try_from(offset - start).unwrap_or(i64::MAX);
         self.local(unit, (id, start, size), name, before, got)
