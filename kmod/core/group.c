@@ -14,6 +14,7 @@
 #include "livepatch.h"
 #include "probes.h"
 #include "report.h"
+#include "stop.h"
 #include "update.h"
 
 #define for_each_part(u, g)						\
@@ -110,141 +111,6 @@ const struct rs_update *rs_group_replacing(const struct rs_group *g, unsigned lo
 	return NULL;
 }
 
-/* --------------------------------- the stop ------------------------------- */
-
-static const char *const names[] = { [false] = "applied", [true] = "undone" };
-
-static void report_done(const struct rs_group *g, bool undone,
-			const struct list_head *changes)
-{
-	const struct rs_swap_result *r = &g->result;
-	const char *what = names[undone];
-	const struct rs_change *c;
-	u32 parts = 0, functions = 0, data = 0;
-
-	list_for_each_entry(c, changes, area.node) {
-		if (c->goes != undone)
-			continue;
-		parts++;
-		functions += c->nr_swaps;
-		data += c->nr_data;
-	}
-	rs_report("%s: %u functions and %u data in %u of %u parts, %llu ns stopped, %llu ns of it work, attempt %u\n",
-		  what, functions, data, parts, g->nr_parts, r->pause_ns, r->work_ns,
-		  r->attempts);
-	pr_info("resplice: %s %s: %u functions and %u data in %u of %u parts, work %llu ns\n",
-		g->id, what, functions, data, parts, g->nr_parts, r->work_ns);
-}
-
-static void report_failed(const struct rs_group *g, const struct rs_hook_run *hooks,
-			  bool undone, int err)
-{
-	const struct rs_swap_result *r = &g->result;
-	u32 i, n = min_t(u32, atomic_read(&r->scan.nr_conflicts), RS_CONFLICTS);
-
-	rs_hooks_report(hooks);
-	switch (err) {
-	case -EBUSY:
-		for (i = 0; i < n; i++)
-			rs_report("busy: %s[%d] is in %pS\n", r->scan.conflicts[i].comm,
-				  r->scan.conflicts[i].pid,
-				  (void *)r->scan.conflicts[i].address);
-		if (r->scan.nr_ending)
-			rs_report("busy: tasks at the end of their exit: %lu\n",
-				  r->scan.nr_ending);
-		break;
-	case -EILSEQ:
-		if (r->changed_data) {
-			rs_report("changed: the data of %s, %u bytes, are not as expected: who writes there?\n",
-				  r->changed_data->name, r->changed_data->size);
-			break;
-		}
-		/* A hook may refuse with the same number, and no bytes are to blame. */
-		if (!r->changed)
-			break;
-		rs_report("changed: %pS holds %*ph, expected %*ph: is a probe there?\n",
-			  (void *)r->changed->address, RS_JUMP_BYTES, r->found,
-			  RS_JUMP_BYTES, r->changed->before);
-		break;
-	default:
-		rs_report("failed: %s ended with error %d\n", names[undone], err);
-	}
-}
-
-/* On success rs_hooks_post is still to be called, once all is as it says. */
-static int stop(struct rs_group *g, bool undone, struct list_head *changes,
-		struct rs_hook_run *hooks)
-{
-	int err = rs_hooks_pre(hooks);
-
-	if (!err) {
-		err = rs_swap_all(changes, hooks, &g->result);
-		if (err)
-			report_failed(g, hooks, undone, err);
-	}
-	if (err)
-		rs_hooks_fail(hooks);
-	else
-		report_done(g, undone, changes);
-	return err;
-}
-
-/* What was done is what the next stop has to take back. */
-static void turn_round(struct rs_update *u)
-{
-	u8 held[RS_JUMP_BYTES];
-	u32 i;
-
-	for (i = 0; i < u->nr_functions; i++) {
-		struct rs_swap *s = &u->swaps[i];
-
-		memcpy(held, s->before, sizeof(held));
-		memcpy(s->before, s->after, sizeof(held));
-		memcpy(s->after, held, sizeof(held));
-	}
-	for (i = 0; i < u->nr_data; i++)
-		swap(u->data[i].before, u->data[i].after);
-}
-
-static void plan(struct rs_update *u, bool goes, struct list_head *changes,
-		 struct rs_hook_run *hooks)
-{
-	rs_hooks_add(hooks, &u->hooks, goes);
-	u->change.goes = goes;
-	u->change.swaps = u->swaps;
-	u->change.nr_swaps = u->nr_functions;
-	u->change.data = u->data;
-	u->change.nr_data = u->nr_data;
-	u->change.area.ranges = goes ? &u->text : u->ranges;
-	u->change.area.nr_ranges = goes ? 1 : u->nr_ranges;
-	list_add_tail(&u->change.area.node, changes);
-}
-
-static struct rs_update *part_of(struct rs_change *change)
-{
-	return container_of(change, struct rs_update, change);
-}
-
-/* Their modules may go, unless they have to stay. */
-static void leave(const struct list_head *changes)
-{
-	struct rs_change *c;
-	struct rs_update *u;
-
-	list_for_each_entry(c, changes, area.node) {
-		u = part_of(c);
-		if (!c->goes)
-			continue;
-		if (u->state == RS_SUPERSEDED)
-			rs_report("superseded: %s\n", u->mod->name);
-		if (u->stays)
-			rs_report("stays: %s remains loaded, since its addresses may be held\n",
-				  u->mod->name);
-		else
-			module_put(u->mod);
-	}
-}
-
 /* -------------------------------- applying -------------------------------- */
 
 /* Nobody has put a probe on a jump that is to go. */
@@ -274,7 +140,7 @@ static int plan_superseded(const struct rs_group *g, struct list_head *changes,
 		err = check_jumps(u);
 		if (err)
 			return err;
-		plan(u, true, changes, hooks);
+		rs_stop_plan(u, true, changes, hooks);
 	}
 	return 0;
 }
@@ -320,7 +186,7 @@ static int plan_apply(struct rs_group *g, struct list_head *changes,
 		if (!try_module_get(u->mod))
 			return rs_refuse(-EINVAL, "state", "%s is being unloaded",
 					 u->mod->name);
-		plan(u, false, changes, hooks);
+		rs_stop_plan(u, false, changes, hooks);
 		coming++;
 	}
 	if (!coming)
@@ -337,20 +203,20 @@ int rs_group_apply(struct rs_group *g)
 
 	rs_hooks_begin(&hooks);
 	err = plan_apply(g, &changes, &hooks);
-	err = err ?: stop(g, false, &changes, &hooks);
+	err = err ?: rs_stop(g, false, &changes, &hooks);
 	list_for_each_entry(c, &changes, area.node) {
 		if (err) {
 			if (!c->goes)
-				module_put(part_of(c)->mod);
+				module_put(rs_part_of(c)->mod);
 			continue;
 		}
-		turn_round(part_of(c));
-		part_of(c)->state = c->goes ? RS_SUPERSEDED : RS_APPLIED;
+		rs_stop_turn_round(rs_part_of(c));
+		rs_part_of(c)->state = c->goes ? RS_SUPERSEDED : RS_APPLIED;
 	}
 	if (err)
 		return err;
 	rs_hooks_post(&hooks);
-	leave(&changes);
+	rs_stop_leave(&changes);
 	return 0;
 }
 
@@ -389,17 +255,58 @@ int rs_group_undo(struct rs_group *g)
 	rs_hooks_begin(&hooks);
 	for_each_part(u, g)
 		if (u->state == RS_APPLIED)
-			plan(u, true, &changes, &hooks);
+			rs_stop_plan(u, true, &changes, &hooks);
 	if (list_empty(&changes))
 		return rs_refuse(-EINVAL, "state", "%s is not applied", g->id);
-	err = stop(g, true, &changes, &hooks);
+	err = rs_stop(g, true, &changes, &hooks);
 	if (err)
 		return err;
 	list_for_each_entry(c, &changes, area.node) {
-		turn_round(part_of(c));
-		part_of(c)->state = RS_UNDONE;
+		rs_stop_turn_round(rs_part_of(c));
+		rs_part_of(c)->state = RS_UNDONE;
 	}
 	rs_hooks_post(&hooks);
-	leave(&changes);
+	rs_stop_leave(&changes);
 	return 0;
+}
+
+/* Where somebody is in its code, that stays. */
+static void withdraw(struct rs_update *u)
+{
+	struct rs_hook_run hooks;
+	LIST_HEAD(changes);
+
+	rs_report_begin(u->mod->name);
+	rs_hooks_begin(&hooks);
+	rs_stop_plan(u, true, &changes, &hooks);
+	u->state = RS_UNDONE;
+	if (rs_stop(u->group, true, &changes, &hooks)) {
+		pr_warn("resplice: %s has gone while the code of %s was in use, which stays loaded\n",
+			u->object, u->mod->name);
+		return;
+	}
+	rs_hooks_post(&hooks);
+	rs_stop_leave(&changes);
+}
+
+void rs_group_let_go(const struct module *target)
+{
+	struct rs_update *u;
+	u32 i;
+
+	list_for_each_entry(u, &rs_updates, node) {
+		if (u->target != target)
+			continue;
+		if (u->state == RS_APPLIED)
+			withdraw(u);
+		else if (u->state == RS_LOADED)
+			u->state = RS_UNDONE;
+		for (i = 0; i < u->nr_functions; i++)
+			rs_alias_unmap(&u->swaps[i].alias);
+		for (i = 0; i < u->nr_data; i++)
+			rs_alias_unmap(&u->data[i].alias);
+		module_put(u->target);
+		u->target = NULL;
+		u->hooks.object.mod = NULL;
+	}
 }

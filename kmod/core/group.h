@@ -7,6 +7,7 @@
 
 #include "swap.h"
 
+struct module;
 struct rs_update;
 
 /* What the parts of one update have in common. Guarded by rs_lock. */
@@ -39,6 +40,11 @@ int rs_group_arrive(struct rs_update *part);
  * loaded again.
  */
 int rs_group_apply(struct rs_group *group);
+/*
+ * A module goes that parts patch, since its own init has failed: they are undone
+ * by themselves, for good.
+ */
+void rs_group_let_go(const struct module *target);
 /* Undo all parts that are applied, in one stop: all of them or none. */
 int rs_group_undo(struct rs_group *group);
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <linux/module.h>
 
+#include "await.h"
 #include "report.h"
 #include "shadow.h"
 #include "symbols.h"
@@ -19,8 +20,13 @@ static int __init resplice_init(void)
 	err = rs_updates_init();
 	if (err)
 		goto out_sysfs;
+	err = rs_await_init();
+	if (err)
+		goto out_updates;
 	return 0;
 
+out_updates:
+	rs_updates_exit();
 out_sysfs:
 	rs_sysfs_exit();
 	return err;
@@ -29,6 +35,7 @@ out_sysfs:
 /* Updates import from this module: none is left when it goes. */
 static void __exit resplice_exit(void)
 {
+	rs_await_exit();
 	rs_updates_exit();
 	rs_sysfs_exit();
 	rs_shadow_exit();

@@ -4,6 +4,7 @@
  * one left by comparing, and what the sections that matched tell of others.
  */
 #include <linux/module.h>
+#include <linux/mutex.h>
 #include <linux/sched.h>
 #include <linux/uaccess.h>
 
@@ -110,29 +111,33 @@ static u32 compare_at(struct rs_match *m, u32 index, unsigned long base, bool al
 	return wrong;
 }
 
-/*
- * Try one base. The text may be patched under us (a static key flips), so a
- * difference is believed only when it is seen three times.
- */
+/* A copy of running text as it is without probes and updates. text_lock must be held. */
+static bool read_text(struct rs_match *m, unsigned long base, u32 size)
+{
+	if (copy_from_kernel_nofault(m->run, (void *)base, size))
+		return false;
+	rs_probes_hide(m->run, base, size);
+	rs_updates_hide_jumps(m->run, base, size);
+	return true;
+}
+
+/* Try one base. Nobody rewrites code meanwhile: tracers do so in steps. */
 static bool try_base(struct rs_match *m, u32 index, unsigned long base)
 {
 	const struct resplice_section *sec = rs_section_of(m, index);
 	u32 mark = m->nr_trail;
-	int attempt;
+	bool same;
 
 	if (!in_object(m, base, sec->size) || !names_agree(m, sec, base))
 		return false;
-	for (attempt = 0; attempt < 3; attempt++) {
-		m->mismatch.why = NULL;
-		if (copy_from_kernel_nofault(m->run, (void *)base, sec->size))
-			return false;
-		rs_probes_hide(m->run, base, sec->size);
-		rs_updates_hide_jumps(m->run, base, sec->size);
-		if (rs_bind_base(m, index, base) && !compare_at(m, index, base, false))
-			return true;
+	m->mismatch.why = NULL;
+	mutex_lock(rs_kernel.text_lock);
+	same = read_text(m, base, sec->size) && rs_bind_base(m, index, base) &&
+	       !compare_at(m, index, base, false);
+	mutex_unlock(rs_kernel.text_lock);
+	if (!same)
 		rs_match_rollback(m, mark);
-	}
-	return false;
+	return same;
 }
 
 /* The function of this section whose name leaves the fewest places to look at. */
@@ -200,16 +205,13 @@ static void report_section_functions(struct rs_match *m, u32 index, unsigned lon
 	u32 mark = m->nr_trail;
 
 	m->mismatch.why = NULL;
-	if (!base || !in_object(m, base, sec->size) ||
-	    copy_from_kernel_nofault(m->run, (void *)base, sec->size)) {
+	mutex_lock(rs_kernel.text_lock);
+	if (!base || !in_object(m, base, sec->size) || !read_text(m, base, sec->size))
 		rs_report("section: %s %s not found\n", rs_unit_name(m, index),
 			  rs_section_name(m, index));
-		return;
-	}
-	rs_probes_hide(m->run, base, sec->size);
-	rs_updates_hide_jumps(m->run, base, sec->size);
-	if (!rs_bind_base(m, index, base) || compare_at(m, index, base, true))
+	else if (!rs_bind_base(m, index, base) || compare_at(m, index, base, true))
 		rs_match_rollback(m, mark);
+	mutex_unlock(rs_kernel.text_lock);
 }
 
 static int report_failure(struct rs_match *m, u32 index, u32 places,

@@ -96,19 +96,19 @@ static int read_header(struct module *mod, unsigned long address,
 	return 0;
 }
 
-static int find_target(const struct rs_image *image, struct module **target)
+static int find_target(struct rs_update *u, const struct rs_image *image)
 {
 	const char *object = rs_string(image, image->head->object);
 
-	*target = NULL;
+	strscpy(u->object, object, sizeof(u->object));
 	if (!strcmp(object, "vmlinux"))
 		return 0;
 	preempt_disable();	/* modules are freed after a grace period */
-	*target = rs_kernel.find_module(object);
-	if (*target && !try_module_get(*target))
-		*target = NULL;
+	u->target = rs_kernel.find_module(object);
+	if (u->target && !try_module_get(u->target))
+		u->target = NULL;
 	preempt_enable();
-	if (!*target)
+	if (!u->target)
 		return rs_refuse(-ENOENT, "absent", "the module %s is not loaded", object);
 	return 0;
 }
@@ -340,7 +340,7 @@ int rs_prepare(struct module *mod, unsigned long header, struct rs_update **out)
 	u->match_only = head->flags & RESPLICE_UPDATE_MATCH_ONLY;
 	find_own_text(u);
 	err = rs_group_join(u, head);
-	err = err ?: find_target(&image, &u->target);
+	err = err ?: find_target(u, &image);
 	if (u->target) {
 		u->hooks.object.name = u->target->name;
 		u->hooks.object.mod = u->target;

@@ -26,6 +26,7 @@ struct rs_kernel {
 	unsigned long return_thunk;	/* __x86_return_thunk, or 0 */
 	unsigned long *custom_return_thunk; /* x86_return_thunk, or NULL */
 	unsigned long static_call_return; /* __static_call_return, or 0 */
+	struct mutex *text_lock;	/* text_mutex: held by whoever rewrites code */
 	struct mutex *livepatch_lock;	/* klp_mutex, and what it guards: */
 	struct list_head *livepatches;	/* struct klp_patch */
 	/* stack_trace_save_tsk_reliable(): the frames, or an error; or NULL */

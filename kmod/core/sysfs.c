@@ -5,6 +5,7 @@
 #include <linux/sysfs.h>
 #include <resplice/format.h>
 
+#include "await.h"
 #include "group.h"
 #include "report.h"
 #include "update.h"
@@ -39,7 +40,7 @@ static const char *const state_names[] = {
 };
 
 SHOW(state, "%s", state_names[u->state]);
-SHOW(object, "%s", u->target ? u->target->name : "vmlinux");
+SHOW(object, "%s", u->object);
 SHOW(id, "%s", u->group->id);
 SHOW(part, "%u", u->part);
 SHOW(parts, "%u", u->group->nr_parts);
@@ -185,6 +186,17 @@ static ssize_t abi_show(struct kobject *kobj, struct kobj_attribute *attr, char 
 	return sysfs_emit(buf, "%u\n", RESPLICE_FORMAT);
 }
 
+static ssize_t awaited_show(struct kobject *kobj, struct kobj_attribute *attr, char *buf)
+{
+	return rs_await_show(buf);
+}
+
+static ssize_t awaited_store(struct kobject *kobj, struct kobj_attribute *attr,
+			     const char *buf, size_t count)
+{
+	return rs_await_set(buf, count) ?: count;
+}
+
 static ssize_t report_read(struct file *file, struct kobject *kobj,
 			   struct bin_attribute *attr, char *buf, loff_t pos, size_t count)
 {
@@ -192,6 +204,7 @@ static ssize_t report_read(struct file *file, struct kobject *kobj,
 }
 
 static struct kobj_attribute abi_attr = __ATTR(abi, 0444, abi_show, NULL);
+static struct kobj_attribute awaited_attr = __ATTR(awaited, 0600, awaited_show, awaited_store);
 static struct bin_attribute report_attr = {
 	.attr = { .name = "report", .mode = 0400 },
 	.read = report_read,
@@ -207,6 +220,7 @@ int rs_sysfs_init(void)
 	updates_dir = kobject_create_and_add("updates", root);
 	err = updates_dir ? 0 : -ENOMEM;
 	err = err ?: sysfs_create_file(root, &abi_attr.attr);
+	err = err ?: sysfs_create_file(root, &awaited_attr.attr);
 	err = err ?: sysfs_create_bin_file(root, &report_attr);
 	if (err)
 		rs_sysfs_exit();

@@ -177,6 +177,7 @@ static void going(struct module *mod)
 	struct rs_update *u;
 
 	mutex_lock(&rs_lock);
+	rs_group_let_go(mod);
 	u = update_of(mod);
 	if (u)
 		list_del(&u->node);

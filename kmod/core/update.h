@@ -4,12 +4,12 @@
 
 #include <linux/kobject.h>
 #include <linux/list.h>
+#include <linux/module.h>
 #include <linux/mutex.h>
 
 #include "hooks.h"
 #include "swap.h"
 
-struct module;
 struct rs_group;
 
 enum rs_state {
@@ -35,7 +35,8 @@ struct rs_update {
 	struct rs_group *group;
 	u32 part;			/* its number, from 0 */
 	struct module *mod;		/* the update itself */
-	struct module *target;		/* what it patches; NULL for vmlinux */
+	struct module *target;		/* what it patches; NULL for vmlinux, or once it has gone */
+	char object[MODULE_NAME_LEN];	/* its name */
 	enum rs_state state;
 	struct rs_function *functions;
 	struct rs_swap *swaps;		/* one per function */
