@@ -191,7 +191,8 @@ impl Agent {
         }
     }
 
-    /// The package that an update was applied from, from the disk and verified.
+    /// The package that an update was applied from, or if it never was its newest one,
+    /// from the disk and verified.
     ///
     /// # Errors
     /// Why it is not put back. Nothing is noted of that: what is for another kernel,
@@ -202,7 +203,8 @@ impl Agent {
         record: &Record,
     ) -> Result<Package, Box<Outcome>> {
         let not = |code: &str, sentence: &str| Box::new(not_done(update, record, code, sentence));
-        let sha256 = record.applied_package.as_deref().unwrap_or_default();
+        let sha256 = record.applied_package.as_ref().or(record.package.as_ref());
+        let sha256 = sha256.map(String::as_str).unwrap_or_default();
         let missing = "its package is not on disk any more: the next poll fetches it";
         let Ok(Some(bytes)) = self.cached_package(sha256) else {
             return Err(not("missing", missing));

@@ -104,6 +104,15 @@ pub enum Command {
         #[arg(long)]
         end: bool,
     },
+    /// Bring the parts for a module in that is being loaded; its init waits for this
+    ///
+    /// The kernel's side calls this for modules that updates in effect have parts for.
+    /// After 10 s it waits no longer, and the parts go in when they can.
+    #[command(hide = true)]
+    Coming {
+        /// The module
+        module: String,
+    },
     /// Poll the server, apply and undo what it says, report
     Daemon(Daemon),
     /// Print the completions for a shell

@@ -22,6 +22,8 @@
 mod agent;
 #[cfg(test)]
 mod attack_test;
+#[cfg(test)]
+mod awaited_test;
 mod boot;
 mod bundle;
 mod cli;

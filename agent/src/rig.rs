@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use crate::{
-    agent::Agent,
+    agent::{Agent, Outcome},
     host::Host,
     journal::{By, Journal, State},
     kernel::Kernel,
@@ -26,7 +26,7 @@ name=$(basename "$1" .ko)
 check=$2
 stat -c '%a' "$1" "$(dirname "$1")" >> DIR/modes
 echo "insmod $name $check" >> DIR/calls
-if [ "$name" = resplice ]; then mkdir -p DIR/sys/updates; echo 3 > DIR/sys/abi; exit 0; fi
+if [ "$name" = resplice ]; then mkdir -p DIR/sys/updates; echo 3 > DIR/sys/abi; : > DIR/sys/awaited; exit 0; fi
 complain() { rm -rf DIR/sys/updates/"$name"; printf 'update: %s\n%s\n' "$name" "$1" > DIR/sys/report; echo "insmod: no" >&2; exit 1; }
 read -r what part parts object < "$1"
 case "$what" in
@@ -171,6 +171,13 @@ impl Rig {
         fs::read_to_string(state).is_ok_and(|state| state == "applied\n")
     }
 
+    /// The modules that the core waits for, and the program that it would call.
+    pub fn awaited(&self) -> (String, Vec<String>) {
+        let text = fs::read_to_string(self.path("sys/awaited")).unwrap();
+        let mut lines = text.lines().map(str::to_owned);
+        (lines.next().unwrap_or_default(), lines.collect())
+    }
+
     /// A module that updates patch comes.
     pub fn modprobe(&self, name: &str) {
         let dir = self.path("modules").join(name);
@@ -195,14 +202,18 @@ pub fn update() -> String {
 
 /// Applies the package of [`package_bytes`] as one from the server.
 pub fn apply(agent: &mut Agent) {
-    let bytes = package_bytes("good", |_| ());
-    agent.store_package(&update(), &bytes, By::Server).unwrap();
+    apply_bytes(agent, &package_bytes("good", |_| ()));
+}
+
+/// Applies a package as one from the server.
+pub fn apply_bytes(agent: &mut Agent, bytes: &[u8]) -> Outcome {
+    agent.store_package(&update(), bytes, By::Server).unwrap();
     let package = agent
-        .verify_noted(&update(), &bytes, None, By::Server)
+        .verify_noted(&update(), bytes, None, By::Server)
         .unwrap();
     agent
         .apply(&package.ok().unwrap(), By::Server, Vec::new())
-        .unwrap();
+        .unwrap()
 }
 
 pub fn package_bytes(module: &str, edit: impl FnOnce(&mut Manifest)) -> Vec<u8> {
@@ -219,6 +230,11 @@ pub fn package(module: &str) -> Package {
 
 /// An update of vmlinux and the modules alpha and beta.
 pub fn mixed(words: [&str; 3]) -> Package {
+    Package::open(&mixed_bytes(words), &[worker().public()]).unwrap()
+}
+
+/// The package of [`mixed`].
+pub fn mixed_bytes(words: [&str; 3]) -> Vec<u8> {
     let mut manifest = example::manifest();
     let mut members = example::members();
     for (number, object) in ["vmlinux", "alpha", "beta"].into_iter().enumerate() {
@@ -228,8 +244,7 @@ pub fn mixed(words: [&str; 3]) -> Package {
         let text = format!("{} {number} 3 {object}\n", words[number]);
         members.insert(part_member(example::ID, number), text.into_bytes());
     }
-    let bytes = Package::write(manifest, members, &worker()).unwrap();
-    Package::open(&bytes, &[worker().public()]).unwrap()
+    Package::write(manifest, members, &worker()).unwrap()
 }
 
 pub fn states(path: &Path) -> Vec<State> {

@@ -13,6 +13,21 @@
 #include "report.h"
 #include "update.h"
 
+/* In the kernel's own order. */
+static void hold_text(void)
+{
+	if (rs_kernel.static_call_lock)
+		mutex_lock(rs_kernel.static_call_lock);
+	mutex_lock(rs_kernel.text_lock);
+}
+
+static void release_text(void)
+{
+	mutex_unlock(rs_kernel.text_lock);
+	if (rs_kernel.static_call_lock)
+		mutex_unlock(rs_kernel.static_call_lock);
+}
+
 static bool in_object(struct rs_match *m, unsigned long base, u32 size)
 {
 	if (m->mod)
@@ -111,7 +126,7 @@ static u32 compare_at(struct rs_match *m, u32 index, unsigned long base, bool al
 	return wrong;
 }
 
-/* A copy of running text as it is without probes and updates. text_lock must be held. */
+/* A copy of running text as it is without probes and updates. */
 static bool read_text(struct rs_match *m, unsigned long base, u32 size)
 {
 	if (copy_from_kernel_nofault(m->run, (void *)base, size))
@@ -121,23 +136,19 @@ static bool read_text(struct rs_match *m, unsigned long base, u32 size)
 	return true;
 }
 
-/* Try one base. Nobody rewrites code meanwhile: tracers do so in steps. */
 static bool try_base(struct rs_match *m, u32 index, unsigned long base)
 {
 	const struct resplice_section *sec = rs_section_of(m, index);
 	u32 mark = m->nr_trail;
-	bool same;
 
+	m->mismatch.why = NULL;
 	if (!in_object(m, base, sec->size) || !names_agree(m, sec, base))
 		return false;
-	m->mismatch.why = NULL;
-	mutex_lock(rs_kernel.text_lock);
-	same = read_text(m, base, sec->size) && rs_bind_base(m, index, base) &&
-	       !compare_at(m, index, base, false);
-	mutex_unlock(rs_kernel.text_lock);
-	if (!same)
-		rs_match_rollback(m, mark);
-	return same;
+	if (read_text(m, base, sec->size) && rs_bind_base(m, index, base) &&
+	    !compare_at(m, index, base, false))
+		return true;
+	rs_match_rollback(m, mark);
+	return false;
 }
 
 /* The function of this section whose name leaves the fewest places to look at. */
@@ -162,17 +173,14 @@ static const struct rs_name *rarest_function(struct rs_match *m,
 	return best;
 }
 
-/*
- * Find the places where a section matches. Returns their number; with one,
- * what it taught stays bound. best_base is the nearest miss.
- */
-static u32 place_section(struct rs_match *m, u32 index, unsigned long *best_base,
-			 struct rs_mismatch *best)
+static u32 place_once(struct rs_match *m, u32 index, unsigned long *best_base,
+		      struct rs_mismatch *best)
 {
 	const struct rs_name *anchor;
 	unsigned long found = 0;
 	u32 offset, i, count = 0, mark = m->nr_trail;
 
+	best->why = NULL;
 	if (test_bit(index, m->base_known)) {
 		*best_base = m->base[index];
 		if (try_base(m, index, *best_base))
@@ -184,7 +192,6 @@ static u32 place_section(struct rs_match *m, u32 index, unsigned long *best_base
 	for (i = 0; anchor && i < anchor->count; i++) {
 		unsigned long base = anchor->address[i] - offset;
 
-		m->mismatch.why = NULL;
 		if (try_base(m, index, base)) {
 			count++;
 			found = base;
@@ -194,8 +201,31 @@ static u32 place_section(struct rs_match *m, u32 index, unsigned long *best_base
 			*best_base = base;
 		}
 	}
-	if (count == 1 && !try_base(m, index, found))
+	if (count == 1 && !try_base(m, index, found)) {
+		*best = m->mismatch;
 		return 0;
+	}
+	return count;
+}
+
+/*
+ * Find the places where a section matches. Returns their number; with one,
+ * what it taught stays bound. best_base is the nearest miss.
+ *
+ * Tracers rewrite code in steps, with locks held: that there is no place is
+ * believed only while nobody does. They may hold them for seconds, so the locks are
+ * not taken before.
+ */
+static u32 place_section(struct rs_match *m, u32 index, unsigned long *best_base,
+			 struct rs_mismatch *best)
+{
+	u32 count = place_once(m, index, best_base, best);
+
+	if (count || !best->why)
+		return count;
+	hold_text();
+	count = place_once(m, index, best_base, best);
+	release_text();
 	return count;
 }
 
@@ -205,13 +235,13 @@ static void report_section_functions(struct rs_match *m, u32 index, unsigned lon
 	u32 mark = m->nr_trail;
 
 	m->mismatch.why = NULL;
-	mutex_lock(rs_kernel.text_lock);
+	hold_text();
 	if (!base || !in_object(m, base, sec->size) || !read_text(m, base, sec->size))
 		rs_report("section: %s %s not found\n", rs_unit_name(m, index),
 			  rs_section_name(m, index));
 	else if (!rs_bind_base(m, index, base) || compare_at(m, index, base, true))
 		rs_match_rollback(m, mark);
-	mutex_unlock(rs_kernel.text_lock);
+	release_text();
 }
 
 static int report_failure(struct rs_match *m, u32 index, u32 places,
@@ -308,7 +338,10 @@ int rs_match_require(struct rs_match *m, u32 section)
 
 int rs_match_read(struct rs_match *m, u32 section, u32 offset, u8 *out, u32 len)
 {
-	if (!test_bit(section, m->matched) || !try_base(m, section, m->base[section]))
+	struct rs_mismatch best;
+	unsigned long base;
+
+	if (!test_bit(section, m->matched) || place_section(m, section, &base, &best) != 1)
 		return rs_refuse(-EILSEQ, "changed", "%s %s changed after it was matched",
 				 rs_unit_name(m, section), rs_section_name(m, section));
 	memcpy(out, m->run + offset, len);

@@ -66,6 +66,7 @@ int rs_symbols_init(void)
 	rs_kernel.custom_return_thunk = (void *)rs_kernel.lookup_name("x86_return_thunk");
 	rs_kernel.static_call_return = rs_kernel.lookup_name("__static_call_return");
 	rs_kernel.text_lock = (void *)rs_kernel.lookup_name("text_mutex");
+	rs_kernel.static_call_lock = (void *)rs_kernel.lookup_name("static_call_mutex");
 	rs_kernel.livepatch_lock = (void *)rs_kernel.lookup_name("klp_mutex");
 	rs_kernel.livepatches = (void *)rs_kernel.lookup_name("klp_patches");
 	rs_kernel.save_frames = (void *)rs_kernel.lookup_name("stack_trace_save_tsk_reliable");
@@ -73,6 +74,7 @@ int rs_symbols_init(void)
 	if (!kernel_each_symbol || !rs_kernel.find_module || !rs_kernel.idle_task ||
 	    !rs_kernel.get_kprobe || !rs_kernel.text_start || !rs_kernel.text_end ||
 	    !rs_kernel.exits || !rs_kernel.text_lock ||
+	    (IS_ENABLED(CONFIG_HAVE_STATIC_CALL_INLINE) && !rs_kernel.static_call_lock) ||
 	    (IS_ENABLED(CONFIG_LIVEPATCH) &&
 	     (!rs_kernel.livepatch_lock || !rs_kernel.livepatches))) {
 		pr_err("resplice: this kernel lacks a symbol that matching needs\n");

@@ -26,7 +26,8 @@ struct rs_kernel {
 	unsigned long return_thunk;	/* __x86_return_thunk, or 0 */
 	unsigned long *custom_return_thunk; /* x86_return_thunk, or NULL */
 	unsigned long static_call_return; /* __static_call_return, or 0 */
-	struct mutex *text_lock;	/* text_mutex: held by whoever rewrites code */
+	/* text_mutex, held for each write of code; static_call_mutex, until all sites agree */
+	struct mutex *text_lock, *static_call_lock;
 	struct mutex *livepatch_lock;	/* klp_mutex, and what it guards: */
 	struct list_head *livepatches;	/* struct klp_patch */
 	/* stack_trace_save_tsk_reliable(): the frames, or an error; or NULL */

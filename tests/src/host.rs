@@ -39,8 +39,17 @@ impl Host {
 
     /// A host that takes packages by hand.
     pub fn alone(target: &Target) -> Result<Self> {
+        Self::alone_with(target, &[])
+    }
+
+    /// Such a host that can load these modules.
+    pub fn alone_with(target: &Target, modules: &[&str]) -> Result<Self> {
         let snapshots = SnapshotCache::new(&Cache::from_env().root().join("vm"));
-        let vm = machine(target, "max").restore(&snapshots)?;
+        let mut machine = machine(target, "max");
+        for module in modules {
+            machine = machine.provide_module(*module);
+        }
+        let vm = machine.restore(&snapshots)?;
         vm.push(&GuestFile::program(&program("resplice")?, AGENT)?)?;
         Ok(Self {
             guest: Guest { vm },

@@ -5,6 +5,7 @@
 //! when the agent comes back.
 
 mod apply;
+mod awaited;
 mod cache;
 mod check;
 mod compare;
@@ -137,17 +138,18 @@ impl Agent {
         entry.detail = entry
             .detail
             .map(|detail| text::shorten(&detail, MAX_DETAIL_BYTES));
-        let entry = self.journal.append(entry)?;
+        let entry = self.journal.append(entry)?.clone();
+        self.await_modules();
         Ok(Outcome {
-            update: entry.update.clone(),
+            update: entry.update,
             id: info.map(|info| info.id.clone()),
             name: info.map(|info| info.name.clone()),
             state: entry.state,
-            code: entry.code.clone(),
-            detail: entry.detail.clone(),
+            code: entry.code,
+            detail: entry.detail,
             functions: info.map_or(0, |info| info.functions),
             pause_ns: entry.pause_ns,
-            timeline: entry.timeline.clone(),
+            timeline: entry.timeline,
         })
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! A part for a module that is not loaded waits, with nothing in the kernel. The
 //! others go in without it, all of them in one stop; it follows, in a stop of its
-//! own, with the first poll after its module has come.
+//! own, when its module comes, before that one's init (`awaited.rs`), or else with
+//! the first poll after that.
 
 use super::Agent;
 use crate::{
@@ -59,6 +60,8 @@ impl Agent {
             }
         }
         if wanted.is_empty() {
+            // So that somebody waits for its modules.
+            self.kernel.ensure_core(package.core_module()?)?;
             let objects: Vec<&str> = package.manifest().objects().collect();
             return Ok(absent(&objects));
         }
@@ -125,7 +128,7 @@ fn absent(objects: &[&str]) -> Load {
 pub(super) fn waiting(objects: &[String]) -> Option<String> {
     (!objects.is_empty()).then(|| {
         format!(
-            "not in effect in {}, which is not loaded: that part follows when it is",
+            "not in effect in {}, which is not loaded: that part follows when it comes",
             objects.join(", ")
         )
     })

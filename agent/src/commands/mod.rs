@@ -3,6 +3,7 @@
 mod apply;
 mod boot;
 mod check;
+mod coming;
 mod daemon;
 mod doctor;
 mod enroll;
@@ -53,6 +54,7 @@ pub fn run(cli: &Cli) -> Result<ExitCode> {
         Command::Show { id } => show::run(&context, id),
         Command::History { limit } => history::run(&context, *limit),
         Command::Daemon(arguments) => daemon::run(&context, arguments),
+        Command::Coming { module } => coming::run(&context, module),
         Command::Boot { end } => boot::run(&context, *end),
         Command::Uname(arguments) => uname::run(&context, arguments),
         Command::Verify => verify::run(&context),

@@ -13,6 +13,7 @@ pub use tools::hint;
 use crate::fault;
 use anyhow::{Context, Result, bail, ensure};
 use std::{
+    collections::BTreeSet,
     fs::{self, OpenOptions},
     io::{self, ErrorKind, Read, Write},
     path::{Path, PathBuf},
@@ -23,8 +24,10 @@ use tools::{ModuleFile, run, tool};
 pub const ABI: &str = "3";
 /// Most bytes read from any one file of sysfs: the core's own limit on a report.
 const MAX_SYSFS_BYTES: u64 = 4 << 20;
+/// Bytes that the core takes at once, one more than the most.
+const MAX_AWAITED_BYTES: usize = 4096;
 /// The kernel itself, as an object.
-const VMLINUX: &str = "vmlinux";
+pub const VMLINUX: &str = "vmlinux";
 
 /// Access to the running kernel.
 #[derive(Debug, Clone)]
@@ -35,6 +38,8 @@ pub struct Kernel {
     insmod: Option<PathBuf>,
     rmmod: Option<PathBuf>,
     load_dir: PathBuf,
+    /// A module that is being loaded: its init waits for its part.
+    coming: Option<String>,
     /// Does in tests what the core does when `enabled` is written to.
     #[cfg(test)]
     react: PathBuf,
@@ -79,6 +84,7 @@ impl Kernel {
             insmod: from_env("RESPLICE_INSMOD"),
             rmmod: from_env("RESPLICE_RMMOD"),
             load_dir,
+            coming: None,
             #[cfg(test)]
             react: PathBuf::new(),
         }
@@ -97,6 +103,7 @@ impl Kernel {
             insmod: Some(insmod),
             rmmod: Some(rmmod),
             load_dir,
+            coming: None,
             react,
         }
     }
@@ -117,8 +124,8 @@ impl Kernel {
         read(&self.sysfs.join("report"))
     }
 
-    /// Whether a kernel object is there to be patched: the kernel itself, or a
-    /// module that has been loaded and initialised.
+    /// Whether a kernel object is there to be patched: the kernel itself, a module that
+    /// has been loaded and initialised, or the one that is [coming](Self::comes).
     ///
     /// # Errors
     /// If sysfs can't be read.
@@ -127,8 +134,58 @@ impl Kernel {
             return Ok(true);
         }
         ensure!(is_name(object), "{object:?} is no module's name");
+        if self.coming.as_deref() == Some(object) {
+            return Ok(true);
+        }
         let state = read(&self.modules.join(object).join("initstate"))?;
         Ok(state.as_deref() == Some("live"))
+    }
+
+    /// Says that a module is being loaded and waits for its part. If that is not so, the
+    /// core finds out.
+    ///
+    /// # Errors
+    /// If that is no module's name.
+    pub fn comes(&mut self, module: &str) -> Result<()> {
+        ensure!(is_name(module), "{module:?} is no module's name");
+        self.coming = Some(module.to_owned());
+        Ok(())
+    }
+
+    /// Has the core call a program, named with its arguments by one line, when one of
+    /// these modules comes, and let the module's init wait for it. A core that is not
+    /// loaded, or can't do that, is told nothing.
+    ///
+    /// # Errors
+    /// If the core does not take it.
+    pub fn await_modules(&self, program: &str, modules: &BTreeSet<String>) -> Result<()> {
+        let path = self.sysfs.join("awaited");
+        let lines = modules.iter().map(|module| format!("{module}\n"));
+        let text = match modules.is_empty() {
+            true => "\n".to_owned(),
+            false => format!("{program}\n{}", lines.collect::<String>()),
+        };
+        ensure!(
+            text.len() < MAX_AWAITED_BYTES,
+            "{} modules are more than the kernel can wait for",
+            modules.len()
+        );
+        match read(&path)? {
+            None => Ok(()),
+            Some(now) if now == text.trim() => Ok(()),
+            Some(_) => OpenOptions::new()
+                .write(true)
+                .truncate(true)
+                .open(&path)
+                // The core takes it in one piece or not at all.
+                .and_then(|mut file| file.write_all(text.as_bytes()))
+                .with_context(|| {
+                    format!(
+                        "the kernel does not take what to wait for by {}",
+                        path.display()
+                    )
+                }),
+        }
     }
 
     /// The build id note of a loaded module, as it was in its file; none if it has

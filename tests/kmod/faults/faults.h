@@ -16,7 +16,9 @@
 #include <linux/string.h>
 #include <linux/sysfs.h>
 #include <linux/uaccess.h>
+#include <linux/umh.h>
 #include <linux/vmalloc.h>
+#include <linux/workqueue.h>
 
 /* A static function of the core that has its name from none of its own includes. */
 #define find_user		rt_find_user
@@ -28,6 +30,9 @@ bool rt_fault(void);
 #define kmalloc_array(...)	(rt_fault() ? NULL : kmalloc_array(__VA_ARGS__))
 #define kmemdup(...)		(rt_fault() ? NULL : kmemdup(__VA_ARGS__))
 #define kstrdup(...)		(rt_fault() ? NULL : kstrdup(__VA_ARGS__))
+#define kstrndup(...)		(rt_fault() ? NULL : kstrndup(__VA_ARGS__))
+#define kasprintf(...)		(rt_fault() ? NULL : kasprintf(__VA_ARGS__))
+#define argv_split(...)		(rt_fault() ? NULL : argv_split(__VA_ARGS__))
 #define krealloc(...)		(rt_fault() ? NULL : krealloc(__VA_ARGS__))
 #define kvmalloc(...)		(rt_fault() ? NULL : kvmalloc(__VA_ARGS__))
 #define kvcalloc(...)		(rt_fault() ? NULL : kvcalloc(__VA_ARGS__))
@@ -35,6 +40,8 @@ bool rt_fault(void);
 #define try_module_get(...)	(rt_fault() ? false : try_module_get(__VA_ARGS__))
 #define stop_machine(...)	(rt_fault() ? -ENOMEM : stop_machine(__VA_ARGS__))
 #define msleep_interruptible(...) (rt_fault() ? 1 : msleep_interruptible(__VA_ARGS__))
+#define alloc_workqueue(...)	(rt_fault() ? NULL : alloc_workqueue(__VA_ARGS__))
+#define call_usermodehelper(...) (rt_fault() ? -ENOMEM : call_usermodehelper(__VA_ARGS__))
 #define register_kprobe(...)	(rt_fault() ? -EINVAL : register_kprobe(__VA_ARGS__))
 #define register_module_notifier(...) \
 	(rt_fault() ? -ENOMEM : register_module_notifier(__VA_ARGS__))

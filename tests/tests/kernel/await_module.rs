@@ -1,9 +1,11 @@
 //! Parts for modules that are not loaded: each goes in before its module's init runs.
 
 use resplice_package::Package;
+use resplice_target::Cache;
 use resplice_tests::guest::{Guest, machine};
-use resplice_tests::{CLOUD, target, updates};
-use resplice_vm::GuestFile;
+use resplice_tests::host::Host;
+use resplice_tests::{CLOUD, modules, target, updates};
+use resplice_vm::{GuestFile, SnapshotCache};
 
 /// Changes what the init of the module dummy makes, and xen_netfront, whose init fails
 /// here: neither is loaded.
@@ -43,13 +45,15 @@ fn guest(program: impl Fn(&[String; 2]) -> String) -> (Guest, [String; 2]) {
 }
 
 fn waits_for(guest: &Guest, text: &str) {
-    guest.ok(&format!("printf '{text}' > {CORE}/awaited")).unwrap();
+    guest
+        .ok(&format!("printf '{text}' > {CORE}/awaited"))
+        .unwrap();
 }
 
 #[test]
 fn a_module_is_patched_before_its_init() {
     let (guest, [dummy, _]) = guest(program);
-    waits_for(&guest, "/root/bring now\\nxen_netfront\\ndummy\\n");
+    waits_for(&guest, "/root/bring now\nxen_netfront\ndummy\n");
     guest.ok("modprobe dummy").unwrap();
     assert_eq!(guest.ok(MTU).unwrap().trim(), "1234");
     // It was called once, by all its words, while the module was still loading.
@@ -63,7 +67,7 @@ fn a_module_is_patched_before_its_init() {
         ))
         .unwrap();
     // Nobody awaits it any more.
-    waits_for(&guest, "\\n");
+    waits_for(&guest, "\n");
     guest.ok("modprobe dummy").unwrap();
     assert_eq!(guest.ok(MTU).unwrap().trim(), "1500");
     guest.ok("rmmod dummy resplice").unwrap();
@@ -73,7 +77,7 @@ fn a_module_is_patched_before_its_init() {
 #[test]
 fn a_part_goes_with_a_module_whose_init_fails() {
     let (guest, [_, netfront]) = guest(program);
-    waits_for(&guest, "/root/bring now\\nxen_netfront\\n");
+    waits_for(&guest, "/root/bring now\nxen_netfront\n");
     for _ in 0..2 {
         assert!(!guest.run("modprobe xen-netfront").unwrap().success());
         let log = guest.vm.kernel_log();
@@ -96,14 +100,22 @@ fn a_module_comes_as_it_is_when_nobody_brings_its_part() {
         ("/root/nothing", "/root/nothing ended with -2"),
         ("/root/bring", "/root/bring ended with 3"),
     ] {
-        waits_for(&guest, &format!("{program}\\ndummy\\n"));
+        waits_for(&guest, &format!("{program}\ndummy\n"));
         guest.ok("modprobe dummy").unwrap();
         assert_eq!(guest.ok(MTU).unwrap().trim(), "1500");
         let log = guest.vm.kernel_log();
-        assert!(log.contains(&format!("dummy is not patched: {words}")), "{log}");
+        assert!(
+            log.contains(&format!("dummy is not patched: {words}")),
+            "{log}"
+        );
         guest.ok("rmmod dummy").unwrap();
     }
-    assert!(!guest.run(&format!("lsmod | grep {dummy}")).unwrap().success());
+    assert!(
+        !guest
+            .run(&format!("lsmod | grep {dummy}"))
+            .unwrap()
+            .success()
+    );
     guest.log_is_clean().unwrap();
 }
 
@@ -113,13 +125,15 @@ fn a_module_does_not_wait_for_ever() {
         let program = program(parts);
         program.replace("insmod", "sleep 15; insmod")
     });
-    waits_for(&guest, "/root/bring now\\ndummy\\n");
+    waits_for(&guest, "/root/bring now\ndummy\n");
     guest.ok("modprobe dummy").unwrap();
     assert_eq!(guest.ok(MTU).unwrap().trim(), "1500");
     assert!(guest.vm.kernel_log().contains("not patched after 10 s"));
     // Who was called is not stopped, and the core does not go before it has ended.
     guest
-        .ok(&format!("until grep -q applied {CORE}/updates/{dummy}/state; do sleep 1; done"))
+        .ok(&format!(
+            "until grep -q applied {CORE}/updates/{dummy}/state; do sleep 1; done"
+        ))
         .unwrap();
     guest
         .ok(&format!(
@@ -133,18 +147,21 @@ fn a_module_does_not_wait_for_ever() {
 fn what_is_awaited_is_read_as_strictly_as_it_is_meant() {
     let (guest, _) = guest(program);
     let awaited = format!("{CORE}/awaited");
-    assert_eq!(guest.ok(&format!("stat -c %a {awaited}")).unwrap().trim(), "600");
-    waits_for(&guest, "/root/bring now\\ndummy\\n");
+    assert_eq!(
+        guest.ok(&format!("stat -c %a {awaited}")).unwrap().trim(),
+        "600"
+    );
+    waits_for(&guest, "/root/bring now\ndummy\n");
     let kept = "/root/bring now\ndummy";
     let long = "x".repeat(56);
     for bad in [
-        "root/bring\\ndummy\\n",
-        "dummy\\n",
-        "/root/bring\\n\\ndummy\\n",
-        "/root/bring\\n../dummy\\n",
-        "/root/bring\\nxen-netfront\\n",
-        &format!("/root/bring\\n{long}\\n"),
-        "/root/bring\\ndu\\0mmy\\n",
+        "root/bring\ndummy\n",
+        "dummy\n",
+        "/root/bring\n\ndummy\n",
+        "/root/bring\n../dummy\n",
+        "/root/bring\nxen-netfront\n",
+        &format!("/root/bring\n{long}\n"),
+        "/root/bring\ndu\\0mmy\n",
     ] {
         let written = guest.run(&format!("printf '{bad}' > {awaited}")).unwrap();
         assert!(!written.success(), "{bad}");
@@ -152,5 +169,87 @@ fn what_is_awaited_is_read_as_strictly_as_it_is_meant() {
     }
     guest.ok(&format!("echo > {awaited}")).unwrap();
     assert_eq!(guest.ok(&format!("cat {awaited}")).unwrap(), "");
+    guest.log_is_clean().unwrap();
+}
+
+#[test]
+fn the_agent_brings_the_part_in() {
+    let target = target(CLOUD).unwrap();
+    let update = updates::build(&target, PATCH).unwrap();
+    let host = Host::alone_with(&target, &["dummy", "xen-netfront"]).unwrap();
+    let file = GuestFile::new("/root/update.rspl", 0o600, update.bytes.clone());
+    host.guest.vm.push(&[file]).unwrap();
+    host.guest
+        .ok(&format!("resplice enroll --worker-key {}", update.key))
+        .unwrap();
+    // None of its modules is there: nothing is changed, and both are awaited.
+    let said = host.agent("apply --package /root/update.rspl").unwrap();
+    assert!(
+        said.all_text().contains("refused (absent)"),
+        "{}",
+        said.all_text()
+    );
+    host.guest.ok("modprobe dummy").unwrap();
+    assert_eq!(host.guest.ok(MTU).unwrap().trim(), "1234");
+    let status = host.agent("status").unwrap().text();
+    assert!(status.contains("waits for xen_netfront"), "{status}");
+    // What its init takes back itself leaves nothing behind, and comes again.
+    for _ in 0..2 {
+        assert!(!host.guest.run("modprobe xen-netfront").unwrap().success());
+    }
+    let log = host.guest.vm.kernel_log();
+    assert_eq!(log.matches(" undone: 1 functions").count(), 2, "{log}");
+    assert!(host.agent("undo --all").unwrap().success());
+    host.guest.ok("rmmod dummy && modprobe dummy").unwrap();
+    assert_eq!(host.guest.ok(MTU).unwrap().trim(), "1500");
+    host.guest.log_is_clean().unwrap();
+}
+
+/// Goes on as long as a fault comes; `$left` is 0 if one did.
+const FAULTS: &str = r"
+    cd /sys/kernel/resplice; fault=/sys/module/resplice/parameters/fault_at
+    printf '/root/old\n' > awaited
+    for number in $(seq 50); do
+        echo $number > $fault
+        printf '/root/bring\ndummy\n' > awaited; failed=$?
+        left=$(cat $fault); echo 0 > $fault
+        [ $left != 0 ] && break
+        [ $failed != 0 ] || { echo fault $number of writing had no effect; exit 1; }
+        [ $(cat awaited) = /root/old ] || { echo fault $number of writing had one; exit 1; }
+    done
+    [ $number -gt 1 ] || { echo writing can not fail; exit 1; }
+    for number in $(seq 50); do
+        echo $number > $fault
+        modprobe dummy || { echo fault $number: dummy does not come; exit 1; }
+        left=$(cat $fault); echo 0 > $fault
+        rmmod dummy
+        [ $left != 0 ] && break
+    done
+    [ $number -gt 1 ] && [ $number -lt 50 ]";
+
+#[test]
+fn whatever_fails_a_module_comes() {
+    let target = target(CLOUD).unwrap();
+    let machine = machine(&target, "max").provide_module("dummy");
+    let snapshots = SnapshotCache::new(&Cache::from_env().root().join("vm"));
+    let guest = Guest {
+        vm: machine.restore(&snapshots).unwrap(),
+    };
+    let core = modules::build_core_with_faults(&target).unwrap();
+    let program = "#!/bin/sh\necho $1 >> /root/calls\n";
+    guest
+        .vm
+        .push(&[
+            GuestFile::new("/root/resplice.ko", 0o600, core),
+            GuestFile::new("/root/bring", 0o700, program),
+        ])
+        .unwrap();
+    guest.ok("insmod /root/resplice.ko").unwrap();
+    guest.ok(FAULTS).unwrap();
+    // Only the last time nothing was in the way of calling it.
+    assert_eq!(guest.ok("cat /root/calls").unwrap().trim(), "dummy");
+    let log = guest.vm.kernel_log();
+    assert!(log.contains("no memory to patch dummy"), "{log}");
+    guest.ok("rmmod resplice").unwrap();
     guest.log_is_clean().unwrap();
 }

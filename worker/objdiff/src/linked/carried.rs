@@ -323,7 +323,11 @@ pub(super) fn signature(object: &Object, symbol: &Symbol) -> Result<Signature> {
                 let (start, size) = aims::content(object, id, offset)?;
                 let end = start.saturating_add(size);
                 let bytes = object.section(id).bytes_in(start, end);
-                format!("{:+#x} of {:02x?}", offset - start, bytes.unwrap_or_default())
+                format!(
+                    "{:+#x} of {:02x?}",
+                    offset - start,
+                    bytes.unwrap_or_default()
+                )
             }
         };
         means.push((field.offset, meaning));
