@@ -7,7 +7,7 @@ use crate::{
     pause::Pause,
     rig::{Rig, apply_bytes, mixed_bytes, package_bytes, update},
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use resplice_package::example;
 
 #[test]
@@ -63,6 +63,36 @@ fn nothing_is_brought_in_that_is_not_to_be_in_effect() {
     let mut later = rig.agent_in("boot-2");
     assert!(later.module_comes("alpha").unwrap().is_empty());
     assert_eq!(rig.calls(), calls);
+}
+
+#[test]
+fn what_a_poll_would_leave_does_not_come_with_its_module_either() {
+    let rig = Rig::new();
+    let mut agent = rig.agent();
+    let bytes = package_bytes("good 0 1 alpha", |m| m.parts[0].object = "alpha".to_owned());
+    apply_bytes(&mut agent, &bytes);
+    // Its rollout is halted.
+    let plan = rig.state.path().join("plan.json");
+    std::fs::write(&plan, r#"{"etag":"","plan":{"updates":[],"undo":[]}}"#).unwrap();
+    assert!(agent.module_comes("alpha").unwrap().is_empty());
+    std::fs::remove_file(&plan).unwrap();
+    // This host's owner lets nothing in now.
+    let time = |hours| {
+        let then = Timestamp::now() + SignedDuration::from_hours(hours);
+        then.strftime("%H:%M").to_string()
+    };
+    let window = format!(
+        r#"{{"windows":[{{"from":"{}","to":"{}"}}]}}"#,
+        time(2),
+        time(3)
+    );
+    let calendar = rig.state.path().join("rollout.json");
+    std::fs::write(&calendar, window).unwrap();
+    assert!(agent.module_comes("alpha").unwrap().is_empty());
+    assert!(!rig.is_live());
+    std::fs::remove_file(&calendar).unwrap();
+    assert_eq!(agent.module_comes("alpha").unwrap().len(), 1);
+    assert!(rig.is_live());
 }
 
 #[test]

@@ -6,10 +6,13 @@ use crate::{
     journal::{By, Record, State},
     kernel::{LiveUpdate, VMLINUX},
     pause::Pause,
+    rollout::Calendar,
+    server::known_plan,
     text,
 };
 use anyhow::{Context, Result, ensure};
 use jiff::Timestamp;
+use resplice_api::{PlannedUpdate, UpdateId};
 use std::collections::BTreeSet;
 
 /// The command that the core is told, with a module's name behind it.
@@ -53,6 +56,26 @@ impl Agent {
         is_here && (record.last.state == State::Applied || is_absent(record))
     }
 
+    /// Whether a poll would leave it, too: the server has taken it out of its last plan, as
+    /// when its rollout is halted, or this host's owner lets nothing new come now.
+    fn is_held(&self, update: &str, record: &Record) -> Result<bool> {
+        let package = record.applied_package.as_ref().or(record.package.as_ref());
+        let is_it = |planned: &PlannedUpdate| {
+            planned.update_id.to_string() == update && Some(&planned.package_sha256) == package
+        };
+        // One that was built without a server is in no plan.
+        let is_servers = update.parse::<UpdateId>().is_ok();
+        let plan = known_plan(&self.state)?.filter(|_| is_servers);
+        if plan.is_some_and(|plan| !plan.updates.iter().any(is_it)) {
+            return Ok(true);
+        }
+        let is_new = is_absent(record) && record.last.by != By::Operator;
+        // It has been deferred for long enough, or it would not have been tried.
+        let long_ago = Timestamp::UNIX_EPOCH;
+        let calendar = Calendar::read(&self.state)?;
+        Ok(is_new && calendar.objection(long_ago, Timestamp::now()).is_some())
+    }
+
     /// This program, as the core splits it into words.
     fn program(&self) -> Result<String> {
         let path = std::env::current_exe().context("can't tell this program's path")?;
@@ -91,7 +114,7 @@ impl Agent {
                 info.is_some_and(|info| info.objects.iter().any(|object| object == module))
             };
             let is_wanted = self.is_joined(&record) && patches(&record);
-            if !is_wanted || revocations.contains_key(&update) {
+            if !is_wanted || revocations.contains_key(&update) || self.is_held(&update, &record)? {
                 continue;
             }
             outcomes.push(match self.package_to_put_back(&update, &record) {
