@@ -3,7 +3,8 @@
  * torture UPDATE.ko ID OTHER.ko CYCLES [trace]: applies and undoes an update so
  * many times while the rest of the machine is at work in the functions that it
  * replaces, modules come and go and a CPU is unplugged. With "trace" tracers and
- * probes on these functions are switched as well.
+ * probes on these functions are switched as well. 0 cycles are a minute of all
+ * that without an update.
  *
  * Those that work check each answer. The update makes /proc/loadavg end in
  * " live"; each line of it must be wholly the old one or the new one, and the
@@ -22,6 +23,8 @@
 /* A busy update is tried again so often, after so many microseconds. */
 #define TRIES 400
 #define PAUSE 2000
+/* How long it goes on without an update, in seconds. */
+#define ALONE 60
 
 enum { TALK, WAKE, PATH, READ, TRACE, PROBE, MODULE, CPU, KINDS };
 
@@ -163,7 +166,11 @@ static void watch(int number)
 
 static void put(const char *path, const char *text, int kind)
 {
-	report(kind, !file_write(path, text), path);
+	char what[256];
+	int err = file_write(path, text);
+
+	snprintf(what, sizeof(what), "%s: %s", path, strerror(-err));
+	report(kind, !err, what);
 }
 
 static void trace(int number)
@@ -310,14 +317,15 @@ static int finish(unsigned long cycles, unsigned long tries, uint64_t before)
 
 int main(int argc, char **argv)
 {
-	unsigned long cycles, wanted = argc >= 5 ? strtoul(argv[4], NULL, 10) : 0, tries = 0;
+	unsigned long cycles, wanted, tries = 0;
 	uint64_t before;
 	int failed;
 
-	if (!wanted) {
+	if (argc < 5) {
 		fprintf(stderr, "usage: torture UPDATE.ko ID OTHER.ko CYCLES [trace]\n");
 		return 2;
 	}
+	wanted = strtoul(argv[4], NULL, 10);
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	image_read(&update, argv[1], argv[2]);
 	image_read(&other, argv[3], "rt_bench");
@@ -337,6 +345,8 @@ int main(int argc, char **argv)
 	start(probe, tracing);
 	start(modules, 1);
 	start(unplug, 1);
+	if (!wanted)
+		sleep(ALONE);
 	for (cycles = 0; cycles < wanted && cycle(argv[2], &tries); cycles++)
 		if (cycles % 100 == 99)
 			printf("%lu cycles\n", cycles + 1);

@@ -42,14 +42,24 @@ static int unload(const char *name)
 	return syscall(SYS_delete_module, name, O_NONBLOCK) ? -errno : 0;
 }
 
+/* Some files take a word at a time. */
 static int file_write(const char *path, const char *text)
 {
 	int file = open(path, O_WRONLY), err = 0;
+	size_t left = strlen(text);
 
 	if (file < 0)
 		return -errno;
-	if (write(file, text, strlen(text)) != (ssize_t)strlen(text))
-		err = -errno;
+	while (left && !err) {
+		ssize_t done = write(file, text, left);
+
+		if (done > 0) {
+			text += done;
+			left -= done;
+		} else {
+			err = done ? -errno : -EIO;
+		}
+	}
 	close(file);
 	return err;
 }

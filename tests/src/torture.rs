@@ -10,19 +10,26 @@ use std::time::Duration;
 
 const PATCH: &str = "tests/patches/hot-functions.patch";
 /// For as many cycles as are done by one command of the guest.
-const LIMIT: Duration = Duration::from_secs(1800);
+const LIMIT: Duration = Duration::from_secs(600);
 
 /// A guest with the update and all that it is tortured with.
 pub struct Torture {
     guest: Guest,
     command: String,
+    traces: bool,
 }
 
 impl Torture {
-    /// Boots the guest, with two CPUs: one is unplugged from time to time.
-    pub fn start(target: &Target) -> Result<Self> {
+    /// Boots the guest, with two CPUs: one is unplugged from time to time. They run in turn if tracers and probes are
+    /// to be switched, for these rewrite code all the time.
+    pub fn start(target: &Target, traces: bool) -> Result<Self> {
         let package = updates::build(target, PATCH)?.open()?;
         let machine = machine(target, "max").cpus(2).memory_mib(1024);
+        let machine = if traces {
+            machine.cpus_in_turn()
+        } else {
+            machine
+        };
         let guest = Guest::start(&machine, &package)?;
         guest.bring(&package)?;
         guest.bring_program("tests/guest/torture.c", "torture")?;
@@ -31,12 +38,16 @@ impl Torture {
         guest.vm.push(&[other])?;
         let id = &package.manifest().id;
         let command = format!("/root/torture /root/{id}.ko {id} /root/rt_bench.ko");
-        Ok(Self { guest, command })
+        Ok(Self {
+            guest,
+            command,
+            traces,
+        })
     }
 
-    /// So many cycles, with tracers and probes if they are wanted; what was done meanwhile comes back, in one line.
-    pub fn cycles(&self, count: u32, trace: bool) -> Result<String> {
-        let trace = if trace { " trace" } else { "" };
+    /// So many cycles; what was done meanwhile comes back, in one line.
+    pub fn cycles(&self, count: u32) -> Result<String> {
+        let trace = if self.traces { " trace" } else { "" };
         let command = format!("{} {count}{trace}", self.command);
         let output = self.guest.vm.run(&command, LIMIT);
         let output = output.with_context(|| self.guest.vm.console())?;

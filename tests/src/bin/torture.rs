@@ -15,12 +15,15 @@ fn main() -> Result<()> {
     let cycles: u32 = cycles.parse().context("CYCLES is no number")?;
     let trace = variable("TRACE").is_some();
     let spec = variable("TARGET").unwrap_or_else(|| CLOUD.to_owned());
-    let torture = Torture::start(&target(&spec)?)?;
+    let torture = Torture::start(&target(&spec)?, trace)?;
     let clock = Instant::now();
     let mut done = 0;
+    if cycles == 0 {
+        println!("a minute without the update: {}", torture.cycles(0)?);
+    }
     while done < cycles {
         let step = STEP.min(cycles - done);
-        let line = torture.cycles(step, trace)?;
+        let line = torture.cycles(step)?;
         done += step;
         println!("{done}/{cycles} in {:.0?}: {line}", clock.elapsed());
     }

@@ -26,6 +26,7 @@ pub struct Machine {
     pub(crate) modules_dir: Option<PathBuf>,
     pub(crate) cpu: String,
     pub(crate) cpus: u32,
+    pub(crate) in_turn: bool,
     pub(crate) memory_mib: u32,
     pub(crate) append: Vec<String>,
     pub(crate) load: Vec<String>,
@@ -48,6 +49,7 @@ impl Machine {
             modules_dir: None,
             cpu: "max".to_owned(),
             cpus: 1,
+            in_turn: false,
             memory_mib: 512,
             append: Vec::new(),
             load: Vec::new(),
@@ -82,6 +84,15 @@ impl Machine {
     #[must_use]
     pub fn cpus(mut self, count: u32) -> Self {
         self.cpus = count;
+        self
+    }
+
+    /// Has the virtual CPUs run one after the other, on one CPU of this machine.
+    /// QEMU has a CPU run what another has rewritten meanwhile, in part the old and in part the new code, where they
+    /// run at the same time: what rewrites code all the time needs this.
+    #[must_use]
+    pub fn cpus_in_turn(mut self) -> Self {
+        self.in_turn = true;
         self
     }
 

@@ -65,6 +65,7 @@ impl Prepared {
             hex::encode(Sha256::digest(&self.initramfs)),
             machine.cpu,
             machine.cpus,
+            machine.in_turn,
             machine.memory_mib,
             self.command_line(),
             machine.host_port.is_some(),
@@ -105,7 +106,11 @@ impl Prepared {
         let line = self.command_line();
         let mut words: Vec<OsString> = [
             "-accel",
-            "tcg,thread=multi",
+            if machine.in_turn {
+                "tcg,thread=single"
+            } else {
+                "tcg,thread=multi"
+            },
             "-machine",
             "pc",
             "-cpu",
