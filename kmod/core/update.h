@@ -48,7 +48,7 @@ struct rs_update {
 	struct rs_hooks hooks;
 	struct rs_range text;		/* the new code */
 	struct rs_change change;	/* what the next stop is to do */
-	bool stays;			/* also when undone: others may hold its addresses */
+	bool stays;			/* also when undone: see RESPLICE_UPDATE_STAYS */
 	bool match_only;		/* it changes nothing */
 	size_t bytes;			/* resident, beyond the module's own */
 };

@@ -340,6 +340,12 @@ fn tell(build: &Build<'_>, plans: &[Plan]) -> Result<(), Error> {
                 "tracepoint {name} is new: its code is there, but nobody can enable it"
             ));
         }
+        for name in &unit.exit_left {
+            build.log.line(&format!(
+                "leaves {name} as it is, which runs as the module goes: the update stays loaded when it is undone, \
+                 and the module with it"
+            ));
+        }
         for name in &unit.held {
             build.log.line(&format!(
                 "hands out {name}: the update stays loaded when it is undone"

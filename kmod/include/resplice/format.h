@@ -82,7 +82,7 @@ struct resplice_update {
 };
 
 #define RESPLICE_UPDATE_MATCH_ONLY	0x1u	/* match, report, change nothing */
-/* Loaded also when undone: somebody may have copied its addresses. */
+/* Loaded also when undone: somebody may have copied its addresses, or its module must not go. */
 #define RESPLICE_UPDATE_STAYS		0x2u
 
 struct resplice_late {

@@ -39,9 +39,10 @@ struct module;
 #define RESPLICE_INIT_DONE(function)	__RESPLICE_DECLARE("init-done", #function)
 
 /*
- * The code of a module's exit changed. It can't run while the update is in
- * effect, since the module can't be unloaded then; after undo the old one runs,
- * and is right for what the old code has left, or a hook makes up for it.
+ * The code of a module's exit changed, and the builder could not keep the module
+ * until the next boot: it may run before the module goes, or is all that changes.
+ * The old one runs then, and is right for what the old code has left, or a hook
+ * makes up for it. With this the module may go again after undo.
  */
 #define RESPLICE_EXIT_KEEP(function)	__RESPLICE_DECLARE("exit-keep", #function)
 

@@ -12,6 +12,8 @@ const PATCH: &str = "tests/patches/kernel-and-module.patch";
 const LENT: &str = "tests/patches/lent-function.patch";
 /// What both changes show in.
 const BOTH: &str = "cat /proc/loadavg /mnt/status";
+/// Changes a string of that module, and its exit.
+const EXIT: &str = "tests/patches/module-exit.patch";
 const UPDATES: &str = "/sys/kernel/resplice/updates";
 
 /// A guest that has the module, with the update at hand.
@@ -69,6 +71,26 @@ fn both_parts_go_in_with_one_stop_and_out_with_one() {
             "rmmod {second} && rmmod {first} && rmmod resplice"
         ))
         .unwrap();
+    guest.log_is_clean().unwrap();
+}
+
+#[test]
+fn a_module_whose_exit_would_be_another_stays_also_after_undo() {
+    let (guest, package) = guest(EXIT);
+    let part = &package.parts().unwrap()[0].name;
+    guest.apply(&package).unwrap();
+    assert_eq!(live(&guest), 1);
+    guest.undo(&package).unwrap();
+    assert_eq!(live(&guest), 0);
+    let report = guest.report().unwrap();
+    assert!(
+        report.contains(&format!("stays: {part} remains loaded")),
+        "{report}"
+    );
+    guest.ok("umount /mnt").unwrap();
+    for module in [part.as_str(), "binfmt_misc"] {
+        assert!(!guest.run(&format!("rmmod {module}")).unwrap().success());
+    }
     guest.log_is_clean().unwrap();
 }
 

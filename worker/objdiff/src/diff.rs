@@ -45,6 +45,8 @@ pub(crate) struct UnitDiff {
     pub hooks: Vec<(HookKind, AtomId)>,
     /// Data that are exchanged in place.
     pub exchanges: Vec<Exchange>,
+    /// Whether exit code runs only as the module goes, before and after the change.
+    pub exits_are_apart: bool,
     /// Atoms of post that are read-only objects with another size than in pre.
     pub resized: BTreeSet<AtomId>,
     /// Atoms of post that could be several of pre.
@@ -99,6 +101,7 @@ impl UnitDiff {
         let mut diff = Self {
             reference,
             states: changes::states(&pre, &post, &correlation),
+            exits_are_apart: init::exits_are_apart(&pre) && init::exits_are_apart(&post),
             ambiguous: correlation.ambiguous.iter().copied().collect(),
             pre,
             post,

@@ -59,8 +59,13 @@ pub struct UnitPlan {
     /// Variables and constants that the new code brings along; strings and
     /// anonymous constants are not listed.
     pub data_added: Vec<DataAdded>,
-    /// Changes in `__exit` code: without effect in vmlinux, refused in a module.
+    /// Changes in `__exit` code: without effect in vmlinux, left out or refused in a
+    /// module.
     pub exit_changed: Vec<String>,
+    /// Those of a module that are left out, since it runs only as the module goes: the
+    /// update stays loaded also when it is undone, and its module with it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exit_left: Vec<String>,
     /// New exports, which nobody but the update's own parts can use.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub exports_left: Vec<String>,

@@ -208,17 +208,39 @@ impl<'a> Set<'a> {
 
     /// Whether the update has to stay loaded also when it is undone.
     pub fn stays(&self) -> bool {
-        !self.held.is_empty()
+        !self.held.is_empty() || self.leaves_exit()
+    }
+
+    /// Whether the module's exit changes and is left as it is. That is right as long as
+    /// the module can't go: the old exit never meets what new code has done.
+    fn leaves_exit(&self) -> bool {
+        let mut changed = self
+            .units
+            .iter()
+            .filter(|d| !d.plan.exit_changed.is_empty());
+        self.object != "vmlinux" && self.has_code() && changed.any(|diff| diff.exits_are_apart)
+    }
+
+    /// Whether something of the object is replaced, so that the update holds it.
+    fn has_code(&self) -> bool {
+        let has = |diff: &UnitDiff| !diff.replaced.is_empty() || !diff.exchanges.is_empty();
+        self.units.iter().any(has)
     }
 
     fn refuse_exit_changes(&mut self) {
+        let has_code = self.has_code();
         for (unit, diff) in self.units.iter().enumerate() {
+            let why = match (diff.exits_are_apart, has_code) {
+                (true, true) => continue,
+                (true, false) => "nothing else of the module changes",
+                (false, _) => "it may run before the module goes",
+            };
             for name in &diff.plan.exit_changed {
                 let sentence = format!(
-                    "{name} is code of the module's exit, which is not replaced and stays as it is, so that needs a declaration"
+                    "{name} is code of the module's exit, which is not replaced, and {why}, so that needs a declaration"
                 );
-                self.refused
-                    .push((unit, Refusal::new("exit-changed", name, sentence)));
+                let refusal = Refusal::new("exit-changed", name, sentence);
+                self.refused.push((unit, refusal));
             }
         }
     }
@@ -228,6 +250,11 @@ impl<'a> Set<'a> {
         let mut units: Vec<_> = self.units.iter().map(|d| d.plan.clone()).collect();
         for at in &self.held {
             units[at.0].held.push(self.held_name(*at));
+        }
+        if self.leaves_exit() {
+            for unit in &mut units {
+                unit.exit_left.clone_from(&unit.exit_changed);
+            }
         }
         for (unit, refusal) in &self.refused {
             if !units[*unit].refused.contains(refusal) {

@@ -1,13 +1,16 @@
 //! Changed initialisation: it has run, and its code and data are gone. And a changed
-//! exit, which can't run while the update is in effect.
+//! exit, which can't run as long as the update is loaded.
 
 use crate::atoms::{AtomId, Target, Unit};
 use crate::declare::DeclarationKind;
-use crate::elf::SectionKind;
+use crate::elf::{Binding, SectionKind};
 use crate::names;
 use crate::plan::{Refusal, UnitPlan};
 
-use super::UnitDiff;
+use super::{Role, UnitDiff, role};
+
+/// What `module_exit` makes of the function that it is given.
+const MODULE_EXIT: &str = "cleanup_module";
 
 impl UnitDiff {
     /// Notes or refuses a change of an `__init` atom of pre or post. Code that
@@ -56,6 +59,25 @@ impl UnitDiff {
         );
         Some(Refusal::new("changed-data", held, sentence))
     }
+}
+
+/// Whether a unit's `__exit` code runs only when its module goes: nothing of the unit
+/// but itself refers to it (a driver's `remove` may run any time), and nothing of
+/// another unit can.
+pub(super) fn exits_are_apart(unit: &Unit) -> bool {
+    let is_exit = |id: AtomId| matches!(role(unit.atoms[id].kind), Role::Exit);
+    (0..unit.atoms.len()).all(|id| {
+        if is_exit(id) {
+            return unit
+                .symbols_of(id)
+                .all(|s| s.binding == Binding::Local || s.name == MODULE_EXIT);
+        }
+        let links = unit.atoms[id].links.iter();
+        links.map(|link| link.target).all(|target| match target {
+            Target::Atom(to) => !is_exit(to),
+            Target::External(_) => true,
+        })
+    })
 }
 
 /// Notes a change of an `__exit` atom of pre or post.

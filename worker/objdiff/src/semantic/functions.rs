@@ -205,7 +205,7 @@ impl UnitView<'_, '_> {
     pub fn exit_code(&self, findings: &mut Vec<Finding>) {
         for name in &self.plan.exit_changed {
             let sentence =
-                "it runs when the object goes away, and the running one's stays as it is"
+                "it runs as the object goes, and the running one's is not replaced: undo it, and nothing may be left that only the new exit would have cleaned up"
                     .to_owned();
             findings.push(self.finding(Severity::Review, "exit-changed", name, sentence));
         }

@@ -9,7 +9,7 @@ use resplice_objdiff::plan::{Outcome, UnitPlan};
 use crate::delta::Contents;
 
 /// Facts that must be as the case says; what it does not say must be empty.
-const PLAN: [&str; 12] = [
+const PLAN: [&str; 13] = [
     "outcome",
     "replaced",
     "added",
@@ -21,6 +21,7 @@ const PLAN: [&str; 12] = [
     "data",
     "init",
     "exit",
+    "exit-left",
     "refused",
 ];
 /// Facts about the delta that are compared only if the case says them:
@@ -162,7 +163,7 @@ impl Found {
     }
 }
 
-fn names(unit: &UnitPlan) -> [(&'static str, Vec<String>); 11] {
+fn names(unit: &UnitPlan) -> [(&'static str, Vec<String>); 12] {
     let refused = unit.refused.iter();
     [
         (
@@ -184,6 +185,7 @@ fn names(unit: &UnitPlan) -> [(&'static str, Vec<String>); 11] {
         ("events", unit.events_left.clone()),
         ("init", unit.init_changed.clone()),
         ("exit", unit.exit_changed.clone()),
+        ("exit-left", unit.exit_left.clone()),
         (
             "refused",
             refused

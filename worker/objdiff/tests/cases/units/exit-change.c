@@ -1,18 +1,26 @@
 /*
- * The exit of a module that runs stays as it is; whether that is right only its
- * author knows.
+ * A module's exit runs only as the module goes, which it can't while the update is
+ * there. So the old one may stay.
  *
- * outcome: needs-code
+ * outcome: replace
  * object: module
  * replaced: f
- * exit: cleanup_module
- * refused: exit-changed cleanup_module
+ * exit: cleanup_module tidy
+ * exit-left: cleanup_module tidy
  */
-void __exit stop(void)
+static noinline void __exit tidy(void)
+{
+#ifdef POST
+	take(2);
+#endif
+	take(3);
+}
+static void __exit stop(void)
 {
 #ifdef POST
 	take(1);
 #endif
+	tidy();
 }
 extern void cleanup_module(void) __attribute__((alias("stop"), cold));
 int f(int a)
