@@ -24,7 +24,6 @@ use resplice_api::{Password, Role, Token};
 use std::{
     net::IpAddr,
     path::{Path, PathBuf},
-    sync::Arc,
     time::Duration,
 };
 use subtle::ConstantTimeEq;
@@ -51,7 +50,7 @@ pub struct Caller {
     /// The person, or machine: the name in releases and in the audit log.
     pub name: String,
     /// The host, if it is one.
-    pub host: Option<Arc<Polling>>,
+    pub host: Option<Polling>,
     /// Public part of the session, if a person has signed in.
     pub session: Option<String>,
     /// Whether the person has to change the password first.
@@ -197,7 +196,9 @@ async fn by_session(
 
 async fn by_token(app: &App, secret: &str) -> Result<Caller, Failure> {
     let known = app.polls.token(public_part(secret)).await?;
-    let Known { token: row, host } = known
+    let Known {
+        token: row, host, ..
+    } = known
         .filter(|known| is_secret(secret, &known.token.sha256))
         .ok_or_else(refused)?;
     if row.revoked_at.is_some() {
@@ -217,8 +218,8 @@ async fn by_token(app: &App, secret: &str) -> Result<Caller, Failure> {
     Ok(Caller {
         roles: vec![db::parse(operation, &row.role)?],
         host,
-        token: row.id,
-        name: row.name,
+        token: row.id.clone(),
+        name: row.name.clone(),
         session: None,
         must_change_password: false,
     })

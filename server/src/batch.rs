@@ -12,6 +12,7 @@ use std::{
     future::Future,
     hash::Hash,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 use tokio::sync::oneshot;
 
@@ -19,6 +20,9 @@ use tokio::sync::oneshot;
 const MAX_KEYS: usize = 256;
 /// Most queries of a kind at a time: while one is read, the other runs.
 const MAX_RUNNING: usize = 2;
+/// How long a query may take: one that hangs must not hold up for good who waits for
+/// the next.
+const LIMIT: Duration = Duration::from_secs(30);
 
 type Found<K, V> = Result<HashMap<K, V>, Error>;
 type LookUp<K, V> = dyn Fn(Vec<K>) -> BoxFuture<'static, Found<K, V>> + Send + Sync;
@@ -32,6 +36,7 @@ pub struct Batch<K, V>(Arc<Shared<K, V>>);
 
 struct Shared<K, V> {
     look_up: Box<LookUp<K, V>>,
+    limit: Duration,
     queue: Mutex<Queue<K, V>>,
 }
 
@@ -53,8 +58,16 @@ where
     where
         F: Future<Output = Found<K, V>> + Send + 'static,
     {
+        Self::with(LIMIT, look_up)
+    }
+
+    fn with<F>(limit: Duration, look_up: impl Fn(Vec<K>) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Found<K, V>> + Send + 'static,
+    {
         Self(Arc::new(Shared {
             look_up: Box::new(move |keys| Box::pin(look_up(keys))),
+            limit,
             queue: Mutex::new(Queue {
                 waiting: Vec::new(),
                 running: 0,
@@ -82,11 +95,14 @@ where
         if let Some(served) = served {
             tokio::spawn(serve(served));
         }
-        receiver.await.unwrap_or_else(|_| {
-            let cause = DbErr::Custom("the query was given up".to_owned());
-            Err(Arc::new(crate::db::failed("look something up")(cause)))
-        })
+        receiver
+            .await
+            .unwrap_or_else(|_| Err(Arc::new(unanswered("the query was given up"))))
     }
+}
+
+fn unanswered(why: &str) -> Error {
+    crate::db::failed("look something up")(DbErr::Custom(why.to_owned()))
 }
 
 impl<K, V> std::fmt::Debug for Batch<K, V> {
@@ -147,7 +163,10 @@ where
         if let Some(last) = keys.last().cloned() {
             keys.resize(keys.len().next_power_of_two(), last);
         }
-        let found = (served.shared.look_up)(keys).await.map_err(Arc::new);
+        let asking = (served.shared.look_up)(keys);
+        let found = tokio::time::timeout(served.shared.limit, asking).await;
+        let found = found.unwrap_or_else(|_| Err(unanswered("the database has not answered")));
+        let found = found.map_err(Arc::new);
         for (key, sender) in asked {
             let answer = match &found {
                 Ok(found) => Ok(found.get(&key).cloned()),
@@ -225,6 +244,24 @@ mod tests {
             assert_eq!(answer.unwrap(), (key % 2 == 0).then_some(2));
         }
         assert_eq!(table.queries.load(Ordering::SeqCst), 2);
+    }
+
+    #[tokio::test]
+    async fn a_query_that_hangs_is_given_up_and_the_next_one_begins() {
+        let queries = Arc::new(AtomicU32::new(0));
+        let limit = Duration::from_millis(20);
+        let batch = Batch::with(limit, move |keys: Vec<u32>| {
+            let hangs = queries.fetch_add(1, Ordering::SeqCst) == 0;
+            async move {
+                if hangs {
+                    std::future::pending::<()>().await;
+                }
+                Ok(keys.into_iter().map(|key| (key, key)).collect())
+            }
+        });
+        let error = batch.get(2).await.unwrap_err();
+        assert!(error.to_string().contains("look something up"), "{error}");
+        assert_eq!(batch.get(2).await.unwrap(), Some(2));
     }
 
     #[tokio::test]

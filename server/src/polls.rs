@@ -1,16 +1,16 @@
 //! Hosts that ask for their plans: most of what a server does.
 //!
-//! Who asks is looked up for all that wait at once. What is offered for a target is
-//! kept as long as the database says that it has not changed, which it says with each
-//! look-up: another server may have changed it. That a host was heard of is noted a
-//! little later, and not at every poll.
+//! What is known of a host that asks, and what is offered for its target, is kept as
+//! long as the database says that it has not changed. It is asked that at every poll,
+//! for another server may have changed it; once for all polls that wait at a time.
+//! That a host was heard of is noted a little later, and not at every poll.
 
 use crate::{
     App,
     batch::Batch,
     db::{
         self, Db,
-        callers::{self, Found, Known, Past, Polling},
+        callers::{self, Found, Known, Past, Polling, Versions},
         offers::{self, Offers},
         plans, rollouts,
     },
@@ -18,25 +18,30 @@ use crate::{
     store::sha256_hex,
 };
 use axum::{body::Bytes, http::HeaderValue};
-use jiff::{SignedDuration, Timestamp};
-use resplice_api::{Channel, Host, HostId, Plan};
+use resplice_api::{Channel, HostId, Plan};
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering},
     time::Duration,
 };
 
 /// A host that was noted as seen so recently is not noted again.
-const SEEN_RESOLUTION: SignedDuration = SignedDuration::from_secs(30);
+const SEEN_RESOLUTION_MICROS: i64 = 30_000_000;
 /// How often it is written which hosts were seen.
 const WRITING: Duration = Duration::from_secs(1);
 /// Most targets whose offers are kept: hosts say what their target is.
 const MAX_TARGETS: usize = 1000;
+/// Most hosts of which it is kept what is known, in 1.5 kB each. The others' polls
+/// cost a query each.
+const MAX_HOSTS: usize = 200_000;
 
 /// Look-ups for polls, and the hosts that were seen and are not noted yet.
 #[derive(Debug)]
 pub struct Polls {
+    versions: Batch<(), Versions>,
     tokens: Batch<String, Found>,
+    /// Hosts by the public parts of their tokens.
+    known: Mutex<HashMap<String, Known>>,
     pasts: Batch<HostId, Arc<Past>>,
     offers: Mutex<HashMap<String, Arc<Kept>>>,
     /// Held by whoever reads what is offered.
@@ -77,8 +82,15 @@ impl Polls {
     /// Look-ups in a database.
     #[must_use]
     pub fn new(db: &Db) -> Self {
-        let (for_tokens, for_pasts) = (db.clone(), db.clone());
+        let (for_versions, for_tokens, for_pasts) = (db.clone(), db.clone(), db.clone());
         Self {
+            versions: Batch::new(move |asked: Vec<()>| {
+                let db = for_versions.clone();
+                async move {
+                    let versions = callers::versions(&db).await?;
+                    Ok(asked.into_iter().map(|key| (key, versions)).collect())
+                }
+            }),
             tokens: Batch::new(move |ids: Vec<String>| {
                 let db = for_tokens.clone();
                 async move { callers::find(&db, &ids).await }
@@ -87,6 +99,7 @@ impl Polls {
                 let db = for_pasts.clone();
                 async move { callers::past(&db, &hosts).await }
             }),
+            known: Mutex::default(),
             offers: Mutex::default(),
             reading: tokio::sync::Mutex::default(),
             seen: Mutex::default(),
@@ -98,8 +111,51 @@ impl Polls {
     /// # Errors
     /// The database's.
     pub async fn token(&self, id: &str) -> Result<Option<Known>, Failure> {
+        // Most that are not kept are no hosts: for them there is nothing to compare.
+        if lock(&self.known).contains_key(id)
+            && let Some(known) = self.unchanged(id).await?
+        {
+            return Ok(Some(known));
+        }
         let found = self.tokens.get(id.to_owned()).await?;
-        Ok(found.transpose()?)
+        let found = found.transpose()?;
+        if let Some(known) = found.as_ref().filter(|known| known.host.is_some()) {
+            self.keep(id, known);
+        }
+        Ok(found)
+    }
+
+    async fn unchanged(&self, id: &str) -> Result<Option<Known>, Failure> {
+        let Some(versions) = self.versions.get(()).await? else {
+            return Ok(None);
+        };
+        let mut all = lock(&self.known);
+        let Some(known) = all.get_mut(id) else {
+            return Ok(None);
+        };
+        if known.version < versions.callers {
+            all.remove(id);
+            return Ok(None);
+        }
+        if let Some(polling) = &mut known.host {
+            // Of two that ask at a time one may have an older answer.
+            polling.offers_version = polling.offers_version.max(versions.offers);
+        }
+        Ok(Some(known.clone()))
+    }
+
+    fn keep(&self, id: &str, known: &Known) {
+        let mut all = lock(&self.known);
+        if all.len() >= MAX_HOSTS && !all.contains_key(id) {
+            all.retain(|_, kept| kept.version >= known.version);
+            if all.len() >= MAX_HOSTS {
+                return;
+            }
+        }
+        let newest = all.get(id).is_none_or(|kept| kept.version <= known.version);
+        if newest {
+            all.insert(id.to_owned(), known.clone());
+        }
     }
 
     /// The plan that a host gets if it asks now.
@@ -173,9 +229,12 @@ impl Polls {
     }
 
     /// Has it noted that a host was heard of.
-    pub fn seen(&self, host: &Host) {
-        if Timestamp::now().duration_since(host.last_seen_at) >= SEEN_RESOLUTION {
-            lock(&self.seen).insert(host.id);
+    pub fn seen(&self, polling: &Polling) {
+        let now = db::now();
+        let noted = polling.noted.load(Ordering::Relaxed);
+        if now - noted >= SEEN_RESOLUTION_MICROS {
+            polling.noted.store(now, Ordering::Relaxed);
+            lock(&self.seen).insert(polling.host.id);
         }
     }
 

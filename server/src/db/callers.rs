@@ -5,17 +5,22 @@ use super::{
 };
 use resplice_api::{Host, HostId, UpdateId};
 use sea_orm::{ConnectionTrait, DbErr, FromQueryResult, QueryResult, Value};
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::{Arc, atomic::AtomicI64},
+};
 
 /// A host that may ask for its plan.
 #[derive(Debug, Clone)]
 pub struct Polling {
     /// The host, without what it runs.
-    pub host: Host,
+    pub host: Arc<Host>,
     /// Why it is offered nothing new, if one of its groups is frozen.
-    pub frozen: Option<String>,
+    pub frozen: Option<Arc<str>>,
     /// The offers' version: what was offered then, or something newer, has it.
     pub offers_version: i64,
+    /// When it was noted last that it was seen, in microseconds.
+    pub noted: Arc<AtomicI64>,
 }
 
 /// What a plan depends on only where something goes out in waves, or is held.
@@ -31,9 +36,20 @@ pub struct Past {
 #[derive(Debug, Clone)]
 pub struct Known {
     /// Its row.
-    pub token: TokenRow,
+    pub token: Arc<TokenRow>,
     /// The host that it belongs to.
-    pub host: Option<Arc<Polling>>,
+    pub host: Option<Polling>,
+    /// The callers' version: what this is now, or something newer, has it.
+    pub version: i64,
+}
+
+/// How far the numbers are that grow with each change.
+#[derive(Debug, Clone, Copy, FromQueryResult)]
+pub struct Versions {
+    /// Of what is offered.
+    pub offers: i64,
+    /// Of what is known of hosts that ask.
+    pub callers: i64,
 }
 
 /// A token, or why it can't be read.
@@ -44,13 +60,16 @@ struct KnownRow {
     host: Option<HostRow>,
     frozen: Option<String>,
     offers_version: i64,
+    callers_version: i64,
 }
 
 /// The group that comes first by its name speaks for all that are frozen.
 const FROZEN: &str = "(SELECT 'the group ' || f.name || ' is frozen: ' || f.reason
     FROM host_groups g JOIN frozen_groups f ON f.name = g.name
     WHERE g.host_id = h.id ORDER BY f.name LIMIT 1) AS frozen";
-const VERSION: &str = "(SELECT v.number FROM offers_version v) AS offers_version";
+const OFFERS: &str = "(SELECT v.number FROM offers_version v) AS offers_version";
+/// What it counts, and nothing else, may be kept: the triggers of `m0035_callers_version`.
+const CALLERS: &str = "(SELECT c.number FROM callers_version c) AS callers_version";
 
 impl FromQueryResult for KnownRow {
     fn from_query_result(row: &QueryResult, _: &str) -> Result<Self, DbErr> {
@@ -59,6 +78,7 @@ impl FromQueryResult for KnownRow {
             host: HostRow::from_query_result_optional(row, "h_")?,
             frozen: row.try_get("", "frozen")?,
             offers_version: row.try_get("", "offers_version")?,
+            callers_version: row.try_get("", "callers_version")?,
         })
     }
 }
@@ -82,7 +102,7 @@ pub async fn find<C: ConnectionTrait>(
     ids: &[String],
 ) -> Result<HashMap<String, Found>, Error> {
     let sql = format!(
-        "SELECT {}, {}, {FROZEN}, {VERSION}
+        "SELECT {}, {}, {FROZEN}, {OFFERS}, {CALLERS}
          FROM tokens t LEFT JOIN hosts h ON h.id = t.host_id WHERE t.id IN ({})",
         prefixed(tokens::COLUMNS, "t"),
         prefixed(hosts::COLUMNS, "h"),
@@ -96,8 +116,9 @@ pub async fn find<C: ConnectionTrait>(
             .host
             .map(|host| polling(host, row.frozen, row.offers_version));
         let known = host.transpose().map(|host| Known {
-            token: row.token,
-            host: host.map(Arc::new),
+            token: Arc::new(row.token),
+            host,
+            version: row.callers_version,
         });
         (id, known.map_err(Arc::new))
     };
@@ -117,18 +138,33 @@ pub async fn host<C: ConnectionTrait>(db: &C, id: HostId) -> Result<Option<Polli
         offers_version: i64,
     }
     let columns = hosts::COLUMNS;
-    let sql = format!("SELECT {columns}, {FROZEN}, {VERSION} FROM hosts h WHERE id = $1");
+    let sql = format!("SELECT {columns}, {FROZEN}, {OFFERS} FROM hosts h WHERE id = $1");
     let found: Option<Row> = row(db, "look up a host", &sql, vec![id.to_string().into()]).await?;
     let polling = |row: Row| polling(row.host, row.frozen, row.offers_version);
     found.map(polling).transpose()
 }
 
 fn polling(host: HostRow, frozen: Option<String>, offers_version: i64) -> Result<Polling, Error> {
+    let host = host.read()?;
     Ok(Polling {
-        host: host.read()?,
-        frozen,
+        noted: Arc::new(AtomicI64::new(host.last_seen_at.as_microsecond())),
+        host: Arc::new(host),
+        frozen: frozen.map(Arc::from),
         offers_version,
     })
+}
+
+/// How far the numbers are now.
+///
+/// # Errors
+/// The database's.
+pub async fn versions<C: ConnectionTrait>(db: &C) -> Result<Versions, Error> {
+    let sql = "SELECT v.number AS offers, c.number AS callers
+        FROM offers_version v CROSS JOIN callers_version c";
+    let operation = "look whether something has changed";
+    let found: Option<Versions> = row(db, operation, sql, Vec::new()).await?;
+    let missing = || super::failed(operation)(DbErr::RecordNotFound("a version".to_owned()));
+    found.ok_or_else(missing)
 }
 
 /// The past of these hosts.

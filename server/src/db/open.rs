@@ -92,6 +92,8 @@ async fn sqlite(path: &Path, create: bool) -> Result<Db, DbErr> {
         .max_connections(MAX_CONNECTIONS)
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .sqlx_logging(false)
+        // What there is to break is the file, and each use finds that.
+        .test_before_acquire(false)
         .map_sqlx_sqlite_opts(move |options| {
             options
                 .filename(&file)

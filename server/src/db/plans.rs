@@ -20,7 +20,7 @@ pub fn look(polling: &Polling, past: &Past, offers: &Offers) -> (Plan, Vec<Updat
     let turn = |offer: &Offer| {
         let applied = past.applied.contains(&offer.update);
         match (frozen, &offer.standing) {
-            (Some(reason), _) if !applied => Turn::Held(reason.clone()),
+            (Some(reason), _) if !applied => Turn::Held(reason.to_string()),
             (_, Some(standing)) => standing.turn(host.id, applied, now),
             _ => Turn::Now,
         }

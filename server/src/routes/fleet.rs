@@ -11,7 +11,7 @@ use axum::{
     extract::{Path, State},
 };
 use jiff::Timestamp;
-use resplice_api::{Fleet, HostDetail, HostId, Progress, ProgressPoint, UpdateId};
+use resplice_api::{Fleet, Host, HostDetail, HostId, Progress, ProgressPoint, UpdateId};
 use std::collections::BTreeMap;
 
 /// Into how many intervals an update's time is cut.
@@ -30,7 +30,7 @@ pub(super) async fn host(
     let polling = db::callers::host(&app.db, id).await?;
     let polling = polling.ok_or_else(|| Failure::not_found("host", id))?;
     let plan = app.polls.look(&app.db, &polling).await?;
-    let host = db::host_list::with_state(&app.db, vec![polling.host])
+    let host = db::host_list::with_state(&app.db, vec![Host::clone(&polling.host)])
         .await?
         .remove(0);
     Ok(Json(HostDetail {

@@ -123,7 +123,7 @@ pub(super) async fn plan(
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
     let polling = own(&caller, id)?;
-    app.polls.seen(&polling.host);
+    app.polls.seen(polling);
     let answer = app.polls.answer(&app.db, polling).await?;
     let unchanged = headers.get(header::IF_NONE_MATCH) == Some(&answer.etag);
     app.metrics.polled(!unchanged);
@@ -142,7 +142,8 @@ pub(super) async fn report(
     Path(id): Path<HostId>,
     body: Bytes,
 ) -> Result<(StatusCode, Json<HostReport>), Failure> {
-    let host = &own(&caller, id)?.host;
+    let polling = own(&caller, id)?;
+    let host = &polling.host;
     let report: NewReport = json(&body)?;
     check_text("detail", &report.detail)?;
     if let Some(code) = &report.code {
@@ -155,7 +156,7 @@ pub(super) async fn report(
     if known.is_none_or(|update| update.released.is_none()) {
         return Err(Failure::not_found("update", report.update_id));
     }
-    app.polls.seen(host);
+    app.polls.seen(polling);
     let stored = db::reports::add(&app.db, host, &report).await?;
     if matches!(report.event, ReportEvent::Failed | ReportEvent::Refused) {
         waves::watch(&app).await;
@@ -187,6 +188,6 @@ fn check_proof(enrol: &Enrol) -> Result<(), Failure> {
 
 /// The host, if it is the one that calls.
 fn own(caller: &Caller, id: HostId) -> Result<&Polling, Failure> {
-    let host = caller.host.as_deref().filter(|own| own.host.id == id);
+    let host = caller.host.as_ref().filter(|own| own.host.id == id);
     host.ok_or_else(|| Failure::forbidden("this token belongs to another host"))
 }

@@ -5,7 +5,7 @@ use crate::{
     support::{OTHER_TARGET, Service, TARGET, new_update},
 };
 use futures_util::future::join_all;
-use resplice_api::{Gate, NewRelease, NewRevocation, Role, UpdateId, client::Client};
+use resplice_api::{Channel, Gate, NewRelease, NewRevocation, Role, UpdateId, client::Client};
 use sea_orm::{ConnectionTrait, Statement};
 use std::time::Duration;
 
@@ -93,6 +93,89 @@ async fn every_statement_that_changes_an_offer_is_counted_and_no_other() {
     let before = version(&service).await;
     team.upload(&new_update(&[TARGET])).await.unwrap();
     assert_eq!(version(&service).await, before);
+}
+
+/// Runs each statement, and looks whether a version has grown.
+async fn each_counts(service: &Service, table: &str, counts: bool, statements: &[String]) {
+    let sql = format!("SELECT number AS n FROM {table}");
+    for statement in statements {
+        let before = number(service, &sql).await;
+        execute(service, statement).await;
+        assert_eq!(number(service, &sql).await > before, counts, "{statement}");
+    }
+}
+
+#[tokio::test]
+async fn every_statement_that_changes_who_a_host_is_is_counted_and_no_other() {
+    let service = Service::start().await;
+    let host = service.enrol("web-1", TARGET).await.1.host_id;
+    let of_host = format!("WHERE host_id = '{host}'");
+    let others = [
+        "UPDATE hosts SET last_seen_at = 1".to_owned(),
+        format!("UPDATE tokens SET last_used_at = 1 {of_host}"),
+        "UPDATE tokens SET revoked_at = 1 WHERE host_id IS NULL".to_owned(),
+        "DELETE FROM tokens WHERE host_id IS NULL AND role = 'vendor'".to_owned(),
+        format!(
+            "INSERT INTO tokens (id, role, name, host_id, sha256, created_at)
+             VALUES ('new', 'host', 'web-1', '{host}', 'aa', 1)"
+        ),
+        "UPDATE updates SET name = 'another'".to_owned(),
+    ];
+    each_counts(&service, "callers_version", false, &others).await;
+    let mut counted = vec![
+        format!("INSERT INTO host_groups (host_id, name) VALUES ('{host}', 'db')"),
+        "UPDATE host_groups SET name = 'web'".to_owned(),
+        "DELETE FROM host_groups".to_owned(),
+        "INSERT INTO frozen_groups (name, reason, frozen_by, frozen_at) VALUES ('web', '', '', 1)"
+            .to_owned(),
+        "UPDATE frozen_groups SET reason = 'why'".to_owned(),
+        "DELETE FROM frozen_groups".to_owned(),
+    ];
+    // What is read of a host and its token, but for when they were seen and used.
+    for column in ["name", "target", "kernel_release", "channel", "public_key"] {
+        counted.push(format!("UPDATE hosts SET {column} = 'other'"));
+    }
+    counted.push("UPDATE hosts SET enrolled_at = 1".to_owned());
+    for column in ["role", "name", "sha256"] {
+        counted.push(format!(
+            "UPDATE tokens SET {column} = 'other' {of_host} AND id <> 'new'"
+        ));
+    }
+    for column in ["expires_at", "revoked_at", "uses_left"] {
+        counted.push(format!("UPDATE tokens SET {column} = 1 {of_host}"));
+    }
+    counted.push(format!(
+        "UPDATE tokens SET host_id = NULL {of_host} AND id <> 'new'"
+    ));
+    counted.push("UPDATE tokens SET id = 'newer' WHERE id = 'new'".to_owned());
+    counted.push(format!("DELETE FROM tokens {of_host}"));
+    counted.push(format!("DELETE FROM hosts WHERE id = '{host}'"));
+    each_counts(&service, "callers_version", true, &counted).await;
+}
+
+#[tokio::test]
+async fn what_is_kept_of_a_host_is_never_told_after_it_has_changed() {
+    let service = Service::start().await;
+    let host = service.enrol("web-1", TARGET).await;
+    let id = host.1.host_id;
+    let engineer = service.client(Role::Engineer);
+    let (_, newer) = offered(&service).await;
+    for _ in 0..3 {
+        engineer.set_channel(id, Channel::Edge).await.unwrap();
+        assert_eq!(planned(&host).await, [newer]);
+        // It has not got so far.
+        engineer.set_channel(id, Channel::Stable).await.unwrap();
+        assert!(planned(&host).await.is_empty());
+    }
+    let revoked = format!("UPDATE tokens SET revoked_at = 1 WHERE host_id = '{id}'");
+    execute(&service, &revoked).await;
+    let refused = host.0.plan(id, None).await.unwrap_err();
+    assert!(format!("{refused:?}").contains("revoked"), "{refused:?}");
+    // The same token cannot be had for another secret.
+    let wrong =
+        format!("UPDATE tokens SET revoked_at = NULL, sha256 = '00' WHERE host_id = '{id}'");
+    execute(&service, &wrong).await;
+    assert!(host.0.plan(id, None).await.is_err());
 }
 
 #[tokio::test]

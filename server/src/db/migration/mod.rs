@@ -20,6 +20,7 @@ mod m0031_idempotency;
 mod m0032_listing;
 mod m0033_rejections;
 mod m0034_offers_version;
+mod m0035_callers_version;
 
 use sea_orm::{ConnectionTrait, DbBackend, DbErr};
 use sea_orm_migration::{
@@ -51,6 +52,7 @@ const ALL: &[Migration] = &[
     m0032_listing::MIGRATION,
     m0033_rejections::MIGRATION,
     m0034_offers_version::MIGRATION,
+    m0035_callers_version::MIGRATION,
 ];
 
 impl MigratorTrait for Migrator {

@@ -7,8 +7,6 @@ use std::net::TcpStream;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Connections that are kept and used all the time.
-pub const CONNECTIONS: usize = 32;
 /// How long they are used.
 const ASKING: Duration = Duration::from_secs(10);
 const MAX_HEAD: usize = 16 << 10;
@@ -96,28 +94,40 @@ pub fn get(path: &str, token: &str, more: &str) -> Vec<u8> {
 /// one after the other, again and again.
 pub fn unchanged_per_second(port: u16, requests: &[Vec<Vec<u8>>]) -> Result<f64> {
     let end = Instant::now() + ASKING;
-    let ask = |requests: &Vec<Vec<u8>>| -> Result<u64> {
+    answered(port, requests, |_, _| Instant::now() < end)
+}
+
+/// The same, each of them once.
+pub fn unchanged_once(port: u16, requests: &[Vec<Vec<u8>>]) -> Result<f64> {
+    answered(port, requests, |asked, own| asked < own)
+}
+
+/// Asks as long as `goes_on` says so of how many were asked, and how many there are.
+fn answered(
+    port: u16,
+    requests: &[Vec<Vec<u8>>],
+    goes_on: impl Fn(usize, usize) -> bool + Sync,
+) -> Result<f64> {
+    let ask = |requests: &Vec<Vec<u8>>| -> Result<usize> {
         let mut connection = Connection::open(port)?;
-        let mut count = 0;
-        for request in requests.iter().cycle() {
-            if Instant::now() >= end {
-                break;
-            }
-            let answer = connection.ask(request)?;
+        let mut asked = 0;
+        while goes_on(asked, requests.len()) {
+            let answer = connection.ask(&requests[asked % requests.len()])?;
             ensure!(answer.status() == "304", "{}", answer.head);
-            count += 1;
+            asked += 1;
         }
-        Ok(count)
+        Ok(asked)
     };
+    let start = Instant::now();
     let counts = thread::scope(|scope| {
         let threads: Vec<_> = requests
             .iter()
-            .map(|own| scope.spawn(move || ask(own)))
+            .map(|own| scope.spawn(|| ask(own)))
             .collect();
         let joined = threads.into_iter().map(|thread| thread.join());
         joined
             .map(|count| count.unwrap_or_else(|_| anyhow::bail!("a connection panicked")))
-            .collect::<Result<Vec<u64>>>()
+            .collect::<Result<Vec<usize>>>()
     })?;
-    Ok(counts.iter().sum::<u64>() as f64 / ASKING.as_secs_f64())
+    Ok(counts.iter().sum::<usize>() as f64 / start.elapsed().as_secs_f64())
 }

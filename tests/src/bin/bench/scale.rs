@@ -2,7 +2,7 @@
 //! beside nginx and a file, and pages of lists.
 
 use crate::crowd::{self, Connected, HOSTS, UPDATES};
-use crate::http::{CONNECTIONS, Connection, get, unchanged_per_second};
+use crate::http::{Connection, get, unchanged_once, unchanged_per_second};
 use crate::nginx::Nginx;
 use anyhow::{Context, Result, ensure};
 use resplice_api::Token;
@@ -12,6 +12,9 @@ use resplice_tests::service::Resplice;
 use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
 
+/// Connections that are kept and used all the time: as of a fleet; and of few.
+const MOST_CONNECTIONS: usize = 256;
+const FEW_CONNECTIONS: usize = 32;
 /// Pages of each list, at places all over it.
 const PAGES: usize = 200;
 /// What the server does by itself with what it finds in its database comes first.
@@ -34,15 +37,47 @@ fn of(runtime: &Runtime, name: &str, url: Option<&str>) -> Result<Vec<Measure>> 
         crowd::fill(&mut db).await
     })?;
     std::thread::sleep(SETTLING);
-    let mut measures = vec![polls(&server, name)?];
+    let mut measures = polls(&server, name)?;
     measures.extend(pages(&server, name)?);
     Ok(measures)
 }
 
-fn polls(server: &Resplice, name: &str) -> Result<Measure> {
+fn polls(server: &Resplice, name: &str) -> Result<Vec<Measure>> {
+    let requests = poll_requests(server)?;
+    let nginx = Nginx::start()?;
+    let file = file_request(&nginx)?;
+    let first = unchanged_once(server.port, &shared_out(&requests, MOST_CONNECTIONS))?;
+    let mut measures = Vec::new();
+    for connections in [MOST_CONNECTIONS, FEW_CONNECTIONS] {
+        let file = vec![vec![file.clone()]; connections];
+        let own = shared_out(&requests, connections);
+        // In turns, so that neither has the machine at another time than the other.
+        let (mut served, mut static_file) = (0.0, 0.0);
+        for _ in 0..2 {
+            static_file += unchanged_per_second(nginx.port, &file)? / 2.0;
+            served += unchanged_per_second(server.port, &own)? / 2.0;
+        }
+        let polls = |what: &str, value| {
+            let note = format!(
+                "{what} of 100,000 hosts with nothing new answered a second / nginx and a file \
+                 that is unchanged, {connections} connections each; aim: over 0.5"
+            );
+            let name = format!("server: {what} on {connections} connections, {name}");
+            Measure::alone(&name, value, "1/s", &note).against(static_file)
+        };
+        measures.push(polls("polls", served));
+        if connections == MOST_CONNECTIONS {
+            measures.push(polls("first polls", first));
+        }
+    }
+    Ok(measures)
+}
+
+/// A poll of each host, which knows already what it is told.
+fn poll_requests(server: &Resplice) -> Result<Vec<Vec<u8>>> {
     let mut connection = Connection::open(server.port)?;
-    let mut requests = vec![Vec::new(); CONNECTIONS];
     let mut known = std::collections::HashMap::new();
+    let mut requests = Vec::new();
     for number in 0..HOSTS {
         let host = crowd::host(number);
         let path = format!("/api/v1/hosts/{}/plan", host.id);
@@ -60,28 +95,23 @@ fn polls(server: &Resplice, name: &str) -> Result<Measure> {
             }
         };
         let condition = format!("If-None-Match: {etag}\r\n");
-        requests[number % CONNECTIONS].push(get(&path, &host.token, &condition));
+        requests.push(get(&path, &host.token, &condition));
     }
-    let nginx = Nginx::start()?;
-    let file = connection_to(&nginx)?;
-    // In turns, so that neither has the machine at another time than the other.
-    let (mut served, mut static_file) = (0.0, 0.0);
-    for _ in 0..2 {
-        static_file += unchanged_per_second(nginx.port, &file)? / 2.0;
-        served += unchanged_per_second(server.port, &requests)? / 2.0;
-    }
-    let note = "polls of 100,000 hosts with nothing new answered a second / nginx and a file that \
-                is unchanged, 32 connections each; aim: over 0.5";
-    let name = format!("server: polls, {name}");
-    Ok(Measure::alone(&name, served, "1/s", note).against(static_file))
+    Ok(requests)
 }
 
-fn connection_to(nginx: &Nginx) -> Result<Vec<Vec<Vec<u8>>>> {
+/// Requests by connection.
+fn shared_out(requests: &[Vec<u8>], connections: usize) -> Vec<Vec<Vec<u8>>> {
+    let of = |first| requests.iter().skip(first).step_by(connections);
+    let each = (0..connections).map(|first| of(first).cloned().collect());
+    each.collect()
+}
+
+fn file_request(nginx: &Nginx) -> Result<Vec<u8>> {
     let mut connection = Connection::open(nginx.port)?;
     let answer = connection.ask(&get("/plan.json", "", ""))?;
     let etag = answer.header("etag").context("nginx sends no ETag")?;
-    let request = get("/plan.json", "", &format!("If-None-Match: {etag}\r\n"));
-    Ok(vec![vec![request]; CONNECTIONS])
+    Ok(get("/plan.json", "", &format!("If-None-Match: {etag}\r\n")))
 }
 
 /// Lists, and where their pages begin; `{}` is a place in them.
