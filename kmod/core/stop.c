@@ -125,7 +125,7 @@ void rs_stop_leave(const struct list_head *changes)
 		if (u->state == RS_SUPERSEDED)
 			rs_report("superseded: %s\n", u->mod->name);
 		if (u->stays)
-			rs_report("stays: %s remains loaded, for what it has done\n",
+			rs_report("stays: %s remains loaded: its addresses may be held, or its module must not go\n",
 				  u->mod->name);
 		else
 			module_put(u->mod);

@@ -40,13 +40,21 @@ const MAX_HOSTS: usize = 200_000;
 pub struct Polls {
     versions: Batch<(), Versions>,
     tokens: Batch<String, Found>,
-    /// Hosts by the public parts of their tokens.
-    known: Mutex<HashMap<String, Known>>,
+    known: Mutex<Hosts>,
     pasts: Batch<HostId, Arc<Past>>,
     offers: Mutex<HashMap<String, Arc<Kept>>>,
     /// Held by whoever reads what is offered.
     reading: tokio::sync::Mutex<()>,
     seen: Mutex<HashSet<HostId>>,
+}
+
+/// What is known of hosts.
+#[derive(Debug, Default)]
+struct Hosts {
+    /// By the public parts of their tokens.
+    by_token: HashMap<String, Known>,
+    /// The callers' version when those that had changed were let go.
+    swept: i64,
 }
 
 /// What is offered for a target, and a version that it is no older than.
@@ -112,7 +120,7 @@ impl Polls {
     /// The database's.
     pub async fn token(&self, id: &str) -> Result<Option<Known>, Failure> {
         // Most that are not kept are no hosts: for them there is nothing to compare.
-        if lock(&self.known).contains_key(id)
+        if lock(&self.known).by_token.contains_key(id)
             && let Some(known) = self.unchanged(id).await?
         {
             return Ok(Some(known));
@@ -120,7 +128,7 @@ impl Polls {
         let found = self.tokens.get(id.to_owned()).await?;
         let found = found.transpose()?;
         if let Some(known) = found.as_ref().filter(|known| known.host.is_some()) {
-            self.keep(id, known);
+            lock(&self.known).keep(id, known, MAX_HOSTS);
         }
         Ok(found)
     }
@@ -129,7 +137,7 @@ impl Polls {
         let Some(versions) = self.versions.get(()).await? else {
             return Ok(None);
         };
-        let mut all = lock(&self.known);
+        let all = &mut lock(&self.known).by_token;
         let Some(known) = all.get_mut(id) else {
             return Ok(None);
         };
@@ -142,20 +150,6 @@ impl Polls {
             polling.offers_version = polling.offers_version.max(versions.offers);
         }
         Ok(Some(known.clone()))
-    }
-
-    fn keep(&self, id: &str, known: &Known) {
-        let mut all = lock(&self.known);
-        if all.len() >= MAX_HOSTS && !all.contains_key(id) {
-            all.retain(|_, kept| kept.version >= known.version);
-            if all.len() >= MAX_HOSTS {
-                return;
-            }
-        }
-        let newest = all.get(id).is_none_or(|kept| kept.version <= known.version);
-        if newest {
-            all.insert(id.to_owned(), known.clone());
-        }
     }
 
     /// The plan that a host gets if it asks now.
@@ -249,6 +243,26 @@ impl Polls {
     }
 }
 
+impl Hosts {
+    fn keep(&mut self, id: &str, known: &Known, most: usize) {
+        let all = &mut self.by_token;
+        if all.len() >= most && !all.contains_key(id) {
+            // Once for each change: all of them are gone through.
+            if self.swept < known.version {
+                self.swept = known.version;
+                all.retain(|_, kept| kept.version >= known.version);
+            }
+            if all.len() >= most {
+                return;
+            }
+        }
+        let newest = all.get(id).is_none_or(|kept| kept.version <= known.version);
+        if newest {
+            all.insert(id.to_owned(), known.clone());
+        }
+    }
+}
+
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -264,5 +278,43 @@ pub async fn run(app: App) {
         if stops {
             return;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn known(version: i64) -> Known {
+        Known {
+            token: Arc::default(),
+            host: None,
+            version,
+        }
+    }
+
+    #[test]
+    fn no_more_hosts_are_kept_than_may_and_those_that_have_changed_go_first() {
+        let mut hosts = Hosts::default();
+        let keep = |hosts: &mut Hosts, id: &str, version| hosts.keep(id, &known(version), 2);
+        let kept = |hosts: &Hosts| {
+            let all = hosts.by_token.iter();
+            let mut all: Vec<_> = all.map(|(id, k)| (id.clone(), k.version)).collect();
+            all.sort();
+            all
+        };
+        let are = |all: &[(&str, i64)]| -> Vec<_> {
+            all.iter().map(|(id, v)| ((*id).to_owned(), *v)).collect()
+        };
+        for (id, version) in [("a", 1), ("b", 1), ("c", 1)] {
+            keep(&mut hosts, id, version);
+        }
+        assert_eq!(kept(&hosts), are(&[("a", 1), ("b", 1)]));
+        // One that is kept is renewed, but not by an older answer.
+        keep(&mut hosts, "a", 3);
+        keep(&mut hosts, "a", 2);
+        assert_eq!(kept(&hosts), are(&[("a", 3), ("b", 1)]));
+        keep(&mut hosts, "c", 3);
+        assert_eq!(kept(&hosts), are(&[("a", 3), ("c", 3)]));
     }
 }

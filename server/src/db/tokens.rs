@@ -13,7 +13,7 @@ pub(super) const COLUMNS: &str =
     last_used_at, revoked_at, uses_left";
 
 /// A known token.
-#[derive(Debug, Clone, FromQueryResult)]
+#[derive(Debug, Clone, Default, FromQueryResult)]
 pub struct TokenRow {
     /// Its public part.
     pub id: String,

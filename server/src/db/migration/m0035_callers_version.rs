@@ -2,7 +2,8 @@
 //! token, its row but for when it was seen, its groups. Whoever has seen it knows
 //! whether a host is still what it was. New tokens don't count: nobody knows them yet.
 //!
-//! As [`super::m0034_offers_version`], of which it has the order of commits.
+//! As [`super::m0034_offers_version`], of which it has the order of commits. No
+//! transaction changes what both count: it would lock two rows, in an order of its own.
 
 use super::Migration;
 
