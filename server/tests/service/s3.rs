@@ -5,6 +5,8 @@ use resplice_s3::serve;
 use resplice_server::store::{Credentials, Home};
 use std::{
     fs,
+    io::{Read, Write},
+    net::TcpStream,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     thread,
@@ -50,8 +52,13 @@ impl S3 {
                 }
             });
         });
+        let address = ready.recv().unwrap();
+        // Once it answers it has made the bucket, and makes it no more.
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream.write_all(b"GET / HTTP/1.0\r\n\r\n").unwrap();
+        stream.read_exact(&mut [0]).unwrap();
         Self {
-            url: format!("http://{}", ready.recv().unwrap()),
+            url: format!("http://{address}"),
             directory,
             _stop: stop,
         }
