@@ -7,7 +7,7 @@ use crate::{App, db, error::Failure};
 use std::time::Duration;
 
 /// The series that updates can be made for; the archive has backports of newer ones.
-const SERIES: &str = "6.1";
+pub(crate) const SERIES: &str = "6.1";
 
 /// How old a look may get.
 const FRESH: Duration = Duration::from_secs(3600);

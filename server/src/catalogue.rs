@@ -49,8 +49,14 @@ impl Catalogue for Imported {
     }
 
     fn source(&self, target: &TargetId) -> Option<PathBuf> {
-        let target = resplice_target::Target::load(&self.0, target).ok()?;
-        Some(target.source_dir()).filter(|source| source.is_dir())
+        match resplice_target::Target::load(&self.0, target) {
+            Ok(target) => Some(target.source_dir()).filter(|source| source.is_dir()),
+            Err(resplice_target::Error::NotImported { .. }) => None,
+            Err(error) => {
+                tracing::warn!(%target, %error, "can't look into a target's source");
+                None
+            }
+        }
     }
 
     fn available(&self) -> Result<Vec<Available>, Error> {

@@ -75,6 +75,7 @@ pub mod session;
 pub mod settings;
 pub mod store;
 pub mod transparency;
+pub mod versions;
 pub mod waves;
 pub mod web;
 pub mod webhooks;

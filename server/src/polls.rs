@@ -1,34 +1,38 @@
 //! Hosts that ask for their plans: most of what a server does.
 //!
 //! What is known of a host that asks, and what is offered for its target, is kept as
-//! long as the database says that it has not changed. It is asked that at every poll,
-//! for another server may have changed it; once for all polls that wait at a time.
-//! That a host was heard of is noted a little later, and not at every poll.
+//! long as the database says that it has not changed: another server may have changed
+//! it. That a host was heard of is noted a little later, and not at every poll.
 
 use crate::{
     App,
     batch::Batch,
     db::{
         self, Db,
-        callers::{self, Found, Known, Past, Polling, Versions},
+        callers::{self, Found, Known, Past, Polling},
         offers::{self, Offers},
         plans, rollouts,
     },
     error::Failure,
     store::sha256_hex,
+    versions::Current,
 };
 use axum::{body::Bytes, http::HeaderValue};
 use resplice_api::{Channel, HostId, Plan};
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// A host that was noted as seen so recently is not noted again.
 const SEEN_RESOLUTION_MICROS: i64 = 30_000_000;
 /// How often it is written which hosts were seen.
 const WRITING: Duration = Duration::from_secs(1);
+/// If there are more, it is written every [`WRITING_MANY`]: neighbours in the table are
+/// then written together.
+const MANY: usize = 1000;
+const WRITING_MANY: Duration = Duration::from_secs(10);
 /// Most targets whose offers are kept: hosts say what their target is.
 const MAX_TARGETS: usize = 1000;
 /// Most hosts of which it is kept what is known, in 1.5 kB each. The others' polls
@@ -38,7 +42,7 @@ const MAX_HOSTS: usize = 200_000;
 /// Look-ups for polls, and the hosts that were seen and are not noted yet.
 #[derive(Debug)]
 pub struct Polls {
-    versions: Batch<(), Versions>,
+    versions: Current,
     tokens: Batch<String, Found>,
     known: Mutex<Hosts>,
     pasts: Batch<HostId, Arc<Past>>,
@@ -90,15 +94,9 @@ impl Polls {
     /// Look-ups in a database.
     #[must_use]
     pub fn new(db: &Db) -> Self {
-        let (for_versions, for_tokens, for_pasts) = (db.clone(), db.clone(), db.clone());
+        let (for_tokens, for_pasts) = (db.clone(), db.clone());
         Self {
-            versions: Batch::new(move |asked: Vec<()>| {
-                let db = for_versions.clone();
-                async move {
-                    let versions = callers::versions(&db).await?;
-                    Ok(asked.into_iter().map(|key| (key, versions)).collect())
-                }
-            }),
+            versions: Current::new(db),
             tokens: Batch::new(move |ids: Vec<String>| {
                 let db = for_tokens.clone();
                 async move { callers::find(&db, &ids).await }
@@ -134,7 +132,7 @@ impl Polls {
     }
 
     async fn unchanged(&self, id: &str) -> Result<Option<Known>, Failure> {
-        let Some(versions) = self.versions.get(()).await? else {
+        let Some(versions) = self.versions.get().await? else {
             return Ok(None);
         };
         let all = &mut lock(&self.known).by_token;
@@ -235,7 +233,10 @@ impl Polls {
     /// Notes which hosts were seen; those that could not be noted stay to be.
     pub async fn write(&self, db: &Db) {
         let hosts = std::mem::take(&mut *lock(&self.seen));
-        let hosts: Vec<HostId> = hosts.into_iter().collect();
+        let mut hosts: Vec<HostId> = hosts.into_iter().collect();
+        // As they lie in the table; and two servers that write the same ones do not wait
+        // for each other in a circle.
+        hosts.sort_unstable();
         if let Err(error) = db::hosts::seen(db, &hosts).await {
             tracing::error!(%error, hosts = hosts.len(), "can't note which hosts were seen");
             lock(&self.seen).extend(hosts);
@@ -269,12 +270,17 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// Notes which hosts were seen, until the server stops and once more then.
 pub async fn run(app: App) {
+    let mut written = Instant::now();
     loop {
         let stops = tokio::select! {
             () = app.shutdown.cancelled() => true,
             () = tokio::time::sleep(WRITING) => false,
         };
-        app.polls.write(&app.db).await;
+        let many = lock(&app.polls.seen).len() > MANY;
+        if stops || !many || written.elapsed() >= WRITING_MANY {
+            app.polls.write(&app.db).await;
+            written = Instant::now();
+        }
         if stops {
             return;
         }

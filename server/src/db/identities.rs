@@ -186,12 +186,21 @@ pub async fn create_account(
     Ok(true)
 }
 
-/// Gives an account the roles that the provider names, if it has others.
+/// Gives an account the roles that the provider names, if it has others. The last open
+/// account of an admin stays one: who else could make another?
 ///
 /// # Errors
 /// The database's.
 pub async fn set_roles(db: &Db, name: &str, roles: &[Role]) -> Result<(), Error> {
     let transaction = begin(db).await?;
+    let mut roles = roles.to_vec();
+    if !roles.contains(&Role::Admin) && is_last_admin(&transaction, name).await? {
+        tracing::warn!(
+            name,
+            "the last admin stays one, whatever the identity provider says"
+        );
+        roles.push(Role::Admin);
+    }
     let changed = execute(
         &transaction,
         "change an account",
@@ -203,6 +212,17 @@ pub async fn set_roles(db: &Db, name: &str, roles: &[Role]) -> Result<(), Error>
         note(&transaction, name, "user.change", &to_json(&roles)?).await?;
     }
     commit(transaction).await
+}
+
+async fn is_last_admin<C: ConnectionTrait>(db: &C, name: &str) -> Result<bool, Error> {
+    #[derive(FromQueryResult)]
+    struct Row {
+        name: String,
+    }
+    let sql = "SELECT name FROM users
+               WHERE disabled_at IS NULL AND roles LIKE '%\"admin\"%' LIMIT 2";
+    let admins: Vec<Row> = rows(db, "look for other admins", sql, Vec::new()).await?;
+    Ok(admins.len() == 1 && admins[0].name == name)
 }
 
 async fn insert<C: ConnectionTrait>(

@@ -1,7 +1,7 @@
 //! What stands before every operation: who calls, may they, and the audit log.
 
 use super::{Access, Audit, idempotency};
-use crate::{App, auth, db::audit, error::Failure};
+use crate::{App, auth, db::audit, error::Failure, versions};
 use axum::{
     extract::{ConnectInfo, OriginalUri, Request, State},
     http::header,
@@ -103,6 +103,10 @@ async fn audited(
     let response = next.run(request).await;
     let location = response.headers().get(header::LOCATION);
     let result = location.and_then(|value| value.to_str().ok());
-    audit::complete(&app.db, &id, response.status().as_u16(), result).await?;
+    let status = response.status().as_u16();
+    let completing = audit::complete(&app.db, &id, status, result);
+    // Whoever hears of a change may count on it at once.
+    let (completed, ()) = tokio::join!(completing, versions::settle());
+    completed?;
     Ok(response)
 }

@@ -1,7 +1,7 @@
 //! Kernels that are fetched in the background.
 
 use super::body::json;
-use crate::{App, auth::Caller, catalogue, db::imports, error::Failure};
+use crate::{App, archive::SERIES, auth::Caller, catalogue, db::imports, error::Failure};
 use axum::{
     Extension, Json,
     body::Bytes,
@@ -26,6 +26,12 @@ pub(super) async fn create(
             new.target
         ))
     })?;
+    if target.series() != SERIES {
+        return Err(Failure::invalid(format!(
+            "updates are made for kernels of the series {SERIES}, and {target} is of {}",
+            target.series()
+        )));
+    }
     let target = target.to_string();
     if catalogue::list(&app)
         .await?

@@ -124,6 +124,7 @@ async fn a_kernel_is_imported_in_the_background_and_says_how_far_it_is() {
     assert_eq!(problem(admin.import("debian:../../etc").await).0, 422);
     // No archive has such a kernel.
     assert_eq!(problem(admin.import("own:6.1.170-x-own").await).0, 422);
+    assert_eq!(problem(admin.import(BACKPORT).await).0, 422);
     service.stop().await;
 }
 

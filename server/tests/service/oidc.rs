@@ -6,6 +6,7 @@ use crate::support::Service;
 use reqwest::{StatusCode, header, redirect};
 use resplice_api::{ChangeUser, Role, SESSION_HEADER, Whoami};
 use resplice_server::oidc::{Named, Settings};
+use sea_orm::ConnectionTrait;
 
 /// A browser, as far as it matters here: it keeps cookies and goes nowhere by itself.
 struct Browser {
@@ -185,17 +186,15 @@ async fn nobody_gets_an_account_by_having_its_name_elsewhere() {
     }
 }
 
-#[tokio::test]
-async fn whoever_is_signed_in_links_the_own_account() {
-    let provider = IdP::start(Signs::EdDsa).await;
-    let service = start(&provider).await;
+/// The browser of bob, who was given a role by an admin, and has come by the provider since.
+async fn linked(service: &Service, provider: &IdP, role: Role) -> Browser {
     let admin = service.client(Role::Admin);
     let new = resplice_api::NewUser {
         name: "bob".to_owned(),
-        roles: vec![Role::Team],
+        roles: vec![role],
     };
     let made = admin.create_user(&new).await.unwrap();
-    let mut browser = Browser::new(&service);
+    let mut browser = Browser::new(service);
     let body = serde_json::json!({"name": "bob", "password": made.password});
     let request = browser
         .http
@@ -207,9 +206,39 @@ async fn whoever_is_signed_in_links_the_own_account() {
     browser.cookies.push((name.to_owned(), value.to_owned()));
     provider.say(Claims {
         name: "whatever".to_owned(),
+        groups: vec!["release".to_owned()],
         ..provider.claims()
     });
     assert_eq!(browser.sign_in().await, DONE);
+    browser
+}
+
+#[tokio::test]
+async fn the_last_admin_stays_one_whatever_the_provider_says() {
+    let provider = IdP::start(Signs::EdDsa).await;
+    let service = with(&provider, Some("groups")).await;
+    let admin = service.client(Role::Admin);
+    // There is another one, the first.
+    let mut bob = linked(&service, &provider, Role::Admin).await;
+    assert_eq!(bob.whoami().await.unwrap().roles, [Role::Engineer]);
+    let change = ChangeUser {
+        roles: Some(vec![Role::Admin]),
+        ..ChangeUser::default()
+    };
+    admin.change_user("bob", &change).await.unwrap();
+    let closed = "UPDATE users SET disabled_at = 1 WHERE name = 'admin'";
+    service.app.db.execute_unprepared(closed).await.unwrap();
+    assert_eq!(bob.sign_in().await, DONE);
+    let roles = bob.whoami().await.unwrap().roles;
+    assert_eq!(roles, [Role::Engineer, Role::Admin]);
+}
+
+#[tokio::test]
+async fn whoever_is_signed_in_links_the_own_account() {
+    let provider = IdP::start(Signs::EdDsa).await;
+    let service = start(&provider).await;
+    let admin = service.client(Role::Admin);
+    let browser = linked(&service, &provider, Role::Team).await;
     let mut elsewhere = Browser::new(&service);
     assert_eq!(elsewhere.sign_in().await, DONE);
     assert_eq!(elsewhere.whoami().await.unwrap().name, "bob");

@@ -6,6 +6,7 @@ use crate::{
 };
 use futures_util::future::join_all;
 use resplice_api::{Channel, Gate, NewRelease, NewRevocation, Role, UpdateId, client::Client};
+use resplice_server::versions;
 use sea_orm::{ConnectionTrait, Statement};
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ async fn execute(service: &Service, sql: &str) {
     let db = &service.app.db;
     let statement = Statement::from_string(db.get_database_backend(), sql);
     db.execute_raw(statement).await.unwrap();
+    versions::settle().await;
 }
 
 async fn number(service: &Service, sql: &str) -> i64 {
@@ -209,6 +211,29 @@ async fn another_server_of_the_database_says_at_once_what_has_changed() {
     let sql = format!("DELETE FROM tokens WHERE host_id = '{id}'");
     execute(&one, &sql).await;
     assert!(host.0.plan(id, None).await.is_err());
+    two.stop().await;
+    one.stop().await;
+}
+
+#[tokio::test]
+async fn a_server_that_has_just_answered_is_told_of_a_change_before_who_made_it() {
+    let one = Service::start().await;
+    let two = one.beside().await;
+    let mut host = one.enrol("web-1", TARGET).await;
+    host.0 = Client::new(&two.url, Some(host.1.token.clone())).unwrap();
+    let (_, newer) = offered(&one).await;
+    let engineer = one.client(Role::Engineer);
+    for _ in 0..20 {
+        assert_eq!(planned(&host).await, [newer]);
+        // Its answers until now are from before the change.
+        let (_, halted) = tokio::join!(
+            join_all((0..10).map(|_| planned(&host))),
+            engineer.halt(newer, "a look at it")
+        );
+        halted.unwrap();
+        assert_ne!(planned(&host).await, [newer]);
+        engineer.resume(newer, "").await.unwrap();
+    }
     two.stop().await;
     one.stop().await;
 }

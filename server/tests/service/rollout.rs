@@ -9,6 +9,7 @@ use resplice_api::{
 };
 use resplice_package::SecretKey;
 use resplice_rollout::{Place, Terms};
+use resplice_server::versions;
 use sea_orm::{ConnectionTrait, Statement};
 
 pub type HostClient = (Client, Enrolled);
@@ -338,6 +339,7 @@ async fn silence(service: &Service, host: HostId) {
         let statement = Statement::from_string(db.get_database_backend(), sql);
         db.execute_raw(statement).await.unwrap();
     }
+    versions::settle().await;
 }
 
 async fn audited(service: &Service, action: &str) -> i64 {

@@ -7,6 +7,7 @@ use crate::{
 };
 use jiff::{SignedDuration, Timestamp};
 use resplice_api::{FinishStatus, JobStatus, LeaseRequest, Role, client::Client};
+use resplice_server::versions;
 use sea_orm::{ConnectionTrait, DbBackend, Statement, TransactionTrait};
 use std::time::{Duration, Instant};
 
@@ -104,8 +105,10 @@ async fn changes_of_offers_that_commit_in_another_order_are_both_seen() {
     let second = two.app.db.begin().await.unwrap();
     second.execute_raw(revoke(ids[1])).await.unwrap();
     second.commit().await.unwrap();
+    versions::settle().await;
     assert_eq!(seen().await, [ids[0]]);
     first.commit().await.unwrap();
+    versions::settle().await;
     assert!(seen().await.is_empty());
     one.stop().await;
     two.stop().await;

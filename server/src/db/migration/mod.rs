@@ -21,6 +21,7 @@ mod m0032_listing;
 mod m0033_rejections;
 mod m0034_offers_version;
 mod m0035_callers_version;
+mod m0036_host_seen;
 
 use sea_orm::{ConnectionTrait, DbBackend, DbErr};
 use sea_orm_migration::{
@@ -53,6 +54,7 @@ const ALL: &[Migration] = &[
     m0033_rejections::MIGRATION,
     m0034_offers_version::MIGRATION,
     m0035_callers_version::MIGRATION,
+    m0036_host_seen::MIGRATION,
 ];
 
 impl MigratorTrait for Migrator {

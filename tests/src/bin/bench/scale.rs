@@ -4,7 +4,7 @@
 use crate::crowd::{self, Connected, HOSTS, UPDATES};
 use crate::http::{Connection, get, unchanged_once, unchanged_per_second};
 use crate::nginx::Nginx;
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use resplice_api::Token;
 use resplice_postgres::{Database, Kind};
 use resplice_tests::eval::measure::Measure;
@@ -17,8 +17,11 @@ const MOST_CONNECTIONS: usize = 256;
 const FEW_CONNECTIONS: usize = 32;
 /// Pages of each list, at places all over it.
 const PAGES: usize = 200;
-/// What the server does by itself with what it finds in its database comes first.
-const SETTLING: Duration = Duration::from_secs(20);
+/// What the server does by itself comes first: it looks at the archive once it has run for
+/// a minute, and takes what it finds in its database into its log, which must then rest.
+const SETTLING: Duration = Duration::from_secs(75);
+const RESTING: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 pub fn measure(runtime: &Runtime) -> Result<Vec<Measure>> {
     let mut measures = of(runtime, "SQLite", None)?;
@@ -28,6 +31,7 @@ pub fn measure(runtime: &Runtime) -> Result<Vec<Measure>> {
 }
 
 fn of(runtime: &Runtime, name: &str, url: Option<&str>) -> Result<Vec<Measure>> {
+    let began = Instant::now();
     let server = Resplice::start_on(url, 60, &["--requests-per-second", "0"])?;
     runtime.block_on(async {
         let mut db = match url {
@@ -36,10 +40,27 @@ fn of(runtime: &Runtime, name: &str, url: Option<&str>) -> Result<Vec<Measure>> 
         };
         crowd::fill(&mut db).await
     })?;
-    std::thread::sleep(SETTLING);
+    settle(&server, began)?;
     let mut measures = polls(&server, name)?;
     measures.extend(pages(&server, name)?);
     Ok(measures)
+}
+
+fn settle(server: &Resplice, began: Instant) -> Result<()> {
+    std::thread::sleep(SETTLING.saturating_sub(began.elapsed()));
+    let checkpoint = get("/api/v1/log/checkpoint", &crowd::host(0).token, "");
+    let mut before = Vec::new();
+    while began.elapsed() < PATIENCE {
+        let mut connection = Connection::open(server.port)?;
+        let answer = connection.ask(&checkpoint)?;
+        ensure!(answer.status() == "200", "{}", answer.head);
+        if answer.body == before {
+            return Ok(());
+        }
+        before = answer.body.to_vec();
+        std::thread::sleep(RESTING);
+    }
+    bail!("the server's log still grows after {PATIENCE:?}")
 }
 
 fn polls(server: &Resplice, name: &str) -> Result<Vec<Measure>> {
