@@ -13,7 +13,7 @@ pub use verify::{Finding, Report, verify};
 
 use crate::{
     App,
-    db::{self, Db, log},
+    db::{self, Db, log, log_tiles},
     error::Failure,
     secret_file,
 };
@@ -128,7 +128,7 @@ impl Transparency {
         let transaction = db::begin(db).await?;
         log::lock(&transaction).await?;
         let head = log::head(&transaction).await?;
-        let mut tiles = log::tiles(&transaction, &tile::needed(&[], head.size)).await?;
+        let mut tiles = log_tiles::find(&transaction, &tile::needed(&[], head.size)).await?;
         self.check(&head, &tiles)?;
         let mut entries = Vec::new();
         if head.size == 0 {
@@ -158,7 +158,7 @@ impl Transparency {
         }
         for place in changed {
             let hashes = tiles.get(place).unwrap_or_default();
-            log::set_tile(&transaction, place, hashes).await?;
+            log_tiles::set(&transaction, place, hashes).await?;
         }
         let root = tree::root(&tiles, size).map_err(|e| LogError::Tampered(e.to_string()))?;
         let head = log::Head {

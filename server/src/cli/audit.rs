@@ -5,7 +5,7 @@ use super::{
     place::ServerPlace,
 };
 use crate::{
-    db::{self, Db, log},
+    db::{self, Db, log, log_tiles},
     transparency,
 };
 use anyhow::Context;
@@ -121,7 +121,7 @@ async fn verify(
 
 async fn export(db: &Db, directory: &Path) -> anyhow::Result<u64> {
     let head = log::head(db).await?;
-    let tiles = log::all_tiles(db).await?;
+    let tiles = log_tiles::all(db).await?;
     for (place, hashes) in tiles.iter() {
         // Rows may have been added since.
         let count = head.size >> (8 * place.level).min(63);

@@ -16,6 +16,7 @@ mod serve;
 mod target;
 mod token;
 mod update;
+mod upload;
 mod user;
 mod watch;
 mod webhook;

@@ -33,6 +33,7 @@ pub mod jobs;
 pub mod leases;
 pub mod listen;
 pub mod log;
+pub mod log_tiles;
 pub mod metrics;
 mod migration;
 pub mod offers;

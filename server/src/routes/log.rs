@@ -3,7 +3,7 @@
 use super::body::page_limit;
 use crate::{
     App,
-    db::{self, log},
+    db::{self, log, log_tiles},
     error::Failure,
 };
 use axum::{
@@ -73,7 +73,7 @@ pub(super) async fn tile(
     let missing = || Failure::not_found("tile", format!("{level}/{number}"));
     let (index, width) = tile::parse_number(&number).ok_or_else(missing)?;
     let place = tile::Place { level, index };
-    let tiles = log::tiles(&app.db, &[place].into()).await?;
+    let tiles = log_tiles::find(&app.db, &[place].into()).await?;
     let width = width.unwrap_or(tile::WIDTH);
     let wanted = usize::try_from(width).unwrap_or(usize::MAX);
     let hashes = tiles.get(place).and_then(|tile| tile.get(..wanted));
@@ -130,7 +130,7 @@ pub(super) async fn consistency(
             head.size
         )));
     }
-    let tiles = log::tiles(&app.db, &tile::needed(&[size - 1], head.size)).await?;
+    let tiles = log_tiles::find(&app.db, &tile::needed(&[size - 1], head.size)).await?;
     let proof = tree::consistency_proof(&tiles, size, head.size);
     Ok(Json(ConsistencyProof {
         proof: encode(&proof.map_err(Failure::internal("prove consistency"))?),
@@ -162,7 +162,7 @@ pub(super) async fn release_proof(
     let since = seen.since.filter(|size| (1..=head.size).contains(size));
     let mut ways = vec![index];
     ways.extend(since.map(|size| size - 1));
-    let tiles = log::tiles(&app.db, &tile::needed(&ways, head.size)).await?;
+    let tiles = log_tiles::find(&app.db, &tile::needed(&ways, head.size)).await?;
     let consistency = match since {
         Some(size) => tree::consistency_proof(&tiles, size, head.size)
             .map_err(Failure::internal("prove consistency"))?,

@@ -23,6 +23,7 @@ mod packages;
 mod provenance;
 mod repository;
 mod rollout;
+mod router;
 mod sessions;
 mod targets;
 mod text;
@@ -33,22 +34,14 @@ mod webhooks;
 mod workers;
 
 pub use openapi::document;
+pub use router::router;
 
-use crate::{App, web};
+use crate::App;
 use axum::{
-    Router,
-    extract::DefaultBodyLimit,
-    http::{HeaderName, HeaderValue, Method, StatusCode, header},
-    middleware,
-    response::Response,
+    http::Method,
     routing::{MethodRouter, delete, get, patch, post, put},
 };
-use resplice_api::{BASE_PATH, Role, limits};
-use std::time::Duration;
-use tower_http::{limit::RequestBodyLimitLayer, timeout::TimeoutLayer, trace::TraceLayer};
-
-/// Longest that a request may take until its answer begins.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(120);
+use resplice_api::{Role, limits};
 
 /// Who may call an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -351,71 +344,4 @@ fn log_operations() -> Vec<Operation> {
         read("/log/tile/entries/{*index}", AUDITORS, get(log::entries)),
         known("/updates/{id}/proof", get(log::release_proof)),
     ]
-}
-
-/// The whole service.
-pub fn router(app: App) -> Router {
-    let mut api = Router::new();
-    for operation in operations() {
-        let rule = guard::Rule {
-            access: operation.access,
-            audit: operation.audit,
-            once: operation.once(),
-            body_bytes: operation.body_bytes,
-        };
-        let guarded = operation
-            .handler
-            .layer(DefaultBodyLimit::max(operation.body_bytes))
-            .route_layer(middleware::from_fn_with_state(
-                (app.clone(), rule),
-                guard::guard,
-            ));
-        api = api.route(operation.path, guarded);
-    }
-    let api = api
-        .fallback(text::no_such_operation)
-        .layer(middleware::from_fn(etag::name))
-        .layer(middleware::from_fn(text::problems_only));
-    Router::new()
-        .nest(BASE_PATH, api)
-        .route("/healthz", get(health::live))
-        .route("/readyz", get(health::ready))
-        .route("/repo/metadata/{file}", get(repository::metadata))
-        .route("/repo/targets/{file}", get(repository::target))
-        // Nothing below there is a page of the web interface.
-        .route("/repo/{*path}", get(repository::no_such_file))
-        .merge(feeds::router(&app))
-        .fallback(web::asset)
-        .layer(middleware::from_fn(text::no_nul))
-        .layer(RequestBodyLimitLayer::new(limits::MAX_PACKAGE_BYTES))
-        .layer(TimeoutLayer::with_status_code(
-            StatusCode::REQUEST_TIMEOUT,
-            REQUEST_TIMEOUT,
-        ))
-        .layer(middleware::map_response(security_headers))
-        .layer(TraceLayer::new_for_http())
-        .with_state(app)
-}
-
-async fn security_headers(mut response: Response) -> Response {
-    const HEADERS: [(HeaderName, HeaderValue); 3] = [
-        (
-            header::X_CONTENT_TYPE_OPTIONS,
-            HeaderValue::from_static("nosniff"),
-        ),
-        (
-            header::REFERRER_POLICY,
-            HeaderValue::from_static("no-referrer"),
-        ),
-        (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
-    ];
-    for (name, value) in HEADERS {
-        response.headers_mut().insert(name, value);
-    }
-    let headers = response.headers_mut();
-    if !headers.contains_key(header::CONTENT_SECURITY_POLICY) {
-        let nothing = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
-        headers.insert(header::CONTENT_SECURITY_POLICY, nothing);
-    }
-    response
 }

@@ -1,7 +1,7 @@
 //! Holds the whole log against its checkpoint, against checkpoints that were kept
 //! elsewhere, and against the tables that it is about.
 
-use crate::db::{self, Db, log};
+use crate::db::{self, Db, log, log_tiles};
 use resplice_api::LogEntry;
 use resplice_tlog::{
     Checkpoint, Verifier,
@@ -200,7 +200,7 @@ impl Walk<'_> {
             let what = "it is behind the end of what was signed".to_owned();
             self.found(Finding::Entry(head.size, what));
         }
-        if log::all_tiles(self.db).await? != self.tiles {
+        if log_tiles::all(self.db).await? != self.tiles {
             self.found(Finding::Tiles(
                 "they are not those of the entries".to_owned(),
             ));
