@@ -2,6 +2,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { createServer, type AddressInfo } from 'node:net';
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Archive } from './archive';
@@ -42,9 +43,10 @@ export class Server {
 		const data = join(directory, 'data');
 		const archive = await Archive.at(join(directory, 'archive'), cache);
 		const path = `${archive.directory}:${process.env.PATH}`;
+		const listen = flags.includes('--listen') ? [] : ['--listen', '127.0.0.1:0'];
 		const child = spawn(
 			program('resplice-server'),
-			['serve', '--data', data, '--cache', cache, '--listen', '127.0.0.1:0', '--lease-seconds', '600', ...flags],
+			['serve', '--data', data, '--cache', cache, ...listen, '--lease-seconds', '600', ...flags],
 			{ stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, PATH: path, NO_COLOR: '1', RESPLICE_LOG: 'warn' } }
 		);
 		const errors: string[] = [];
@@ -92,6 +94,15 @@ export class Server {
 		const panic = this.errors.join('').match(/^.*panicked.*$/m);
 		if (panic) throw new Error(`the server panicked: ${panic[0]}`);
 	}
+}
+
+/** A port that nobody listens at. */
+export async function freePort(): Promise<number> {
+	const holder = createServer();
+	await new Promise<void>((done) => holder.listen(0, '127.0.0.1', done));
+	const { port } = holder.address() as AddressInfo;
+	await new Promise((done) => holder.close(done));
+	return port;
 }
 
 /** A program of the workspace, as `make test` builds it or as RESPLICE_PROGRAMS has it. */

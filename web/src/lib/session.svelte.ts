@@ -72,11 +72,8 @@ class Session {
 
 	/** How a sign-in by way of the identity provider ended that led here: why not, if so. */
 	#returned(): string | undefined {
-		const here = new URL(location.href);
-		const word = here.searchParams.get('sign-in');
+		const word = new URL(location.href).searchParams.get('sign-in');
 		if (word === null) return undefined;
-		here.searchParams.delete('sign-in');
-		history.replaceState(history.state, '', here);
 		if (word !== 'done') return REFUSED[word] ?? REFUSED.provider;
 		localStorage.setItem(BEGUN, '1');
 		return undefined;
