@@ -271,7 +271,7 @@ async fn a_log_that_is_cut_off_is_found_by_the_copy_and_by_any_checkpoint_that_w
         tiles.push(seq, tree::leaf_hash(entry.as_bytes())).unwrap();
     }
     for (place, hashes) in tiles.iter() {
-        db::log::set_tile(&db, place, hashes).await.unwrap();
+        db::log_tiles::set(&db, place, hashes).await.unwrap();
     }
     // By itself it is a good log …
     assert_eq!(findings(&service, &[]).await, []);
