@@ -1,7 +1,7 @@
 //! Look-ups that are asked for at the same time are one query.
 //!
 //! Whoever asks while queries run waits for the next one: an answer is never older
-//! than its question. So nothing is cached that another server could have changed,
+//! than its question. So nothing is cached here that another server could have changed,
 //! and the more ask, the less each costs.
 
 use crate::db::Error;
