@@ -10,6 +10,9 @@ use std::{fs, io, path::Path};
 const MOST: usize = 20;
 /// No file of the kernel's that anybody writes by hand is larger.
 const MAX_FILE_BYTES: u64 = 16 << 20;
+/// Most places where the hunks of a patch are tried in one kernel: some 0.05 s. An honest
+/// patch needs few, its hunks stand near where they say.
+const MAX_PLACES: usize = 5_000_000;
 
 /// What a file of a patch is to a build.
 #[must_use]
@@ -30,13 +33,14 @@ pub(crate) fn kind(path: &str) -> FileKind {
 /// If a file that is there can't be read.
 pub(crate) fn misses(patch: &Patch, source: &Path) -> io::Result<Vec<String>> {
     let mut misses = Vec::new();
+    let mut places = MAX_PLACES;
     for hunks in patch
         .parts
         .chunk_by(|a, b| a.old == b.old && a.new == b.new)
     {
         let Some(first) = hunks.first() else { continue };
         match &first.old {
-            Some(path) => of_file(source, path, hunks, &mut misses)?,
+            Some(path) => of_file(source, path, hunks, &mut places, &mut misses)?,
             None => {
                 let path = first.new.as_deref().unwrap_or_default();
                 if source.join(path).exists() {
@@ -52,7 +56,13 @@ pub(crate) fn misses(patch: &Patch, source: &Path) -> io::Result<Vec<String>> {
     Ok(misses)
 }
 
-fn of_file(source: &Path, path: &str, hunks: &[Hunk], misses: &mut Vec<String>) -> io::Result<()> {
+fn of_file(
+    source: &Path,
+    path: &str,
+    hunks: &[Hunk],
+    places: &mut usize,
+    misses: &mut Vec<String>,
+) -> io::Result<()> {
     let file = source.join(path);
     match fs::metadata(&file) {
         Ok(found) if found.is_file() && found.len() <= MAX_FILE_BYTES => {}
@@ -75,8 +85,16 @@ fn of_file(source: &Path, path: &str, hunks: &[Hunk], misses: &mut Vec<String>) 
         if misses.len() >= MOST {
             break;
         }
-        match place(&lines, hunk, from) {
+        match place(&lines, hunk, from, places) {
             Some(at) => from = at + hunk.before.len(),
+            None if *places == 0 => {
+                misses.push(format!(
+                    "{path}: hunk {} is too far from its line {} to look for",
+                    index + 1,
+                    hunk.line
+                ));
+                break;
+            }
             None => misses.push(format!(
                 "{path}: hunk {} (line {}) is about other lines",
                 index + 1,
@@ -87,8 +105,9 @@ fn of_file(source: &Path, path: &str, hunks: &[Hunk], misses: &mut Vec<String>) 
     Ok(())
 }
 
-/// Where a hunk's lines stand, not before `from`: nearest to where it says.
-fn place(lines: &[&str], hunk: &Hunk, from: usize) -> Option<usize> {
+/// Where a hunk's lines stand, not before `from`: nearest to where it says. So many places
+/// may still be tried.
+fn place(lines: &[&str], hunk: &Hunk, from: usize, places: &mut usize) -> Option<usize> {
     let last = lines.len().checked_sub(hunk.before.len())?;
     let stated = hunk.line.saturating_sub(1).min(last);
     let fits = |at: usize| {
@@ -99,6 +118,10 @@ fn place(lines: &[&str], hunk: &Hunk, from: usize) -> Option<usize> {
         .flat_map(|away| [stated.checked_sub(away), Some(stated + away)])
         .flatten()
         .filter(|at| (from..=last).contains(at))
+        .map_while(|at| {
+            *places = places.checked_sub(1)?;
+            Some(at)
+        })
         .find(|at| fits(*at))
 }
 
@@ -165,6 +188,21 @@ mod tests {
             misses_of(&patch("/dev/null", "b/fs/a.c", new)),
             ["fs/a.c: the kernel has that file already"]
         );
+    }
+
+    #[test]
+    fn what_says_to_stand_far_away_is_not_looked_for_without_end() {
+        let lines: Vec<String> = (0..400_000).map(|line| line.to_string()).collect();
+        let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+        let tree = tempfile::tempdir().unwrap();
+        fs::write(tree.path().join("a.c"), lines.join("\n")).unwrap();
+        let hunks: String = (0..30_000)
+            .map(|line| format!("@@ -400000 +400000 @@\n-{line}\n+x\n"))
+            .collect();
+        let hunks = check(&patch("a/a.c", "b/a.c", &hunks)).unwrap();
+        let misses = misses(&hunks, tree.path()).unwrap();
+        let far = "a.c: hunk 13 is too far from its line 400000 to look for";
+        assert_eq!(misses, [far]);
     }
 
     #[test]

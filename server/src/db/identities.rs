@@ -1,7 +1,8 @@
 //! Who an identity provider's people are here.
 
 use super::{
-    Db, Error, audit, begin, commit, execute, now, placeholders, row, rows, sessions, time, to_json,
+    Db, Error, audit, begin, commit, execute, now, placeholders, row, rows, sessions, time,
+    to_json, users,
 };
 use resplice_api::{LinkedIdentity, Role, User};
 use sea_orm::{ConnectionTrait, FromQueryResult};
@@ -194,7 +195,7 @@ pub async fn create_account(
 pub async fn set_roles(db: &Db, name: &str, roles: &[Role]) -> Result<(), Error> {
     let transaction = begin(db).await?;
     let mut roles = roles.to_vec();
-    if !roles.contains(&Role::Admin) && is_last_admin(&transaction, name).await? {
+    if !roles.contains(&Role::Admin) && users::is_last_admin(&transaction, name).await? {
         tracing::warn!(
             name,
             "the last admin stays one, whatever the identity provider says"
@@ -212,17 +213,6 @@ pub async fn set_roles(db: &Db, name: &str, roles: &[Role]) -> Result<(), Error>
         note(&transaction, name, "user.change", &to_json(&roles)?).await?;
     }
     commit(transaction).await
-}
-
-async fn is_last_admin<C: ConnectionTrait>(db: &C, name: &str) -> Result<bool, Error> {
-    #[derive(FromQueryResult)]
-    struct Row {
-        name: String,
-    }
-    let sql = "SELECT name FROM users
-               WHERE disabled_at IS NULL AND roles LIKE '%\"admin\"%' LIMIT 2";
-    let admins: Vec<Row> = rows(db, "look for other admins", sql, Vec::new()).await?;
-    Ok(admins.len() == 1 && admins[0].name == name)
 }
 
 async fn insert<C: ConnectionTrait>(

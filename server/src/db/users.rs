@@ -1,6 +1,6 @@
 //! Accounts of people. A name is never given to somebody else, so rows stay.
 
-use super::{Db, Error, begin, commit, execute, json, now, row, rows, time, to_json};
+use super::{Db, Error, begin, commit, dialect, execute, json, now, row, rows, time, to_json};
 use resplice_api::{Role, User};
 use sea_orm::{ConnectionTrait, FromQueryResult};
 
@@ -95,6 +95,25 @@ pub async fn create<C: ConnectionTrait>(
     )
     .await?;
     Ok(made == 1)
+}
+
+/// Whether this is the only open account of an admin. It stays so until the end of the
+/// transaction: whoever else asks has to wait.
+///
+/// # Errors
+/// The database's.
+pub async fn is_last_admin<C: ConnectionTrait>(db: &C, name: &str) -> Result<bool, Error> {
+    #[derive(FromQueryResult)]
+    struct Row {
+        name: String,
+    }
+    let sql = format!(
+        "SELECT name FROM users WHERE disabled_at IS NULL AND roles LIKE '%\"admin\"%'
+         ORDER BY name{}",
+        dialect::of(db.get_database_backend()).locked()
+    );
+    let admins: Vec<Row> = rows(db, "look for other admins", &sql, Vec::new()).await?;
+    Ok(admins.len() == 1 && admins[0].name == name)
 }
 
 /// Changes what the person may do.

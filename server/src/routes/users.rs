@@ -113,6 +113,12 @@ pub(super) async fn change(
         ));
     }
     let transaction = db::begin(&app.db).await?;
+    if locks_out && db::users::is_last_admin(&transaction, &name).await? {
+        return Err(Failure::conflict(
+            "last-admin",
+            "the last admin stays one; make another account an admin first",
+        ));
+    }
     if let Some(roles) = &change.roles {
         db::users::set_roles(&transaction, &name, roles).await?;
     }

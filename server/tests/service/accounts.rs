@@ -3,6 +3,7 @@
 use crate::support::{Service, TARGET, new_update, problem};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use resplice_api::{ChangeUser, NewUser, Role, SESSION_HEADER, User, Whoami};
+use sea_orm::ConnectionTrait;
 use serde_json::{Value, json};
 
 /// A browser with at most one session.
@@ -341,6 +342,43 @@ async fn roles_change_at_once_and_an_admin_can_not_lock_himself_out() {
             .status(),
         403
     );
+}
+
+#[tokio::test]
+async fn two_admins_who_shut_each_other_out_leave_one() {
+    let service = Service::start().await;
+    let mut ann = person(&service, "ann", &[Role::Admin]).await;
+    let mut bob = person(&service, "bob", &[Role::Admin]).await;
+    let db = &service.app.db;
+    let admins = "UPDATE users SET disabled_at = 1 WHERE name NOT IN ('ann', 'bob')";
+    db.execute_unprepared(admins).await.unwrap();
+    for round in 0..12 {
+        let out = if round % 2 == 0 {
+            json!({"disabled": true})
+        } else {
+            json!({"roles": ["team"]})
+        };
+        let (first, second) = tokio::join!(
+            ann.send(Method::PATCH, "/users/bob", out.clone()),
+            bob.send(Method::PATCH, "/users/ann", out)
+        );
+        let done = [first.status(), second.status()].map(|status| status == 200);
+        assert!(done[0] != done[1], "{first:?} {second:?}");
+        let again = "UPDATE users SET disabled_at = NULL, roles = '[\"admin\"]'
+                     WHERE name IN ('ann', 'bob')";
+        db.execute_unprepared(again).await.unwrap();
+        ann.sign_in("ann", PASSWORD).await;
+        bob.sign_in("bob", PASSWORD).await;
+    }
+    // Nobody but a token is left to do it.
+    let admin = service.client(Role::Admin);
+    let out = ChangeUser {
+        disabled: Some(true),
+        roles: None,
+    };
+    admin.change_user("ann", &out).await.unwrap();
+    let refused = admin.change_user("bob", &out).await.unwrap_err();
+    assert!(refused.to_string().contains("the last admin"), "{refused}");
 }
 
 #[tokio::test]
