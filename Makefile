@@ -6,8 +6,9 @@ cache := $(or $(RESPLICE_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/resplice)
 # Outside of the checkout, so that a fresh clone does not build everything anew.
 export CARGO_TARGET_DIR ?= $(cache)/cargo-target
 export PATH := $(PATH):$(cache)/tools/bin:/usr/sbin:/sbin
-# The kernel that tests and lint use.
+# The kernels that tests and lint use.
 export RESPLICE_TEST_TARGET ?= debian:oldest-cloud
+RESPLICE_NEWER_TARGET = debian:latest-6.12-cloud
 rooted := deploy/rooted
 
 .PHONY: setup setup-test demo test lint fuzz chaos bench torture matrix debug-kernel eval eval-match tuf-shim
@@ -28,7 +29,8 @@ lint: setup-test
 	cargo deny --log-level error check licenses bans sources
 	npm --prefix web run --silent check
 	deploy/systemd/check
-	$(rooted) cargo run --quiet -p resplice-target --example kbuild -- $(RESPLICE_TEST_TARGET) kmod lint
+	for kernel in $(RESPLICE_TEST_TARGET) $(RESPLICE_NEWER_TARGET); do \
+	    $(rooted) cargo run --quiet -p resplice-target --example kbuild -- $$kernel kmod lint || exit; done
 
 # The summary of the Rust tests comes last.
 test: lint

@@ -119,6 +119,10 @@ static bool site_ok(const struct rs_image *image, const struct resplice_site *s,
 		return (s->len == 5 || s->len == 6) && s->a < image->nr_symbols;
 	case RESPLICE_SITE_TRAMPOLINE:
 		return s->len == 8 && s->a < image->nr_symbols;
+	case RESPLICE_SITE_ENDBR:
+		return s->len == 4;
+	case RESPLICE_SITE_RUNTIME_CONST:
+		return (s->len == 8 || s->len == 1) && s->a < image->nr_symbols;
 	default:
 		return false;
 	}
@@ -151,8 +155,8 @@ static int check_functions(const struct rs_image *image, u32 index)
 		    f->offset < last || !slice_ok(f->offset, f->size, sec->size) ||
 		    (f->parent != RESPLICE_NONE && f->parent >= image->nr_functions))
 			return bad("function %u is out of order or range", i);
-		if ((f->flags & RESPLICE_FUNCTION_FENTRY) && f->size < 5)
-			return bad("function %u is shorter than its fentry slot", i);
+		if (f->size < rs_function_entry_bytes(f))
+			return bad("function %u is shorter than its entry", i);
 		last = f->offset;
 	}
 	return 0;

@@ -38,6 +38,13 @@ static inline const char *rs_symbol_name(const struct rs_image *image, u32 symbo
 	return rs_string(image, image->symbols[symbol].name);
 }
 
+/* What stays in front of a function's jump: its endbr and its fentry slot. */
+static inline u32 rs_function_entry_bytes(const struct resplice_function *f)
+{
+	return (f->flags & RESPLICE_FUNCTION_ENDBR ? 4 : 0) +
+	       (f->flags & RESPLICE_FUNCTION_FENTRY ? 5 : 0);
+}
+
 static inline bool rs_symbol_placed(const struct resplice_symbol *symbol)
 {
 	return symbol->section < RESPLICE_SYMBOL_MERGED;

@@ -20,6 +20,14 @@
 #include "report.h"
 #include "text.h"
 
+#ifdef ALTINSTR_FLAG_INV
+#define FEATURE_NOT	ALTINSTR_FLAG_INV
+#define FEATURE_ALL	U16_MAX
+#else
+#define FEATURE_NOT	(ALT_FLAG_NOT << ALT_FLAGS_SHIFT)
+#define FEATURE_ALL	(U16_MAX | FEATURE_NOT)
+#endif
+
 static bool in_module(struct module *mod, unsigned long place, u32 width)
 {
 	unsigned long last = place + width - 1;
@@ -61,15 +69,15 @@ static int field_value(const struct resplice_late *late, unsigned long symbol, u
 /* 1 if an alternative took the field's place, so that there is none to fill in. */
 static int under_alternative(const struct resplice_late *late)
 {
-	u32 bit = late->feature & ~ALTINSTR_FLAG_INV;
+	u32 bit = late->feature & ~FEATURE_NOT;
 
 	if (late->feature == RESPLICE_NONE)
 		return 0;
-	if (late->feature > U16_MAX || bit >= (NCAPINTS + NBUGINTS) * 32)
+	if (late->feature & ~FEATURE_ALL || bit >= (NCAPINTS + NBUGINTS) * 32)
 		return rs_refuse(-ENOEXEC, "format",
 				 "a late relocation under an alternative for feature %#x",
 				 late->feature);
-	return !boot_cpu_has(bit) == !!(late->feature & ALTINSTR_FLAG_INV);
+	return !boot_cpu_has(bit) == !!(late->feature & FEATURE_NOT);
 }
 
 static int late_symbol(struct rs_match *m, const struct resplice_update *head,

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <linux/module.h>
+#include <asm/cpufeature.h>
 
 #include "await.h"
 #include "report.h"
@@ -7,10 +8,24 @@
 #include "symbols.h"
 #include "update.h"
 
+/* Each call is redirected then, and what is called has code before its entry. */
+static bool __init calls_are_counted(void)
+{
+#ifdef X86_FEATURE_CALL_DEPTH
+	return boot_cpu_has(X86_FEATURE_CALL_DEPTH);
+#else
+	return false;
+#endif
+}
+
 static int __init resplice_init(void)
 {
 	int err;
 
+	if (calls_are_counted()) {
+		pr_err("resplice: call depth tracking (retbleed=stuff) is not supported\n");
+		return -EOPNOTSUPP;
+	}
 	err = rs_symbols_init();
 	if (err)
 		return err;

@@ -121,40 +121,6 @@ static bool differ(struct rs_match *m, const u8 *ref, const u8 *run, u32 len,
 	return false;
 }
 
-/*
- * The length of the one nop that starts here, in the encodings that the
- * kernel's own x86_nops have (1 to 8 bytes); 0 if it is none of them.
- */
-static u32 nop_len(const u8 *code, u32 len)
-{
-	static const u8 nops[8][8] = {
-		{ 0x90 },
-		{ 0x66, 0x90 },
-		{ 0x0f, 0x1f, 0x00 },
-		{ 0x0f, 0x1f, 0x40, 0x00 },
-		{ 0x0f, 0x1f, 0x44, 0x00, 0x00 },
-		{ 0x66, 0x0f, 0x1f, 0x44, 0x00, 0x00 },
-		{ 0x0f, 0x1f, 0x80, 0x00, 0x00, 0x00, 0x00 },
-		{ 0x0f, 0x1f, 0x84, 0x00, 0x00, 0x00, 0x00, 0x00 },
-	};
-	u32 n;
-
-	for (n = min_t(u32, len, 8); n; n--)
-		if (!memcmp(code, nops[n - 1], n))
-			return n;
-	return 0;
-}
-
-/* How many of these bytes, from the start, are whole nops. */
-u32 rs_nops_len(const u8 *code, u32 len)
-{
-	u32 done = 0, n;
-
-	while (done < len && (n = nop_len(code + done, len - done)))
-		done += n;
-	return done;
-}
-
 /* Bytes without relocations. Returns where they part, or len. */
 static u32 equal_bytes(const u8 *ref, const u8 *run, u32 len, bool nops)
 {

@@ -168,7 +168,7 @@ static int prepare_function(struct rs_update *u, struct rs_match *m, u32 index,
 	fn->unit = kstrdup(rs_string(image, image->units[sec->unit].name), GFP_KERNEL);
 	if (!fn->name || !fn->unit)
 		return -ENOMEM;
-	skip = f->flags & RESPLICE_FUNCTION_FENTRY ? 5 : 0;
+	skip = rs_function_entry_bytes(f);
 	if (f->size < skip + RS_JUMP_BYTES)
 		return rs_refuse(-EOPNOTSUPP, "small", "%s has %u bytes: no room for a jump",
 				 fn->name, f->size);
@@ -197,7 +197,8 @@ static int prepare_function(struct rs_update *u, struct rs_match *m, u32 index,
 static bool settled(u16 kind)
 {
 	return kind == RESPLICE_SITE_RETURN || kind == RESPLICE_SITE_RETPOLINE ||
-	       kind == RESPLICE_SITE_ALT || kind == RESPLICE_SITE_PARAVIRT;
+	       kind == RESPLICE_SITE_ALT || kind == RESPLICE_SITE_PARAVIRT ||
+	       kind == RESPLICE_SITE_RUNTIME_CONST;
 }
 
 /* The kernel must not rewrite later what we are about to overwrite. */

@@ -157,7 +157,7 @@ EXPORT_SYMBOL_GPL(resplice_shadow_detach_all);
 
 /* ---------------------------------- users --------------------------------- */
 
-static struct shadow_user *find_user(u64 id)
+static struct shadow_user *user_of(u64 id)
 {
 	struct shadow_user *u;
 
@@ -173,7 +173,7 @@ int resplice_shadow_hold(u64 id)
 	int err = 0;
 
 	mutex_lock(&users_lock);
-	u = find_user(id);
+	u = user_of(id);
 	if (!u) {
 		u = kzalloc(sizeof(*u), GFP_KERNEL);
 		if (u) {
@@ -196,7 +196,7 @@ void resplice_shadow_release(u64 id, resplice_shadow_dtor *dtor)
 	bool last = false;
 
 	mutex_lock(&users_lock);
-	u = find_user(id);
+	u = user_of(id);
 	if (!WARN_ON_ONCE(!u) && !--u->count) {
 		list_del(&u->node);
 		kfree(u);

@@ -8,6 +8,8 @@
 #include <linux/static_call_types.h>
 #include <linux/string.h>
 #include <linux/uaccess.h>
+#include <linux/version.h>
+#include <asm/alternative.h>
 
 #include "match.h"
 
@@ -22,6 +24,8 @@ static const u8 nop5[] = { 0x0f, 0x1f, 0x44, 0x00, 0x00 };
 static const u8 ret5[] = { RET, INT3, INT3, INT3, INT3 };
 static const u8 xor5[] = { 0x2e, 0x2e, 0x2e, 0x31, 0xc0 };	/* static call to return0 */
 static const u8 trampoline_ud1[] = { 0x0f, 0xb9, 0xcc };
+static const u8 endbr64[] = { 0xf3, 0x0f, 0x1e, 0xfa };
+static const u8 sealed[] = { 0x66, 0x0f, 0x1f, 0x00 };
 
 /* The site under comparison. */
 struct view {
@@ -144,6 +148,71 @@ static bool retpoline_site(struct rs_match *m, struct rs_cursor *at, const struc
 	return original(m, *at, v, false);
 }
 
+#ifdef ALT_FLAG_DIRECT_CALL
+#define CALL_INDIRECT_BYTES	6u	/* call *disp32(%rip) */
+
+static bool is_direct_call(const struct resplice_variant *var)
+{
+	return var->feature & (ALT_FLAG_DIRECT_CALL << ALT_FLAGS_SHIFT);
+}
+
+/* The pointer that the compiled call goes through, told by its name alone. */
+static bool call_slot(struct rs_match *m, struct rs_cursor at, const struct view *v,
+		      unsigned long *slot)
+{
+	const struct resplice_section *sec = at.section;
+	const struct resplice_reloc *r = m->image->relocs + at.reloc;
+	const struct rs_name *name;
+
+	if (v->site->len != CALL_INDIRECT_BYTES || v->ref[0] != 0xff || v->ref[1] != 0x15 ||
+	    at.reloc >= sec->first_reloc + sec->nr_relocs || r->type != R_X86_64_PC32 ||
+	    r->offset != v->site->offset + 2)
+		return false;
+	name = rs_names_get(&m->names, rs_symbol_name(m->image, r->symbol));
+	if (!name || name->count != 1)
+		return false;
+	*slot = name->address[0] + r->addend + sizeof(s32);
+	return true;
+}
+
+/* An operation's direct call in place of the indirect one, or nothing where it does nothing. */
+static bool direct_call(struct rs_match *m, struct rs_cursor *at, const struct view *v)
+{
+	unsigned long slot, target;
+	u32 len = v->site->len;
+
+	if (!call_slot(m, *at, v, &slot) || get_kernel_nofault(target, (unsigned long *)slot))
+		return false;
+	if (target && target == rs_kernel.nop_func)
+		return rs_nops_len(v->run, len) == len;
+	return target && v->run[0] == CALL && branch_target(v, 1) == target &&
+	       rs_nops_len(v->run + 5, len - 5) == len - 5;
+}
+#else
+static bool is_direct_call(const struct resplice_variant *var)
+{
+	return false;
+}
+
+static bool direct_call(struct rs_match *m, struct rs_cursor *at, const struct view *v)
+{
+	return false;
+}
+#endif
+
+/* What the kernel leaves behind a jump that it has shortened. */
+static bool after_short_jump(const struct view *v, u32 len)
+{
+	u32 at = 2;
+
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 5, 0)
+	for (; at < 5; at++)
+		if (v->run[at] != INT3)
+			return false;
+#endif
+	return rs_nops_len(v->run + at, len - at) == len - at;
+}
+
 /* One replacement: copied, its branch re-aimed, padded with nops. */
 static bool variant(struct rs_match *m, const struct view *v, const struct resplice_variant *var)
 {
@@ -164,7 +233,7 @@ static bool variant(struct rs_match *m, const struct view *v, const struct respl
 
 		return var->nr_relocs == 1 && r->offset == 1 &&
 		       rs_bind_symbol(m, r->symbol, target - 4 - r->addend) &&
-		       rs_nops_len(v->run + 2, len - 2) == len - 2;
+		       after_short_jump(v, len);
 	}
 	if (rs_match_piece(m, &piece) &&
 	    rs_nops_len(v->run + var->len, len - var->len) == len - var->len)
@@ -179,9 +248,12 @@ static bool alternative_site(struct rs_match *m, struct rs_cursor *at, const str
 	struct rs_cursor inner = *at;
 	u32 i, mark = m->nr_trail;
 
-	for (i = 0; i < v->site->b; i++)
-		if (variant(m, v, &m->image->variants[v->site->a + i]))
+	for (i = 0; i < v->site->b; i++) {
+		const struct resplice_variant *var = &m->image->variants[v->site->a + i];
+
+		if (is_direct_call(var) ? direct_call(m, at, v) : variant(m, v, var))
 			return true;
+	}
 	inner.site = v->site - m->image->sites + 1;
 	if (rs_match_span(m, &inner, v->site->offset, v->site->offset + v->site->len, true))
 		return true;
@@ -285,6 +357,18 @@ static bool trampoline_site(struct rs_match *m, const struct view *v)
 	return v->run[0] == JMP32 && ((func && target == func) || is_return_thunk(target));
 }
 
+/* Written once, at boot, when the variable had the value that it has for good. */
+static bool runtime_const_site(struct rs_match *m, const struct view *v)
+{
+	const struct rs_name *name =
+		rs_names_get(&m->names, rs_symbol_name(m->image, v->site->a));
+	u8 value[sizeof(u64)];
+
+	return name && name->count == 1 &&
+	       !copy_from_kernel_nofault(value, (void *)name->address[0], v->site->len) &&
+	       !memcmp(v->run, value, v->site->len);
+}
+
 bool rs_site_match(struct rs_match *m, struct rs_cursor *at, const struct resplice_site *site)
 {
 	struct view v = {
@@ -313,6 +397,10 @@ bool rs_site_match(struct rs_match *m, struct rs_cursor *at, const struct respli
 		return static_call_site(m, at, &v);
 	case RESPLICE_SITE_TRAMPOLINE:
 		return trampoline_site(m, &v);
+	case RESPLICE_SITE_RUNTIME_CONST:
+		return runtime_const_site(m, &v);
+	case RESPLICE_SITE_ENDBR:
+		return !memcmp(v.run, endbr64, 4) || !memcmp(v.run, sealed, 4);
 	default:
 		return false;
 	}

@@ -11,10 +11,10 @@
 #include <linux/rethook.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/task_stack.h>
-#include <linux/srcu.h>
 #include <linux/string.h>
 #include <linux/version.h>
 
+#include "exits.h"
 #include "stack.h"
 #include "symbols.h"
 
@@ -89,15 +89,29 @@ static void check_word(struct rs_scan *scan, struct task_struct *task, unsigned 
 		note_conflict(scan, task, word);
 }
 
+#ifdef CONFIG_FUNCTION_GRAPH_TRACER
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 11, 0)
+/* The index is that of the last one. */
+#define GRAPH_DEPTH		FTRACE_RETFUNC_DEPTH
+#define graph_first(task)	(min((task)->curr_ret_stack + 1, GRAPH_DEPTH) - 1)
+#define graph_word(task, i)	((task)->ret_stack[i].ret)
+#else
+/* One page of words, frames and what tracers keep beside them. */
+#define GRAPH_DEPTH		((int)(PAGE_SIZE / sizeof(long)))
+#define graph_first(task)	(min((task)->curr_ret_stack, GRAPH_DEPTH) - 1)
+#define graph_word(task, i)	((task)->ret_stack[i])
+#endif
+#endif
+
 /* Where function_graph and kretprobes keep the true return addresses. */
 static void check_moved(struct rs_scan *scan, struct task_struct *task)
 {
-#if defined(CONFIG_FUNCTION_GRAPH_TRACER) && LINUX_VERSION_CODE < KERNEL_VERSION(6, 11, 0)
+#ifdef CONFIG_FUNCTION_GRAPH_TRACER
 	int i;
 
 	if (task->ret_stack)
-		for (i = min(task->curr_ret_stack, FTRACE_RETFUNC_DEPTH - 1); i >= 0; i--)
-			check_word(scan, task, task->ret_stack[i].ret);
+		for (i = graph_first(task); i >= 0; i--)
+			check_word(scan, task, graph_word(task, i));
 #endif
 #ifdef CONFIG_KRETPROBE_ON_RETHOOK
 	struct llist_node *node;
@@ -165,33 +179,6 @@ static void check_sleeper(struct rs_scan *scan, struct task_struct *task)
 	check_moved(scan, task);
 }
 
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 2, 0)
-#define srcu_count(counter)	(counter)
-#else
-#define srcu_count(counter)	((unsigned long)atomic_long_read(&(counter)))
-#endif
-
-/*
- * Whoever exits leaves the list of tasks before its last steps, in which it may
- * still sleep. From before it leaves until nothing can preempt it, it reads this
- * SRCU, whose counts are settled while the machine is stopped. Which task it is
- * they don't tell, nor where: so each is in the way.
- */
-static unsigned long count_ending(void)
-{
-	const struct srcu_data *d;
-	unsigned long readers = 0;
-	int cpu, i;
-
-	for_each_possible_cpu(cpu) {
-		d = per_cpu_ptr(rs_kernel.exits->sda, cpu);
-		for (i = 0; i < 2; i++)
-			readers += srcu_count(d->srcu_lock_count[i]) -
-				   srcu_count(d->srcu_unlock_count[i]);
-	}
-	return readers;
-}
-
 bool rs_scan_is_clear(const struct rs_scan *scan)
 {
 	return !scan->nr_ending && !atomic_read(&scan->nr_conflicts);
@@ -203,7 +190,7 @@ void rs_scan_share(struct rs_scan *scan, u32 share, u32 shares)
 	u32 turn = 0;
 
 	if (!share)
-		scan->nr_ending = count_ending();
+		scan->nr_ending = rs_exits_count();
 	check_stack(scan, current, (unsigned long)__builtin_frame_address(0));
 	check_moved(scan, current);
 	check_sleeper(scan, rs_kernel.idle_task(raw_smp_processor_id()));

@@ -5,6 +5,7 @@
 #include <linux/slab.h>
 #include <linux/version.h>
 
+#include "exits.h"
 #include "report.h"
 #include "symbols.h"
 
@@ -64,13 +65,14 @@ int rs_symbols_init(void)
 	rs_kernel.pv_ops = (void *)rs_kernel.lookup_name("pv_ops");
 	rs_kernel.return_thunk = rs_kernel.lookup_name("__x86_return_thunk");
 	rs_kernel.custom_return_thunk = (void *)rs_kernel.lookup_name("x86_return_thunk");
+	rs_kernel.nop_func = rs_kernel.lookup_name("nop_func");
 	rs_kernel.static_call_return = rs_kernel.lookup_name("__static_call_return");
 	rs_kernel.text_lock = (void *)rs_kernel.lookup_name("text_mutex");
 	rs_kernel.static_call_lock = (void *)rs_kernel.lookup_name("static_call_mutex");
 	rs_kernel.livepatch_lock = (void *)rs_kernel.lookup_name("klp_mutex");
 	rs_kernel.livepatches = (void *)rs_kernel.lookup_name("klp_patches");
 	rs_kernel.save_frames = (void *)rs_kernel.lookup_name("stack_trace_save_tsk_reliable");
-	rs_kernel.exits = (void *)rs_kernel.lookup_name("tasks_rcu_exit_srcu");
+	rs_kernel.exits = rs_exits_find();
 	if (!kernel_each_symbol || !rs_kernel.find_module || !rs_kernel.idle_task ||
 	    !rs_kernel.get_kprobe || !rs_kernel.text_start || !rs_kernel.text_end ||
 	    !rs_kernel.exits || !rs_kernel.text_lock ||

@@ -9,7 +9,7 @@ struct kprobe;
 struct list_head;
 struct module;
 struct mutex;
-struct srcu_struct;
+struct rs_exits;
 struct task_struct;
 
 /*
@@ -26,13 +26,14 @@ struct rs_kernel {
 	unsigned long return_thunk;	/* __x86_return_thunk, or 0 */
 	unsigned long *custom_return_thunk; /* x86_return_thunk, or NULL */
 	unsigned long static_call_return; /* __static_call_return, or 0 */
+	unsigned long nop_func;		/* what operations that do nothing are, or 0 */
 	/* text_mutex, held for each write of code; static_call_mutex, until all sites agree */
 	struct mutex *text_lock, *static_call_lock;
 	struct mutex *livepatch_lock;	/* klp_mutex, and what it guards: */
 	struct list_head *livepatches;	/* struct klp_patch */
 	/* stack_trace_save_tsk_reliable(): the frames, or an error; or NULL */
 	int (*save_frames)(struct task_struct *task, unsigned long *frames, unsigned int size);
-	struct srcu_struct *exits;	/* tasks_rcu_exit_srcu: who is in do_exit() */
+	struct rs_exits *exits;		/* who is in do_exit(), as this kernel counts it */
 };
 
 extern struct rs_kernel rs_kernel;

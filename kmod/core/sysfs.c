@@ -159,7 +159,7 @@ static void update_release(struct kobject *kobj)
 	rs_update_free(to_update(kobj));
 }
 
-static struct kobj_type update_type = {
+static const struct kobj_type update_type = {
 	.sysfs_ops = &kobj_sysfs_ops,
 	.release = update_release,
 	.default_groups = update_groups,

@@ -25,6 +25,9 @@ pub const AMD64: &str = "debian:oldest-amd64";
 /// Another ABI of the same flavour.
 pub const OTHER_ABI: &str = "debian:latest-cloud";
 
+/// The next series, by the same distribution.
+pub const NEWER: &str = "debian:latest-6.12-cloud";
+
 /// If it is set, the tests of [`CLOUD`] run on [`debug_kernel`].
 const DEBUG: &str = "RESPLICE_DEBUG_KERNEL";
 

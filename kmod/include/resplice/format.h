@@ -219,7 +219,8 @@ struct resplice_function {
 	__u32 flags;			/* RESPLICE_FUNCTION_* */
 };
 
-#define RESPLICE_FUNCTION_FENTRY 0x1u	/* a 5-byte fentry slot at +0 */
+#define RESPLICE_FUNCTION_FENTRY 0x1u	/* a 5-byte fentry slot at +0, or behind the endbr */
+#define RESPLICE_FUNCTION_ENDBR	0x2u	/* an endbr64 at +0 */
 
 struct resplice_reloc {
 	__u32 offset;			/* of the field, from the section's or variant's start */
@@ -250,6 +251,8 @@ struct resplice_site {
 #define RESPLICE_SITE_JUMP_LABEL 7u	/* nop | jmp; a: section, b: offset of the target */
 #define RESPLICE_SITE_STATIC_CALL 8u	/* a: the key's symbol, b: 1 if a tail call */
 #define RESPLICE_SITE_TRAMPOLINE 9u	/* __SCT__ trampoline; a: the key's symbol */
+#define RESPLICE_SITE_ENDBR	10u	/* endbr64 | sealed */
+#define RESPLICE_SITE_RUNTIME_CONST 11u	/* the value of a variable; a: its symbol */
 
 struct resplice_variant {
 	__u32 bytes;			/* into the byte pool; may be empty */

@@ -11,7 +11,7 @@ use std::{path::PathBuf, process::ExitCode};
 pub(super) enum Target {
     /// Fetch a kernel, its source and its headers, and prepare a build tree
     Import {
-        /// For example debian:6.1.0-50-cloud-amd64, debian:latest-cloud, debian:oldest-amd64
+        /// For example debian:6.1.0-50-cloud-amd64, debian:latest-cloud, debian:latest-6.12-cloud
         #[arg(required_unless_present = "list")]
         target: Option<TargetSpec>,
         /// Show what the archive has instead

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::command::{command, output};
 use crate::error::Error;
-use crate::id::{Flavour, TargetId, TargetSpec};
+use crate::id::{Alias, TargetId, TargetSpec};
 use crate::version;
 
 /// A kernel image that the archive holds.
@@ -64,31 +64,27 @@ pub fn list() -> Result<Vec<Available>, Error> {
     Ok(available)
 }
 
-/// Turns what a user typed into one target. `latest` and `oldest` look at kernels that can be imported, in the
-/// suite's own series only: a newer series is a backport that nobody gets by default.
+/// Turns what a user typed into one target. `latest` and `oldest` look at kernels that can be imported, of the
+/// series that is named, or else of the suite's own: a newer one is a backport that nobody gets by default.
 ///
 /// # Errors
 /// Those of [`list`]; an exact name is returned as it is, without a look at the archive.
 pub fn resolve(spec: &TargetSpec) -> Result<TargetId, Error> {
     match spec {
         TargetSpec::Exact(id) => Ok(id.clone()),
-        TargetSpec::Latest(flavour) => choose(spec, *flavour, &list()?, true),
-        TargetSpec::Oldest(flavour) => choose(spec, *flavour, &list()?, false),
+        TargetSpec::Alias(alias) => choose(alias, &list()?),
     }
 }
 
-fn choose(
-    spec: &TargetSpec,
-    flavour: Flavour,
-    available: &[Available],
-    latest: bool,
-) -> Result<TargetId, Error> {
-    let complete = |entry: &&Available| entry.id.flavour() == flavour && entry.missing.is_empty();
+fn choose(alias: &Alias, available: &[Available]) -> Result<TargetId, Error> {
+    let complete =
+        |entry: &&Available| entry.id.flavour() == alias.flavour && entry.missing.is_empty();
     let mut candidates: Vec<&Available> = available.iter().filter(complete).collect();
-    if let Some(first) = candidates.first().map(|entry| entry.id.series()) {
-        candidates.retain(|entry| entry.id.series() == first);
+    let first = candidates.first().map(|entry| entry.id.series());
+    if let Some(series) = alias.series.as_deref().or(first) {
+        candidates.retain(|entry| entry.id.series() == series);
     }
-    let chosen = if latest {
+    let chosen = if alias.is_latest {
         candidates.last()
     } else {
         candidates.first()
@@ -96,8 +92,11 @@ fn choose(
     chosen
         .map(|entry| entry.id.clone())
         .ok_or_else(|| Error::NotInArchive {
-            target: spec.to_string(),
-            package: format!("linux-image-*{} with matching source", flavour.suffix()),
+            target: alias.to_string(),
+            package: format!(
+                "linux-image-*{} with matching source",
+                alias.flavour.suffix()
+            ),
         })
 }
 
@@ -318,29 +317,22 @@ nonsense
             entry("6.1.0-57-cloud-amd64", "6.1.193-1", &["linux-source-6.1"]),
             entry("6.12.9+deb12-cloud-amd64", "6.12.9-1", &[]),
         ];
-        let pick = |spec: &str, latest| {
-            let spec: TargetSpec = spec.parse().unwrap();
-            choose(&spec, Flavour::Cloud, &available, latest)
-                .unwrap()
-                .to_string()
+        let pick = |spec: &str, available: &[Available]| match spec.parse().unwrap() {
+            TargetSpec::Alias(alias) => choose(&alias, available).map(|id| id.to_string()),
+            TargetSpec::Exact(id) => Ok(id.to_string()),
         };
-        assert_eq!(
-            pick("debian:latest-cloud", true),
-            "debian:6.1.0-55-cloud-amd64"
-        );
-        assert_eq!(
-            pick("debian:oldest-cloud", false),
-            "debian:6.1.0-47-cloud-amd64"
-        );
-        assert!(
-            choose(
-                &TargetSpec::Latest(Flavour::Amd64),
-                Flavour::Amd64,
-                &[],
-                true
-            )
-            .is_err()
-        );
+        for (alias, release) in [
+            ("debian:latest-cloud", "6.1.0-55-cloud-amd64"),
+            ("debian:oldest-cloud", "6.1.0-47-cloud-amd64"),
+            ("debian:latest-6.12-cloud", "6.12.9+deb12-cloud-amd64"),
+        ] {
+            assert_eq!(
+                pick(alias, &available).unwrap(),
+                format!("debian:{release}")
+            );
+        }
+        assert!(pick("debian:latest-6.12-amd64", &available).is_err());
+        assert!(pick("debian:latest-amd64", &[]).is_err());
     }
 
     #[test]

@@ -186,41 +186,82 @@ impl From<TargetId> for String {
 pub enum TargetSpec {
     /// `debian:RELEASE`.
     Exact(TargetId),
-    /// `debian:latest-cloud`, `debian:latest-amd64`.
-    Latest(Flavour),
-    /// `debian:oldest-cloud`, `debian:oldest-amd64`.
-    Oldest(Flavour),
+    /// `debian:latest-cloud`, `debian:oldest-amd64`, `debian:latest-6.12-cloud`.
+    Alias(Alias),
+}
+
+/// One end of a series of kernels.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Alias {
+    /// The newest that can be imported, or the oldest.
+    pub is_latest: bool,
+    /// Such as `6.12`; the suite's own if there is none.
+    pub series: Option<String>,
+    /// The flavour.
+    pub flavour: Flavour,
 }
 
 impl FromStr for TargetSpec {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
-        match text {
-            "debian:latest-cloud" => Ok(Self::Latest(Flavour::Cloud)),
-            "debian:latest-amd64" => Ok(Self::Latest(Flavour::Amd64)),
-            "debian:oldest-cloud" => Ok(Self::Oldest(Flavour::Cloud)),
-            "debian:oldest-amd64" => Ok(Self::Oldest(Flavour::Amd64)),
-            _ => text.parse().map(Self::Exact),
+        match alias(text) {
+            Some(alias) => Ok(Self::Alias(alias)),
+            None => text.parse().map(Self::Exact),
         }
     }
+}
+
+fn alias(text: &str) -> Option<Alias> {
+    let (end, rest) = text.strip_prefix("debian:")?.split_once('-')?;
+    let is_latest = match end {
+        "latest" => true,
+        "oldest" => false,
+        _ => return None,
+    };
+    let (named, flavour) = match rest.rsplit_once('-') {
+        Some((named, flavour)) => (Some(named), flavour),
+        None => (None, rest),
+    };
+    let flavour = match flavour {
+        "cloud" => Flavour::Cloud,
+        "amd64" => Flavour::Amd64,
+        _ => return None,
+    };
+    // A release has more than a series has.
+    let whole = |named: &&str| series(&format!("{named}.0")).as_deref() == Some(named);
+    let series = match named {
+        Some(named) => Some(Some(named).filter(whole)?.to_owned()),
+        None => None,
+    };
+    Some(Alias {
+        is_latest,
+        series,
+        flavour,
+    })
 }
 
 impl fmt::Display for TargetSpec {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Exact(id) => id.fmt(formatter),
-            Self::Latest(flavour) => write!(formatter, "debian:latest{}", alias(*flavour)),
-            Self::Oldest(flavour) => write!(formatter, "debian:oldest{}", alias(*flavour)),
+            Self::Alias(alias) => alias.fmt(formatter),
         }
     }
 }
 
-fn alias(flavour: Flavour) -> &'static str {
-    match flavour {
-        Flavour::Cloud => "-cloud",
-        Flavour::Amd64 => "-amd64",
-        Flavour::Own => "-own",
+impl fmt::Display for Alias {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let end = if self.is_latest { "latest" } else { "oldest" };
+        write!(formatter, "debian:{end}-")?;
+        if let Some(series) = &self.series {
+            write!(formatter, "{series}-")?;
+        }
+        formatter.write_str(match self.flavour {
+            Flavour::Cloud => "cloud",
+            Flavour::Amd64 => "amd64",
+            Flavour::Own => "own",
+        })
     }
 }
 
@@ -301,10 +342,22 @@ mod tests {
             "debian:latest-cloud",
             "debian:oldest-cloud",
             "debian:latest-amd64",
+            "debian:latest-6.12-cloud",
+            "debian:oldest-6.1-amd64",
             "debian:6.1.0-50-amd64",
         ] {
             assert_eq!(name.parse::<TargetSpec>().unwrap().to_string(), name);
         }
-        assert!("debian:latest-rt".parse::<TargetSpec>().is_err());
+        for name in [
+            "latest-rt",
+            "latest-6-cloud",
+            "latest-6.1.0-cloud",
+            "oldest-x-cloud",
+        ] {
+            assert!(
+                format!("debian:{name}").parse::<TargetSpec>().is_err(),
+                "{name}"
+            );
+        }
     }
 }

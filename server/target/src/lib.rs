@@ -49,7 +49,7 @@ mod version;
 pub use archive::{Available, list, resolve};
 pub use cache::Cache;
 pub use error::{Error, Mismatch};
-pub use id::{Flavour, TargetId, TargetSpec};
+pub use id::{Alias, Flavour, TargetId, TargetSpec};
 pub use path::PathKind;
 pub use progress::{Bars, Progress, Quiet};
 pub use recipe::{

@@ -3,14 +3,25 @@
 use resplice_tests::guest::{Guest, machine};
 use resplice_tests::{CLOUD, target, updates};
 
-/// Applies a patch, compares what a command prints before, during and after.
 fn shows(patch: &str, command: &str, before: impl Fn(&str) -> bool, after: impl Fn(&str) -> bool) {
-    let target = target(CLOUD).unwrap();
+    shows_on((CLOUD, "max"), patch, command, before, after);
+}
+
+/// Applies a patch on a kernel and a CPU model, compares what a command prints before,
+/// during and after.
+pub fn shows_on(
+    (kernel, cpu): (&str, &str),
+    patch: &str,
+    command: &str,
+    before: impl Fn(&str) -> bool,
+    after: impl Fn(&str) -> bool,
+) {
+    let target = target(kernel).unwrap();
     let package = updates::build(&target, &format!("tests/patches/{patch}.patch"))
         .unwrap()
         .open()
         .unwrap();
-    let guest = Guest::start(&machine(&target, "max"), &package).unwrap();
+    let guest = Guest::start(&machine(&target, cpu), &package).unwrap();
     guest.bring(&package).unwrap();
     let old = guest.ok(command).unwrap();
     assert!(before(&old), "before: {old}");

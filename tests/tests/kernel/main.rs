@@ -13,6 +13,7 @@ mod hostile;
 mod lockdown;
 mod machines;
 mod matching;
+mod newer;
 mod parts;
 mod refuse;
 mod supersede;

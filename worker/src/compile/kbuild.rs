@@ -69,6 +69,7 @@ pub fn plan(text: &str) -> Result<Vec<Planned>, String> {
             link(&mut links, objects, &module);
         }
     }
+    run_objtool_on_each(&mut objects);
     Ok(objects
         .into_iter()
         .map(|(object, command)| Planned {
@@ -78,6 +79,45 @@ pub fn plan(text: &str) -> Result<Vec<Planned>, String> {
             command,
         })
         .collect())
+}
+
+/// Kernels with X86_KERNEL_IBT run objtool on what is linked, and on single objects
+/// that are modules. Its tables are wanted of each object: from these it is known how.
+/// What only makes sense for what is linked, or where calls are counted, is left out:
+/// seals, call sites, names for the padding before functions.
+fn run_objtool_on_each(objects: &mut BTreeMap<String, Vec<String>>) {
+    let whole = |word: &&String| {
+        let word = word.as_str();
+        matches!(word, "--link" | "--ibt" | "--hacks=skylake") || word.starts_with("--prefix=")
+    };
+    let Some(objtool) = objects.iter().find_map(|(object, command)| {
+        let last = command.rsplit(|word| word == ";").next()?;
+        let is_objtool = last.first()?.ends_with("/objtool") && last.last()? == object;
+        let delayed = is_objtool && last.iter().any(|word| word == "--link");
+        let words = last.get(..last.len() - 1)?.iter();
+        delayed.then(|| {
+            words
+                .filter(|word| !whole(word))
+                .cloned()
+                .collect::<Vec<_>>()
+        })
+    }) else {
+        return;
+    };
+    for (object, command) in objects {
+        let is_module = command.iter().any(|word| word == "-DMODULE");
+        let compiler = command.iter().position(|word| word == ";");
+        command.truncate(compiler.unwrap_or(command.len()));
+        if !command.iter().any(|word| word == "-c") {
+            continue;
+        }
+        command.push(";".to_owned());
+        let words = objtool
+            .iter()
+            .filter(|word| is_module || *word != "--module");
+        command.extend(words.cloned());
+        command.push(object.clone());
+    }
 }
 
 fn link(
@@ -184,6 +224,25 @@ rm -f a/built-in.a;  printf "a/%s " x.o ../w/w.o sub/built-in.a ../v/w.o | xargs
 rm -f v/lib.a;  printf "v/%s " z.o | xargs ar cDPrsT v/lib.a; x
 printf '%s\n'   y.o | awk '!x[$0]++ { print("a/"$0) }' > a/my-mod.mod; printf '%s\n' 'cmd_a/my-mod.mod := ...
 "#;
+
+    #[test]
+    fn where_objtool_runs_on_what_is_linked_it_is_run_on_each_object() {
+        let linked = "scripts/basic/fixdep m/.s.o.d m/s.o 'gcc-12 -D__KERNEL__ -DMODULE -c -o m/s.o /resplice/source/m/s.c ; \
+            ./tools/objtool/objtool --hacks=jump_label --hacks=skylake --ibt --orc --prefix=16 --link --module m/s.o' > m/.s.o.cmd\n";
+        let text = PLAN.replace("   ; ./tools/objtool/objtool --orc a/x.o", "") + linked;
+        let plan = super::plan(&text).unwrap();
+        let after = |object: &str| {
+            let planned = plan
+                .iter()
+                .find(|planned| planned.object == object)
+                .unwrap();
+            let at = planned.command.iter().position(|word| word == ";").unwrap();
+            planned.command[at + 1..].join(" ")
+        };
+        let objtool = "./tools/objtool/objtool --hacks=jump_label --orc";
+        assert_eq!(after("a/x.o"), format!("{objtool} a/x.o"));
+        assert_eq!(after("m/s.o"), format!("{objtool} --module m/s.o"));
+    }
 
     #[test]
     fn a_dry_run_tells_how_and_for_what_each_object_is_compiled() {

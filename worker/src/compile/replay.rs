@@ -93,10 +93,10 @@ impl Replay {
             .filter(|words| !words.is_empty());
         let compiler = commands.next().unwrap_or_default().to_vec();
         let output = ["-c", "-o", object];
-        if !compiler
-            .first()
-            .is_some_and(|program| program.starts_with("gcc"))
-            || !compiler.windows(3).any(|words| words == output)
+        if !compiler.first().is_some_and(|program| {
+            let plain = program.strip_prefix("x86_64-linux-gnu-");
+            plain.unwrap_or(program).starts_with("gcc")
+        }) || !compiler.windows(3).any(|words| words == output)
         {
             return Err(error("it does not begin with gcc ... -c -o"));
         }

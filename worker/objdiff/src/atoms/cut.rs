@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::elf::{SectionId, SectionKind, SymbolKind};
+use crate::elf::{Section, SectionId, SectionKind, SymbolKind};
 use crate::error::DiffError;
 use crate::names;
 use crate::sites;
@@ -11,11 +11,11 @@ use super::fields::Fields;
 use super::{Atom, AtomId, Unit};
 
 /// Bytes of an entry, for tables whose entries hang on code.
-pub(super) fn table_entry_bytes(kind: SectionKind) -> Option<u64> {
-    match kind {
+pub(super) fn table_entry_bytes(section: &Section) -> Option<u64> {
+    match section.kind {
         SectionKind::OrcUnwindIp => None,
         SectionKind::StaticCallTrampKey | SectionKind::KprobeBlacklist => Some(8),
-        _ => sites::entry_size(kind),
+        _ => sites::entry_size(section),
     }
 }
 
@@ -39,7 +39,7 @@ impl Unit {
                     section.kind,
                     SectionKind::AltinstrReplacement | SectionKind::AltinstrAux
                 );
-            if in_pieces || is_ignored(section.kind) || table_entry_bytes(section.kind).is_some() {
+            if in_pieces || is_ignored(section.kind) || table_entry_bytes(section).is_some() {
                 continue;
             }
             let id = section.id;
@@ -67,10 +67,18 @@ impl Unit {
             .filter(|s| !s.name.starts_with(".L") && (!by_function || is_function(s.kind)))
             .map(|s| s.value)
             .collect();
-        if section.size > 0 {
+        if section.size > 0 && !(by_function && self.is_padding(section, &starts)) {
             starts.insert(0);
         }
         starts.into_iter().collect()
+    }
+
+    /// Whether only NOPs lie before the first function: room that kernels with
+    /// CALL_PADDING have the compiler leave.
+    fn is_padding(&self, section: &Section, starts: &BTreeSet<u64>) -> bool {
+        let first = starts.first().copied().unwrap_or(0);
+        let before = section.bytes_in(0, first).unwrap_or_default();
+        section.relocs_in(0, first).is_empty() && before.iter().all(|byte| *byte == 0x90)
     }
 
     fn cut_atom(&mut self, section_id: SectionId, start: u64, end: u64) {
@@ -181,10 +189,12 @@ impl Unit {
                 section: section.name.clone(),
                 problem,
             };
-            for start in (0..section.size).step_by(12) {
-                let length = section
-                    .bytes_in(start, start.saturating_add(12))
-                    .ok_or_else(|| bad("is not a whole number of entries".into()))?[11];
+            let step = sites::entry_size(section).unwrap_or(u64::MAX);
+            for start in (0..section.size).step_by(usize::try_from(step).unwrap_or(usize::MAX)) {
+                let (_, _, length) = section
+                    .bytes_in(start, start.saturating_add(step))
+                    .and_then(sites::alternative_fields)
+                    .ok_or_else(|| bad("is not a whole number of entries".into()))?;
                 let place = section
                     .reloc_at(start + 4)
                     .and_then(|r| self.object.reloc_place(r))

@@ -6,6 +6,7 @@ use crate::error::DiffError;
 use super::cut::table_entry_bytes;
 use super::fields::Fields;
 use super::{AtomId, Entry, Link, OrcState, Target, Unit};
+use crate::sites::alternative_fields;
 
 fn bad(section: &Section, offset: u64, problem: impl Into<String>) -> DiffError {
     DiffError::Reference {
@@ -187,7 +188,7 @@ impl Unit {
     pub(super) fn attach_entries(&mut self, fields: &Fields) -> Result<(), DiffError> {
         let mut found = Vec::new();
         for section in &self.object.sections {
-            let Some(step) = table_entry_bytes(section.kind) else {
+            let Some(step) = table_entry_bytes(section) else {
                 continue;
             };
             for start in (0..section.size).step_by(step as usize) {
@@ -225,7 +226,8 @@ impl Unit {
             if section.kind == SectionKind::Altinstructions && link.offset == 4 {
                 let place = self.object.reloc_place(reloc);
                 let piece = place.and_then(|p| {
-                    let length = u64::from(bytes[11]);
+                    let (_, _, length) = alternative_fields(&bytes)?;
+                    let length = u64::from(length);
                     self.pieces.get(&(p.section, p.offset, length)).copied()
                 });
                 link.target = Target::Atom(

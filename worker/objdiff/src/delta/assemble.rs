@@ -46,7 +46,7 @@ pub(super) struct Late {
     pub symbol: u32,
     pub kind: u32,
     /// Of the alternative that the field lies under.
-    pub feature: Option<u16>,
+    pub feature: Option<u32>,
 }
 
 /// struct resplice_replace before it is written.
@@ -185,7 +185,7 @@ impl Draft {
     pub fn add_routed(
         &mut self,
         route: Route,
-        (unit, feature): (usize, Option<u16>),
+        (unit, feature): (usize, Option<u32>),
         link: &Link,
         (section, offset): (usize, u64),
         image: &mut ImageSymbols,
@@ -235,7 +235,7 @@ impl Draft {
         offset: u64,
         link: &Link,
         symbol: u32,
-        feature: Option<u16>,
+        feature: Option<u32>,
     ) -> Result<(), DiffError> {
         self.clear(section, offset, link)?;
         self.late.push(Late {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::atoms::{Entry, Link};
+use crate::atoms::{Atom, Entry, Link};
 use crate::diff::{Role, State, UnitDiff, role};
 use crate::elf::{Binding, Definition, SectionKind};
 use crate::plan::{DataAdded, Plan, Refusal};
@@ -67,6 +67,14 @@ impl<'a> Set<'a> {
                 let label = post.label(at.1);
                 let sentence = format!("{label} shares code with a neighbour by a short jump");
                 refused.push((at.0, Refusal::new("shared-code", label, sentence)));
+            }
+            if let Some(entry) = runtime_const(&post.atoms[at.1]) {
+                let table = &post.object.section(entry.section).name;
+                let label = post.label(at.1);
+                let sentence = format!(
+                    "{label} has a constant that the kernel fills in as it boots ({table}); new code can't have one yet"
+                );
+                refused.push((at.0, Refusal::new("runtime-constant", label, sentence)));
             }
             for (entry, link) in self.links_of(at) {
                 let origin = Origin {
@@ -280,4 +288,11 @@ impl<'a> Set<'a> {
             units,
         }
     }
+}
+
+/// The kernel fills in constants of its own code, and of no module's.
+fn runtime_const(atom: &Atom) -> Option<&Entry> {
+    atom.entries
+        .iter()
+        .find(|entry| entry.kind == SectionKind::RuntimeConst)
 }

@@ -256,7 +256,11 @@ impl Nursery<'_> {
             }
             self.plant(format!("{what}: cut off"), |d| cut(&mut d.sections[index]));
             let kind = SectionKind::classify(&section.name, section.flags);
-            let entry = kind.and_then(crate::sites::entry_size);
+            let third = section
+                .relocs
+                .get(2)
+                .map_or(section.size, |reloc| reloc.offset);
+            let entry = kind.and_then(|kind| crate::sites::entry_bytes(kind, third));
             for start in (0..section.size).step_by(entry.unwrap_or(u64::MAX).min(1 << 40) as usize)
             {
                 if let Some(size) = entry.filter(|_| section.name != ".orc_unwind_ip") {

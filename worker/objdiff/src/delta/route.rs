@@ -6,6 +6,7 @@ use crate::diff::{Role, State, role};
 use crate::elf::{Binding, Definition, SectionKind};
 use crate::names::offered_name;
 use crate::plan::Refusal;
+use crate::sites::alternative_fields;
 
 use super::collect::Set;
 
@@ -238,7 +239,7 @@ impl Set<'_> {
 
     /// `feature` of struct resplice_late for a late field: the CPU feature of
     /// the alternative that may have taken the field's place.
-    pub fn feature_at(&self, origin: Origin<'_>, link: &Link) -> Option<u16> {
+    pub fn feature_at(&self, origin: Origin<'_>, link: &Link) -> Option<u32> {
         let atom = &self.units[origin.unit].post.atoms[origin.atom];
         origin
             .entry
@@ -248,15 +249,15 @@ impl Set<'_> {
 }
 
 /// The features of the alternatives that an instruction of an atom has.
-fn alternatives_at(atom: &Atom, offset: u64) -> impl Iterator<Item = u16> {
+fn alternatives_at(atom: &Atom, offset: u64) -> impl Iterator<Item = u32> {
     let at = i64::try_from(offset).unwrap_or(i64::MAX);
     atom.entries
         .iter()
         .filter(|e| e.kind == SectionKind::Altinstructions)
-        .filter(move |e| {
+        .filter_map(move |e| {
+            let (feature, length, _) = alternative_fields(&e.bytes)?;
             let start = e.owner_offset();
-            let length = i64::from(e.bytes.get(10).copied().unwrap_or(0));
-            at >= start && at < start.saturating_add(length)
+            let end = start.saturating_add(i64::from(length));
+            (start..end).contains(&at).then_some(feature)
         })
-        .filter_map(|e| Some(u16::from_le_bytes(e.bytes.get(8..10)?.try_into().ok()?)))
 }

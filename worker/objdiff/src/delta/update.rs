@@ -220,12 +220,7 @@ fn late_section(draft: &Draft) -> OutSection {
         out.relocs.push(pointer(out.size, late.section, place));
         out.bytes.extend_from_slice(&0_u64.to_le_bytes());
         out.bytes.extend_from_slice(&late.addend.to_le_bytes());
-        for word in [
-            late.symbol,
-            late.kind,
-            late.feature.map_or(NONE, u32::from),
-            0,
-        ] {
+        for word in [late.symbol, late.kind, late.feature.unwrap_or(NONE), 0] {
             out.bytes.extend_from_slice(&word.to_le_bytes());
         }
         out.size = out.bytes.len() as u64;

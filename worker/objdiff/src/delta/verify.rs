@@ -13,6 +13,7 @@ use crate::atoms::{AtomId, Link, Target, Unit};
 use crate::elf::{Object, Reloc, Section, SectionId};
 use crate::error::DiffError;
 use crate::names::offered_name;
+use crate::sites::{alternative_fields, entry_size};
 
 use super::assemble::Draft;
 use super::collect::Set;
@@ -226,23 +227,19 @@ impl Check<'_> {
         let post = &self.set.units[field.at.0].post.object;
         let code = self.set.units[field.at.0].post.atoms[field.at.1].section;
         let tables = post.sections_of(crate::elf::SectionKind::Altinstructions);
-        let over = tables.flat_map(|table| {
-            table
+        let mut features = tables.flat_map(|table| {
+            let step = entry_size(table).unwrap_or(u64::MAX);
+            let entries = table
                 .bytes
-                .chunks_exact(12)
-                .enumerate()
-                .filter(|(index, entry)| {
-                    let place = table
-                        .reloc_at(*index as u64 * 12)
-                        .and_then(|r| post.reloc_place(r));
-                    place.is_some_and(|p| {
-                        p.section == code
-                            && (p.offset..p.offset + u64::from(entry[10]))
-                                .contains(&field.reloc.offset)
-                    })
-                })
+                .chunks_exact(usize::try_from(step).unwrap_or(usize::MAX));
+            entries.enumerate().filter_map(move |(index, entry)| {
+                let (feature, length, _) = alternative_fields(entry)?;
+                let place = post.reloc_place(table.reloc_at(index as u64 * step)?)?;
+                let original = place.offset..place.offset + u64::from(length);
+                let is_over = place.section == code && original.contains(&field.reloc.offset);
+                is_over.then_some(feature)
+            })
         });
-        let mut features = over.map(|(_, e)| u32::from(u16::from_le_bytes([e[8], e[9]])));
         match (field.in_table, features.next(), features.next()) {
             (false, Some(feature), None) => feature,
             // Several can't be told to the core: no late field may be there.

@@ -154,7 +154,7 @@ impl UnitDiff {
             .map(|s| s.name.as_str())
     }
 
-    /// The bytes after the fentry slot must be free for the jump.
+    /// The bytes after the endbr and the fentry slot must be free for the jump.
     fn check_jump(&self, symbol: &Symbol, name: &str) -> Result<(), Refusal> {
         let refuse = |code: &str, sentence: String| Err(Refusal::new(code, name, sentence));
         let entries = sites::read_all(&self.reference.object).map_err(|e| {
@@ -165,11 +165,13 @@ impl UnitDiff {
             )
         })?;
         let at = |offset: u64| Some(offset).zip(symbol.section());
+        let section = symbol.section().map(|id| self.reference.object.section(id));
+        let endbr = section.is_some_and(|section| sites::begins_with_endbr(section, symbol.value));
+        let entry = symbol.value + if endbr { sites::ENDBR.len() as u64 } else { 0 };
         let is_fentry = entries.iter().any(|e| {
-            e.kind == SectionKind::McountLoc
-                && at(symbol.value) == Some((e.code.offset, e.code.section))
+            e.kind == SectionKind::McountLoc && at(entry) == Some((e.code.offset, e.code.section))
         });
-        let start = symbol.value + if is_fentry { FENTRY_BYTES } else { 0 };
+        let start = entry + if is_fentry { FENTRY_BYTES } else { 0 };
         let end = start + JUMP_BYTES;
         if end > symbol.value + symbol.size {
             return refuse(

@@ -9,7 +9,7 @@ const SHF_EXECINSTR: u64 = 0x4;
 const SHF_MERGE: u64 = 0x10;
 const SHF_STRINGS: u64 = 0x20;
 
-/// The known kinds of sections in kernel objects (Linux 6.1, x86-64).
+/// The known kinds of sections in kernel objects (Linux 6.1 and 6.12, x86-64).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum SectionKind {
     /// Resident code: `.text`, `.text.*`, `.noinstr.text`, `.sched.text` ….
@@ -50,14 +50,18 @@ pub enum SectionKind {
     ReturnSites,
     /// `.retpoline_sites` (4 bytes each).
     RetpolineSites,
+    /// `.call_sites` (4 bytes each): calls, for those CPUs on which their depth is counted.
+    CallSites,
     /// `.ibt_endbr_seal` (4 bytes each).
     IbtEndbrSeal,
-    /// `.altinstructions`: struct alt_instr (12 bytes each).
+    /// `.altinstructions`: struct alt_instr (12 bytes each; 14 from Linux 6.3 on).
     Altinstructions,
     /// `.parainstructions`: struct paravirt_patch_site (16 bytes each).
     Parainstructions,
     /// `.smp_locks` (4 bytes each).
     SmpLocks,
+    /// `runtime_ptr_VARIABLE`, `runtime_shift_VARIABLE` (4 bytes each).
+    RuntimeConst,
     /// `__jump_table`: struct jump_entry (16 bytes each).
     JumpTable,
     /// `.static_call_sites` (8 bytes each).
@@ -112,7 +116,7 @@ pub enum SectionKind {
     Versions,
     /// `.note*`.
     Note,
-    /// `.discard.*`: for objtool; dropped by the linker.
+    /// `.discard.*` and others that only tools read; dropped by the linker, or of no meaning.
     Discard,
     /// DWARF and unwind tables that the kernel does not load; contents are not kept.
     Debug,
@@ -210,6 +214,7 @@ fn by_name(name: &str) -> Option<SectionKind> {
         "__mcount_loc" => McountLoc,
         ".return_sites" => ReturnSites,
         ".retpoline_sites" => RetpolineSites,
+        ".call_sites" => CallSites,
         ".ibt_endbr_seal" => IbtEndbrSeal,
         ".altinstructions" => Altinstructions,
         ".altinstr_replacement" => AltinstrReplacement,
@@ -252,8 +257,11 @@ fn by_name(name: &str) -> Option<SectionKind> {
         _ if name.starts_with("___kcrctab") || name == "__kcrctab" || name == "__kcrctab_gpl" => {
             Kcrctab
         }
+        // What kbuild and debuggers read of an object; nothing of the running kernel does.
+        ".export_symbol" | ".orc_header" | "__patchable_function_entries" => Discard,
         _ if name.starts_with(".discard") => Discard,
         _ if name.starts_with(".note") => Note,
+        _ if name.starts_with("runtime_ptr_") || name.starts_with("runtime_shift_") => RuntimeConst,
         _ if name.starts_with(".pci_fixup") => PciFixup,
         _ if HookKind::of_section(name).is_some() => Hook,
         _ => return None,

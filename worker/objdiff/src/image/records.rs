@@ -20,6 +20,8 @@ pub const SYMBOL_GLOBAL: u32 = 2;
 pub const SYMBOL_WEAK: u32 = 4;
 /// RESPLICE_FUNCTION_FENTRY.
 pub const FUNCTION_FENTRY: u32 = 1;
+/// RESPLICE_FUNCTION_ENDBR.
+pub const FUNCTION_ENDBR: u32 = 2;
 
 /// Limits of format.h, which the core enforces too.
 pub mod limits {
@@ -71,6 +73,10 @@ pub enum SiteKind {
     StaticCall = 8,
     /// `__SCT__` trampoline; `a`: the key's symbol.
     Trampoline = 9,
+    /// An endbr64, or what it is sealed with.
+    Endbr = 10,
+    /// A constant that boot replaces by a variable's value; `a`: the variable.
+    RuntimeConst = 11,
 }
 
 /// struct resplice_section.

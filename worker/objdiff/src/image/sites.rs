@@ -4,7 +4,10 @@ use super::ImageError;
 use super::records::{Site, SiteKind, Span, Variant};
 use super::unit::Unit;
 use crate::elf::{Place, Section, SectionKind};
-use crate::sites::{Detail, Entry, jump_label_len, retpoline_len, thunk_register};
+use crate::sites::{
+    Detail, ENDBR, Entry, begins_with_endbr, jump_label_len, retpoline_len, thunk_register,
+};
+use std::collections::BTreeSet;
 
 /// Bytes of a near call or jump, of the fentry slot, and of a return site.
 const NEAR: u64 = 5;
@@ -37,8 +40,9 @@ pub(super) fn add(unit: &mut Unit<'_>, section: &Section) -> Result<Span, ImageE
     }
     if section.kind == SectionKind::StaticCallText {
         trampolines(unit, section, &mut sites)?;
-        sites.sort_by_key(|s| s.offset);
     }
+    seals(unit, section, &mut sites)?;
+    sites.sort_by_key(|s| s.offset);
     let first = unit.builder.image.sites.len() as u32;
     let count = sites.len() as u32;
     unit.builder.image.sites.append(&mut sites);
@@ -136,14 +140,25 @@ fn single(
                 ..found
             }
         }
-        Detail::EndbrSeal => {
-            return refuse(
+        Detail::RuntimeConst { variable, len } => {
+            let found = site(
                 unit,
-                "a sealed endbr; kernels with X86_KERNEL_IBT are not handled yet",
-            );
+                section,
+                place,
+                SiteKind::RuntimeConst,
+                u64::from(*len),
+            )?;
+            let variable = unit.named(variable);
+            Site {
+                a: variable,
+                ..found
+            }
         }
-        // Recorded for faults and unwinding only; the code stays as it is.
-        Detail::Bug
+        // Recorded for faults and unwinding only; the code stays as it is. What seals are
+        // about is an endbr, each of which may have one.
+        Detail::Call
+        | Detail::EndbrSeal
+        | Detail::Bug
         | Detail::Exception { .. }
         | Detail::Orc { .. }
         | Detail::Alternative { .. } => {
@@ -217,7 +232,7 @@ fn alternative(
 fn variant(
     unit: &mut Unit<'_>,
     replacement: Option<Place>,
-    feature: u16,
+    feature: u32,
     len: u8,
 ) -> Result<Variant, ImageError> {
     let mut record = Variant {
@@ -229,7 +244,7 @@ fn variant(
         },
         section: super::records::NONE,
         offset: 0,
-        feature: u32::from(feature),
+        feature,
     };
     let Some(at) = replacement else {
         return Ok(record);
@@ -245,6 +260,32 @@ fn variant(
     record.section = unit.section(at.section)?;
     record.offset = at.offset as u32;
     Ok(record)
+}
+
+/// Which functions' entries the kernel seals follows from the whole kernel: any may be.
+fn seals(unit: &Unit<'_>, section: &Section, sites: &mut Vec<Site>) -> Result<(), ImageError> {
+    let functions = unit
+        .object
+        .symbols_in(section.id)
+        .filter(|s| s.is_function());
+    let starts: BTreeSet<u64> = functions.map(|s| s.value).collect();
+    for offset in starts {
+        if !begins_with_endbr(section, offset) {
+            continue;
+        }
+        let place = Place {
+            section: section.id,
+            offset,
+        };
+        sites.push(site(
+            unit,
+            section,
+            place,
+            SiteKind::Endbr,
+            ENDBR.len() as u64,
+        )?);
+    }
+    Ok(())
 }
 
 fn trampolines(

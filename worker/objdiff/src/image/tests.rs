@@ -1,6 +1,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use super::records::{EXTERNAL, FUNCTION_FENTRY, MERGED, NONE, Role, SYMBOL_WEAK, SiteKind};
+use super::records::{
+    EXTERNAL, FUNCTION_ENDBR, FUNCTION_FENTRY, MERGED, NONE, Role, SYMBOL_WEAK, SiteKind,
+};
 use super::*;
 use crate::elf::Object;
 use crate::testing::{assemble, compile};
@@ -92,6 +94,28 @@ fn sites_ascend_and_alternatives_come_before_paravirt() {
         image.name(image.symbols[reloc.symbol as usize].name),
         "other"
     );
+}
+
+#[test]
+fn an_endbr_at_a_functions_entry_may_be_sealed() {
+    let source = SITES
+        .replace(
+            "f:  call __fentry__",
+            "    .skip 16, 0x90\nf:  endbr64\n0:  call __fentry__",
+        )
+        .replace(".quad f", ".quad 0b");
+    let builder = image_of(&source);
+    let image = builder.image();
+    let first: Vec<_> = image
+        .sites
+        .iter()
+        .take(2)
+        .map(|s| (s.offset, s.kind, s.len))
+        .collect();
+    assert_eq!(first, [(16, SiteKind::Endbr, 4), (20, SiteKind::Fentry, 5)]);
+    let f = builder.function(UnitId(0), "f").unwrap();
+    let f = &image.functions[f as usize];
+    assert_eq!((f.offset, f.flags), (16, FUNCTION_ENDBR | FUNCTION_FENTRY));
 }
 
 #[test]

@@ -3,10 +3,12 @@
 use std::collections::{HashMap, HashSet};
 
 use super::builder::{ImageBuilder, UnitId};
-use super::records::{FUNCTION_FENTRY, Function, NONE, Reloc, Role, Section, Span, Symbol};
+use super::records::{
+    FUNCTION_ENDBR, FUNCTION_FENTRY, Function, NONE, Reloc, Role, Section, Span, Symbol,
+};
 use super::{ImageError, sites};
 use crate::elf::{self, Object, Place, SectionId, SectionKind, SymbolId};
-use crate::sites::{Detail, Entry};
+use crate::sites::{Detail, ENDBR, Entry, begins_with_endbr};
 
 /// A unit while it is taken in.
 pub(super) struct Unit<'a> {
@@ -86,7 +88,7 @@ pub(super) fn is_metadata(kind: SectionKind) -> bool {
             | OrcUnwindIp
             | MergeStrings
             | MergeConstants
-    ) || crate::sites::entry_size(kind).is_some()
+    ) || crate::sites::entry_bytes(kind, 0).is_some()
 }
 
 fn role(kind: SectionKind) -> Role {
@@ -243,17 +245,17 @@ impl Unit<'_> {
                 section: section.id,
                 offset: symbol.value,
             };
+            let endbr = begins_with_endbr(section, symbol.value);
+            let slot = symbol.value + if endbr { ENDBR.len() as u64 } else { 0 };
+            let flag = |is: bool, flag: u32| if is { flag } else { 0 };
             let record = Function {
                 symbol: self.symbol(symbol.id, at)?,
                 section: index,
                 offset: symbol.value as u32,
                 size: symbol.size as u32,
                 parent: NONE,
-                flags: if fentries.contains(&symbol.value) {
-                    FUNCTION_FENTRY
-                } else {
-                    0
-                },
+                flags: flag(fentries.contains(&slot), FUNCTION_FENTRY)
+                    | flag(endbr, FUNCTION_ENDBR),
             };
             let function = self.builder.image.functions.len() as u32;
             self.builder.image.functions.push(record);

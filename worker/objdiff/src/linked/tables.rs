@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::elf::{Object, Place as Code, RelocKind, SectionId, SectionKind};
-use crate::sites::entry_size;
+use crate::sites::{alternative_fields, entry_size};
 
 use super::fields::{Field, RawAim};
 use super::region::{From, Region, SHF};
@@ -22,7 +22,7 @@ pub(super) struct Entry {
     relocs: Range<usize>,
     code: Code,
     /// For alternatives: feature, bytes of the original and of the replacement.
-    alternative: Option<(u16, u8, u8)>,
+    alternative: Option<(u32, u8, u8)>,
 }
 
 /// Reads the tables of an object: each entry begins with its code.
@@ -32,7 +32,7 @@ pub(super) fn read(object: &Object) -> Result<Vec<Entry>> {
         let size = match section.kind {
             SectionKind::OrcUnwindIp => continue,
             SectionKind::StaticCallTrampKey | SectionKind::KprobeBlacklist => 8,
-            kind => match entry_size(kind) {
+            _ => match entry_size(section) {
                 Some(size) => size,
                 None => continue,
             },
@@ -50,15 +50,16 @@ pub(super) fn read(object: &Object) -> Result<Vec<Entry>> {
             };
             let code = section.reloc_at(start).filter(|r| r.kind == field);
             let code = code.and_then(|r| object.reloc_place(r));
-            let byte = |at: u64| section.bytes[(start + at) as usize];
             entries.push(Entry {
                 table: section.id,
                 kind: section.kind,
                 relocs: section.reloc_range(range.start, range.end),
                 code: code
                     .ok_or_else(|| format!("{}+{start:#x} is about nothing", section.name))?,
-                alternative: (section.kind == SectionKind::Altinstructions)
-                    .then(|| (u16::from_le_bytes([byte(8), byte(9)]), byte(10), byte(11))),
+                alternative: section
+                    .bytes_in(range.start, range.end)
+                    .filter(|_| section.kind == SectionKind::Altinstructions)
+                    .and_then(alternative_fields),
                 range,
             });
         }
@@ -207,7 +208,7 @@ impl Check<'_> {
         let mut over = self.module.side.entries.iter().filter(covers);
         match (over.next(), over.next()) {
             (None, _) => Ok(u32::MAX),
-            (Some(entry), None) => Ok(entry.alternative.map_or(u32::MAX, |(f, ..)| u32::from(f))),
+            (Some(entry), None) => Ok(entry.alternative.map_or(u32::MAX, |(feature, ..)| feature)),
             _ => Err("a late place under several alternatives".into()),
         }
     }

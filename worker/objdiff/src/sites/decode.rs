@@ -1,5 +1,15 @@
 //! The few instructions whose length the tables leave to be found out.
 
+use crate::elf::Section;
+
+/// endbr64: where an indirect branch may land.
+pub const ENDBR: [u8; 4] = [0xf3, 0x0f, 0x1e, 0xfa];
+
+/// Whether an indirect branch may land at an offset of a section.
+pub fn begins_with_endbr(section: &Section, offset: u64) -> bool {
+    section.bytes_in(offset, offset.saturating_add(ENDBR.len() as u64)) == Some(&ENDBR[..])
+}
+
 /// A general-purpose register by its hardware number, 0 (rax) to 15 (r15).
 pub type Register = u8;
 

@@ -11,7 +11,9 @@ use std::ops::Range;
 
 use crate::elf::{Object, Place, Reloc, Section, SectionId, SectionKind, SymbolId};
 
-pub use decode::{Register, jump_label_len, retpoline_len, thunk_register};
+pub use decode::{
+    ENDBR, Register, begins_with_endbr, jump_label_len, retpoline_len, thunk_register,
+};
 
 /// One entry of a table.
 #[derive(Clone, Debug)]
@@ -39,14 +41,17 @@ pub enum Detail {
     Return,
     /// `.retpoline_sites`: a call or jump to an indirect thunk.
     Retpoline,
+    /// `.call_sites`: a call.
+    Call,
     /// `.ibt_endbr_seal`: an endbr that boot may remove.
     EndbrSeal,
     /// `.altinstructions`.
     Alternative {
         /// The replacement's bytes in `.altinstr_replacement`; `None` when empty.
         replacement: Option<Place>,
-        /// `cpuid` word, with ALTINSTR_FLAG_INV.
-        feature: u16,
+        /// What it is for, as in the entry: the `cpuid` word with ALTINSTR_FLAG_INV, or
+        /// `ft_flags` of longer entries.
+        feature: u32,
         /// Bytes of the original, padding included.
         original_len: u8,
         /// Bytes of the replacement.
@@ -61,6 +66,14 @@ pub enum Detail {
     },
     /// `.smp_locks`: a lock prefix.
     SmpLock,
+    /// `runtime_ptr_VARIABLE`, `runtime_shift_VARIABLE`: a constant of the instruction,
+    /// which boot replaces by the variable's value. From Linux 6.11 on.
+    RuntimeConst {
+        /// The variable's name.
+        variable: String,
+        /// Bytes of the constant: 8, or 1 for a shift.
+        len: u8,
+    },
     /// `__jump_table`.
     JumpLabel {
         /// Where the branch goes when taken.
@@ -117,24 +130,57 @@ pub enum SiteError {
     },
 }
 
-/// Bytes of an entry; `None` if the kind is not a table of code places.
-pub fn entry_size(kind: SectionKind) -> Option<u64> {
+/// Bytes of a table's entries; `None` if the section is not a table of code places.
+pub fn entry_size(section: &Section) -> Option<u64> {
+    let third = section.relocs.get(2).map(|reloc| reloc.offset);
+    entry_bytes(section.kind, third.unwrap_or(section.size))
+}
+
+/// The same, of a table by its kind and by where its third relocation is, or its end.
+///
+/// Each entry of `.altinstructions` begins with two relocated fields: the third
+/// relocation is where the second entry begins.
+pub fn entry_bytes(kind: SectionKind, third: u64) -> Option<u64> {
     use SectionKind::*;
     Some(match kind {
+        Altinstructions if third == LONG_ALTERNATIVE => LONG_ALTERNATIVE,
+        Altinstructions => SHORT_ALTERNATIVE,
         McountLoc => 8,
-        ReturnSites | RetpolineSites | IbtEndbrSeal | SmpLocks | OrcUnwindIp => 4,
-        Altinstructions | BugTable | ExTable => 12,
+        ReturnSites | RetpolineSites | CallSites | IbtEndbrSeal | SmpLocks | OrcUnwindIp
+        | RuntimeConst => 4,
+        BugTable | ExTable => 12,
         Parainstructions | JumpTable => 16,
         StaticCallSites => 8,
         _ => return None,
     })
 }
 
+/// Bytes of struct alt_instr before Linux 6.3: with a word of 16 bits for the feature.
+const SHORT_ALTERNATIVE: u64 = 12;
+/// And since: with flags beside it.
+const LONG_ALTERNATIVE: u64 = 14;
+
+/// What an entry of `.altinstructions` is for, and the bytes of the original and of the
+/// replacement.
+pub fn alternative_fields(entry: &[u8]) -> Option<(u32, u8, u8)> {
+    match entry.get(8..)? {
+        [a, b, original, replacement] => {
+            let feature = u16::from_le_bytes([*a, *b]);
+            Some((u32::from(feature), *original, *replacement))
+        }
+        [a, b, c, d, original, replacement] => {
+            let feature = u32::from_le_bytes([*a, *b, *c, *d]);
+            Some((feature, *original, *replacement))
+        }
+        _ => None,
+    }
+}
+
 /// All entries of all code tables, in the order of sections and offsets.
 pub fn read_all(object: &Object) -> Result<Vec<Entry>, SiteError> {
     let mut entries = Vec::new();
     for section in &object.sections {
-        if entry_size(section.kind).is_some() {
+        if entry_size(section).is_some() {
             entries.append(&mut read(object, section)?);
         }
     }
@@ -143,7 +189,7 @@ pub fn read_all(object: &Object) -> Result<Vec<Entry>, SiteError> {
 
 /// The entries of one table; none if its kind is not a table of code places.
 pub fn read(object: &Object, section: &Section) -> Result<Vec<Entry>, SiteError> {
-    let Some(size) = entry_size(section.kind) else {
+    let Some(size) = entry_size(section) else {
         return Ok(Vec::new());
     };
     let total = section.bytes.len() as u64;
@@ -228,8 +274,10 @@ impl Table<'_> {
             McountLoc => (self.code(0, 8, false)?, Detail::Fentry),
             ReturnSites => (self.code(0, 4, true)?, Detail::Return),
             RetpolineSites => (self.code(0, 4, true)?, Detail::Retpoline),
+            CallSites => (self.code(0, 4, true)?, Detail::Call),
             IbtEndbrSeal => (self.code(0, 4, true)?, Detail::EndbrSeal),
             SmpLocks => (self.code(0, 4, true)?, Detail::SmpLock),
+            RuntimeConst => (self.code(0, 4, true)?, self.runtime_const()?),
             BugTable => (self.code(0, 4, true)?, Detail::Bug),
             Altinstructions => (self.code(0, 4, true)?, self.alternative()?),
             Parainstructions => {
@@ -271,7 +319,10 @@ impl Table<'_> {
     }
 
     fn alternative(&self) -> Result<Detail, SiteError> {
-        let (original_len, replacement_len) = (self.byte(10), self.byte(11));
+        let entry = self.section.bytes_in(self.start, self.start + self.size);
+        let (feature, original_len, replacement_len) = entry
+            .and_then(alternative_fields)
+            .ok_or_else(|| self.error(0, "is no alternative"))?;
         let at = self.place(4, 4, true)?;
         let section = self.object.section(at.section);
         let end = at.offset.checked_add(u64::from(replacement_len));
@@ -282,14 +333,24 @@ impl Table<'_> {
             return Err(self.error(4, "replacement is not in .altinstr_replacement"));
         }
         if replacement_len > original_len {
-            return Err(self.error(11, "replacement is longer than the original"));
+            return Err(self.error(8, "replacement is longer than the original"));
         }
         Ok(Detail::Alternative {
             replacement: (replacement_len > 0).then_some(at),
-            feature: u16::from_le_bytes([self.byte(8), self.byte(9)]),
+            feature,
             original_len,
             replacement_len,
         })
+    }
+
+    fn runtime_const(&self) -> Result<Detail, SiteError> {
+        let of = |prefix: &str, len| {
+            let variable = self.section.name.strip_prefix(prefix)?.to_owned();
+            Some(Detail::RuntimeConst { variable, len })
+        };
+        of("runtime_ptr_", 8)
+            .or_else(|| of("runtime_shift_", 1))
+            .ok_or_else(|| self.error(0, "names no variable"))
     }
 
     fn jump_label(&self) -> Result<Detail, SiteError> {

@@ -58,6 +58,63 @@ fn entries_name_the_code_they_describe() {
 }
 
 #[test]
+fn newer_kernels_have_flags_beside_an_alternatives_feature() {
+    let entry = "    .long 661b - .\n    .long 663b - .\n    .word 0x8012\n    .byte 662b - 661b\n    .byte 664b - 663b\n";
+    let long = entry.replace(".word 0x8012", ".long 0x10012");
+    for entries in 1..=3 {
+        let source = ALTERNATIVE.replace(entry, &long.repeat(entries));
+        let object = Object::parse(&assemble(&source)).unwrap();
+        let found = read_all(&object).unwrap();
+        let found: Vec<&Entry> = found
+            .iter()
+            .filter(|e| e.kind == SectionKind::Altinstructions)
+            .collect();
+        assert_eq!(found.len(), entries);
+        for (index, entry) in found.iter().enumerate() {
+            let start = index as u64 * 14;
+            assert_eq!(entry.range, start..start + 14);
+            let Detail::Alternative {
+                feature,
+                original_len,
+                replacement_len,
+                ..
+            } = entry.detail
+            else {
+                panic!("{entry:?}");
+            };
+            assert_eq!((feature, original_len, replacement_len), (0x1_0012, 3, 3));
+        }
+    }
+}
+
+#[test]
+fn a_constant_of_an_instruction_names_its_variable() {
+    let source = "
+        .text
+        .type f, @function
+    f:  movabs $0x0123456789abcdef, %rax
+    1:  shr $12, %ecx
+    2:  ret
+        .size f, . - f
+        .section runtime_ptr_limit, \"a\"
+        .long 1b - 8 - .
+        .section runtime_shift_bits, \"a\"
+        .long 2b - 1 - .
+    ";
+    let object = Object::parse(&assemble(source)).unwrap();
+    let found: Vec<(u64, Detail)> = read_all(&object)
+        .unwrap()
+        .into_iter()
+        .map(|entry| (entry.code.offset, entry.detail))
+        .collect();
+    let of = |variable: &str, len| Detail::RuntimeConst {
+        variable: variable.to_owned(),
+        len,
+    };
+    assert_eq!(found, [(2, of("limit", 8)), (12, of("bits", 1))]);
+}
+
+#[test]
 fn a_torn_table_is_refused() {
     let object = Object::parse(&assemble(&format!("{ALTERNATIVE}\n.byte 1\n"))).unwrap();
     assert!(matches!(

@@ -58,7 +58,7 @@ impl Contents {
             list.insert(symbol.name.clone());
         }
         for section in &file.sections {
-            if let Some(size) = entry_size(section.kind) {
+            if let Some(size) = entry_size(section) {
                 *contents.entries.entry(section.name.clone()).or_default() += section.size / size;
             }
         }
