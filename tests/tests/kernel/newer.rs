@@ -2,7 +2,10 @@
 //! which boot may seal, and its alternatives have flags and do paravirt's work.
 
 use crate::apply::shows_on;
-use resplice_tests::NEWER;
+use resplice_tests::guest::machine;
+use resplice_tests::{NEWER, target, updates};
+use resplice_vm::GuestFile;
+use std::time::Duration;
 
 #[test]
 fn a_string_that_changes() {
@@ -35,4 +38,24 @@ fn a_function_with_a_tracepoint_under_its_thunks() {
         |text| text == "abc",
         |text| text == "Abc",
     );
+}
+
+#[test]
+fn where_calls_are_counted_the_core_is_not_loaded() {
+    let target = target(NEWER).unwrap();
+    let package = updates::build(&target, "tests/patches/fs-loadavg.patch")
+        .unwrap()
+        .open()
+        .unwrap();
+    let machine = machine(&target, "Skylake-Server-v4").append("retbleed=stuff");
+    let vm = machine.boot().unwrap();
+    let core = package.core_module().unwrap();
+    vm.push(&[GuestFile::new("/root/resplice.ko", 0o600, core)])
+        .unwrap();
+    let ask = |script: &str| vm.run(script, Duration::from_secs(60)).unwrap().all_text();
+    let mitigation = ask("cat /sys/devices/system/cpu/vulnerabilities/retbleed");
+    assert_eq!(mitigation.trim(), "Mitigation: Stuffing");
+    let refused = ask("insmod /root/resplice.ko; dmesg | grep resplice:");
+    assert!(refused.contains("Operation not supported"), "{refused}");
+    assert!(refused.contains("call depth tracking"), "{refused}");
 }

@@ -112,7 +112,7 @@ impl UnitDiff {
                     plan.refused.push(record(code, what, &label, "different"));
                 }
                 (State::Added, Role::Other(..)) if atom.kind == SectionKind::Ksymtab => {
-                    let name = label.strip_prefix("__ksymtab_").unwrap_or(&label);
+                    let name = exported_name(&label).unwrap_or(&label);
                     plan.exports_left.push(name.to_owned());
                 }
                 (State::Added, Role::Other(..)) if self.tells_of_event(id) => {
@@ -206,17 +206,20 @@ impl UnitDiff {
     }
 }
 
+/// What an export's record is called after.
+fn exported_name(label: &str) -> Option<&str> {
+    ["__ksymtab_", "__export_symbol_"]
+        .iter()
+        .find_map(|prefix| label.strip_prefix(prefix))
+}
+
 /// A change of what the kernel reads once, when it loads the object.
 fn record(code: &str, what: &str, label: &str, how: &str) -> Refusal {
-    const PREFIXES: [&str; 4] = [
-        "__ksymtab_",
-        "__tracepoint_",
-        "__tpstrtab_",
-        "__bpf_trace_tp_map_",
-    ];
+    const PREFIXES: [&str; 3] = ["__tracepoint_", "__tpstrtab_", "__bpf_trace_tp_map_"];
     let name = PREFIXES
         .iter()
         .find_map(|prefix| label.strip_prefix(prefix))
+        .or_else(|| exported_name(label))
         .unwrap_or(label);
     let sentence =
         format!("{what} {name} is {how}; the kernel reads that once, when the object is loaded");

@@ -84,7 +84,7 @@ pub enum SectionKind {
     SyscallsMetadata,
     /// `__dyndbg`, `__dyndbg_classes`.
     Dyndbg,
-    /// `___ksymtab[_gpl]+NAME`.
+    /// `___ksymtab[_gpl]+NAME`; from Linux 6.6 on `.export_symbol`, of which modpost makes it.
     Ksymtab,
     /// `__ksymtab_strings`.
     KsymtabStrings,
@@ -258,7 +258,8 @@ fn by_name(name: &str) -> Option<SectionKind> {
             Kcrctab
         }
         // What kbuild and debuggers read of an object; nothing of the running kernel does.
-        ".export_symbol" | ".orc_header" | "__patchable_function_entries" => Discard,
+        ".orc_header" | "__patchable_function_entries" => Discard,
+        ".export_symbol" => Ksymtab,
         _ if name.starts_with(".discard") => Discard,
         _ if name.starts_with(".note") => Note,
         _ if name.starts_with("runtime_ptr_") || name.starts_with("runtime_shift_") => RuntimeConst,

@@ -119,6 +119,25 @@ fn an_endbr_at_a_functions_entry_may_be_sealed() {
 }
 
 #[test]
+fn a_trampoline_that_calls_nothing_yet_is_no_mere_return() {
+    let builder = image_of(
+        r#"
+        .section .static_call.text, "ax"
+        .type __SCT__idle, @function
+    __SCT__idle:
+    1:  jmp __x86_return_thunk
+        .byte 0x0f, 0xb9, 0xcc
+        .size __SCT__idle, . - __SCT__idle
+        .section .return_sites, "a"
+        .long 1b - .
+    "#,
+    );
+    let sites = &builder.image().sites;
+    let found: Vec<_> = sites.iter().map(|s| (s.offset, s.kind, s.len)).collect();
+    assert_eq!(found, [(0, SiteKind::Trampoline, 8)]);
+}
+
+#[test]
 fn cold_parts_name_their_function() {
     let builder = image_of(SITES);
     let unit = UnitId(0);

@@ -365,6 +365,11 @@ fn is_value(bytes: &[u8], reloc: &Reloc) -> bool {
 fn exports(object: &Object) -> HashSet<&str> {
     let kinds = object.sections_of(SectionKind::Ksymtab);
     kinds
-        .filter_map(|s| s.name.split_once('+').map(|(_, name)| name))
+        .flat_map(|section| {
+            let named = section.name.split_once('+').map(|(_, name)| name);
+            let labels = object.symbols_in(section.id);
+            let labels = labels.filter_map(|s| s.name.strip_prefix("__export_symbol_"));
+            named.into_iter().chain(labels)
+        })
         .collect()
 }

@@ -149,6 +149,12 @@ struct _ddebug {
 	if (!__print_once) { __print_once = 1; _printk(format); } })
 
 /* An export. */
+/* As from Linux 6.6 on: modpost makes the table of it. */
+#define EXPORT_FOR_MODPOST(name, license)				\
+	asm(".section \".export_symbol\", \"a\"\n"			\
+	    "__export_symbol_" #name ":\n"				\
+	    ".asciz \"" license "\"\n.asciz \"\"\n"			\
+	    ".balign 8\n.quad " #name "\n.previous")
 #define EXPORT_SYMBOL(name) EXPORT(name, "")
 #define EXPORT_SYMBOL_GPL(name) EXPORT(name, "_gpl")
 #define EXPORT(name, kind)						\
