@@ -1,7 +1,8 @@
 //! How far the numbers are that grow with each change of what polls are answered from.
 //!
-//! What the database has said of them holds for 5 ms from when it was asked, so that
-//! polls in quick succession are not a query each. Whoever changes something says so
+//! What the database has said of them holds for 8 ms from when it was asked, so that
+//! polls in quick succession are not a query each; it is asked again when half of that is
+//! over, so that they do not wait either. Whoever changes something says so
 //! only when that time is over ([`settle`]). So an answer is never older than what was
 //! known to be changed when it was asked for, whichever server changed it. Servers need
 //! not agree on the time of day; each measures only how long something takes.
@@ -15,20 +16,28 @@ use crate::{
 };
 use std::{
     future::Future,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
+use tokio::time::Instant;
 
 /// How long the numbers hold.
-const HOLD: Duration = Duration::from_millis(5);
+const HOLD: Duration = Duration::from_millis(8);
+/// Whoever asks after so long has them asked for again, without waiting.
+const AHEAD: Duration = Duration::from_millis(4);
 /// How long a change waits: one clock may run a little faster than another.
-const SETTLING: Duration = Duration::from_millis(6);
+const SETTLING: Duration = Duration::from_millis(9);
 
-/// The numbers, as they are or were less than 5 ms ago.
+/// The numbers, as they are or were less than 8 ms ago.
 #[derive(Debug)]
 pub struct Current {
-    asked: Batch<(), Versions>,
+    asked: Arc<Batch<(), Versions>>,
     held: Arc<Mutex<Option<Held>>>,
+    /// Whether they are asked for ahead of time.
+    renewing: Arc<AtomicBool>,
 }
 
 /// What the database said, and when it was asked.
@@ -64,7 +73,11 @@ impl Current {
                 Ok(keys.into_iter().map(|key| (key, versions)).collect())
             }
         });
-        Self { asked, held }
+        Self {
+            asked: Arc::new(asked),
+            held,
+            renewing: Arc::default(),
+        }
     }
 
     /// The numbers.
@@ -73,10 +86,28 @@ impl Current {
     /// The database's.
     pub async fn get(&self) -> Answer<Versions> {
         let held = *lock(&self.held);
-        match held {
-            Some(held) if held.since.elapsed() < HOLD => Ok(Some(held.versions)),
-            _ => self.asked.get(()).await,
+        if let Some(held) = held {
+            let age = held.since.elapsed();
+            if age < HOLD {
+                if age >= AHEAD {
+                    self.renew();
+                }
+                return Ok(Some(held.versions));
+            }
         }
+        self.asked.get(()).await
+    }
+
+    fn renew(&self) {
+        if self.renewing.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let (asked, renewing) = (Arc::clone(&self.asked), Arc::clone(&self.renewing));
+        tokio::spawn(async move {
+            // If it failed, who asks next hears why.
+            let _ = asked.get(()).await;
+            renewing.store(false, Ordering::Relaxed);
+        });
     }
 }
 
@@ -100,7 +131,7 @@ pub async fn settle() {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use std::sync::atomic::{AtomicI64, Ordering};
+    use std::sync::atomic::AtomicI64;
 
     /// Numbers that count their queries.
     fn counted() -> (Current, Arc<AtomicI64>) {
@@ -124,20 +155,33 @@ mod tests {
         current.get().await.unwrap().unwrap().offers
     }
 
-    #[tokio::test]
-    async fn what_is_asked_in_quick_succession_is_one_query() {
-        let (current, queries) = counted();
-        let began = Instant::now();
-        let mut asked = 0;
-        while began.elapsed() < HOLD * 10 {
+    #[tokio::test(start_paused = true)]
+    async fn what_is_asked_in_quick_succession_is_one_query_and_waits_once() {
+        const TAKES: Duration = Duration::from_millis(2);
+        const STEP: Duration = Duration::from_millis(1);
+        let queries = Arc::new(AtomicI64::new(0));
+        let count = Arc::clone(&queries);
+        let current = Current::with(move || {
+            count.fetch_add(1, Ordering::SeqCst);
+            async move {
+                tokio::time::sleep(TAKES).await;
+                Ok(versions(1))
+            }
+        });
+        let (mut waits, mut steps) = (0, 0);
+        while steps < 60 {
+            let asked = Instant::now();
             number(&current).await;
-            asked += 1;
+            waits += i32::from(asked.elapsed() > Duration::ZERO);
+            tokio::time::sleep(STEP).await;
+            steps += 1;
         }
-        let queries = queries.load(Ordering::SeqCst);
-        assert!(queries <= 11 && asked > queries, "{queries} of {asked}");
+        assert_eq!(waits, 1);
+        // Asked for again when each is half over, by the one that comes then.
+        assert_eq!(queries.load(Ordering::SeqCst), 15);
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn after_a_change_has_settled_nothing_older_is_said() {
         let (current, queries) = counted();
         for _ in 0..20 {
