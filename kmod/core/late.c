@@ -89,14 +89,59 @@ static int late_symbol(struct rs_match *m, const struct resplice_update *head,
 				late, symbol);
 }
 
+static bool is_constant(const struct resplice_late *late)
+{
+	return late->type == RESPLICE_LATE_CONST_PTR ||
+	       late->type == RESPLICE_LATE_CONST_SHIFT;
+}
+
+static u32 late_width(const struct resplice_late *late)
+{
+	if (is_constant(late))
+		return late->type == RESPLICE_LATE_CONST_PTR ? 8 : 1;
+	return rs_reloc_width(late->type);
+}
+
+/* What boot would have written, had the code been there. */
+static int constant_value(struct rs_match *m, const struct resplice_late *late, u64 *value)
+{
+	*value = 0;
+	if (late->addend || late->feature != RESPLICE_NONE)
+		return rs_refuse(-ENOEXEC, "format",
+				 "a constant of the kernel has an addend or a feature");
+	if (!rs_match_constant(m, late->symbol, value, late_width(late)))
+		return rs_refuse(-ENOENT, "unresolved",
+				 "the kernel has not exactly one %s, whose contents are a constant of its code",
+				 rs_symbol_name(m->image, late->symbol));
+	return 0;
+}
+
+/* The bytes for a place that is to be filled in. */
+static int late_value(struct rs_match *m, const struct resplice_update *head,
+		      const struct resplice_late *late, u64 *value)
+{
+	unsigned long symbol;
+	int err;
+
+	if (is_constant(late))
+		return constant_value(m, late, value);
+	err = late_symbol(m, head, late, &symbol);
+	if (err)
+		return err;
+	err = field_value(late, symbol, value);
+	if (err)
+		return rs_refuse(err, "range", "%s is out of reach of the update",
+				 rs_symbol_name(m->image, late->symbol));
+	return 0;
+}
+
 static int late_one(struct rs_match *m, struct module *update,
 		    const struct resplice_update *head,
 		    const struct resplice_late *late, bool write)
 {
 	const struct rs_image *image = m->image;
-	u32 width = rs_reloc_width(late->type);
+	u32 width = late_width(late);
 	struct rs_alias alias;
-	unsigned long symbol;
 	u64 value, zero = 0;
 	int err;
 
@@ -108,13 +153,9 @@ static int late_one(struct rs_match *m, struct module *update,
 	err = under_alternative(late);
 	if (err)
 		return err < 0 ? err : 0;
-	err = late_symbol(m, head, late, &symbol);
+	err = late_value(m, head, late, &value);
 	if (err)
 		return err;
-	err = field_value(late, symbol, &value);
-	if (err)
-		return rs_refuse(err, "range", "%s is out of reach of the update",
-				 rs_symbol_name(image, late->symbol));
 	if (!write) {
 		/* Something else has been here: then it is not ours to fill in. */
 		if (memcmp((void *)late->place, &zero, width))

@@ -44,6 +44,11 @@ int rs_match_run(struct rs_match *m, bool each_function);
 int rs_match_resolve(struct rs_match *m, u32 symbol, unsigned long *address);
 /* Whether a symbol's name leads to this address: a weak one may be overridden. */
 bool rs_match_is_used(struct rs_match *m, u32 symbol, unsigned long address);
+/*
+ * The first bytes of a variable that boot writes into the code as a constant; false
+ * unless exactly one symbol has its name.
+ */
+bool rs_match_constant(struct rs_match *m, u32 symbol, void *value, u32 len);
 /* -ENOTUNIQ unless exactly one place is this section's. */
 int rs_match_require(struct rs_match *m, u32 section);
 /*

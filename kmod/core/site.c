@@ -358,14 +358,20 @@ static bool trampoline_site(struct rs_match *m, const struct view *v)
 }
 
 /* Written once, at boot, when the variable had the value that it has for good. */
-static bool runtime_const_site(struct rs_match *m, const struct view *v)
+bool rs_match_constant(struct rs_match *m, u32 symbol, void *value, u32 len)
 {
 	const struct rs_name *name =
-		rs_names_get(&m->names, rs_symbol_name(m->image, v->site->a));
-	u8 value[sizeof(u64)];
+		rs_names_get(&m->names, rs_symbol_name(m->image, symbol));
 
 	return name && name->count == 1 &&
-	       !copy_from_kernel_nofault(value, (void *)name->address[0], v->site->len) &&
+	       !copy_from_kernel_nofault(value, (void *)name->address[0], len);
+}
+
+static bool runtime_const_site(struct rs_match *m, const struct view *v)
+{
+	u8 value[sizeof(u64)];
+
+	return rs_match_constant(m, v->site->a, value, v->site->len) &&
 	       !memcmp(v->run, value, v->site->len);
 }
 

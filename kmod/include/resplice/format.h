@@ -93,11 +93,18 @@ struct resplice_late {
 	 * exchange's .before: the running field is followed.
 	 */
 	__u32 symbol;
-	__u32 type;			/* R_X86_64_{64,PC64,PC32,PLT32,32S,32} */
+	__u32 type;			/* R_X86_64_{64,PC64,PC32,PLT32,32S,32}, or RESPLICE_LATE_* */
 	/* Skip if an alternative with this feature was applied here; or RESPLICE_NONE. */
 	__u32 feature;
 	__u32 reserved;			/* 0 */
 };
+
+/*
+ * The field is a constant of the code that boot fills in, in the kernel's own code alone:
+ * the first 8 bytes of the variable, or its first one. No addend, no feature.
+ */
+#define RESPLICE_LATE_CONST_PTR		0x100u
+#define RESPLICE_LATE_CONST_SHIFT	0x101u
 
 struct resplice_replace {
 	__u64 function;			/* -> the replacement, in this module */

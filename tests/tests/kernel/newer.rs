@@ -2,6 +2,7 @@
 //! which boot may seal, and its alternatives have flags and do paravirt's work.
 
 use crate::apply::shows_on;
+use crate::parts::both_parts_go_in_and_out;
 use resplice_tests::guest::machine;
 use resplice_tests::{NEWER, target, updates};
 use resplice_vm::GuestFile;
@@ -58,4 +59,22 @@ fn where_calls_are_counted_the_core_is_not_loaded() {
     let refused = ask("insmod /root/resplice.ko; dmesg | grep resplice:");
     assert!(refused.contains("Operation not supported"), "{refused}");
     assert!(refused.contains("call depth tracking"), "{refused}");
+}
+
+#[test]
+fn constants_that_boot_fills_in_are_filled_in_in_new_code() {
+    shows_on(
+        (NEWER, "max"),
+        "fs-dentry-constants",
+        "awk '{print $5}' /proc/sys/fs/dentry-state",
+        |text| text.parse::<u32>().unwrap() < 1_000_000,
+        |text| text == "1000003",
+    );
+}
+
+#[test]
+fn a_module_together_with_the_kernel() {
+    let target = target(NEWER).unwrap();
+    let patch = "tests/patches/kernel-and-module-newer.patch";
+    both_parts_go_in_and_out(&target, patch);
 }

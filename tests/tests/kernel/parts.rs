@@ -2,6 +2,7 @@
 
 use object::{Object, ObjectSection};
 use resplice_package::Package;
+use resplice_target::Target;
 use resplice_tests::guest::{Guest, machine};
 use resplice_tests::{CLOUD, modules, target, updates};
 use resplice_vm::GuestFile;
@@ -18,9 +19,12 @@ const UPDATES: &str = "/sys/kernel/resplice/updates";
 
 /// A guest that has the module, with the update at hand.
 fn guest(patch: &str) -> (Guest, Package) {
-    let target = target(CLOUD).unwrap();
-    let package = updates::build(&target, patch).unwrap().open().unwrap();
-    let machine = machine(&target, "max").provide_module("binfmt_misc");
+    guest_of(&target(CLOUD).unwrap(), patch)
+}
+
+fn guest_of(target: &Target, patch: &str) -> (Guest, Package) {
+    let package = updates::build(target, patch).unwrap().open().unwrap();
+    let machine = machine(target, "max").provide_module("binfmt_misc");
     let guest = Guest::start(&machine, &package).unwrap();
     guest
         .ok("modprobe binfmt_misc && mkdir -p /mnt && mount -t binfmt_misc none /mnt")
@@ -47,7 +51,11 @@ fn names(package: &Package) -> [String; 2] {
 
 #[test]
 fn both_parts_go_in_with_one_stop_and_out_with_one() {
-    let (guest, package) = guest(PATCH);
+    both_parts_go_in_and_out(&target(CLOUD).unwrap(), PATCH);
+}
+
+pub fn both_parts_go_in_and_out(target: &Target, patch: &str) {
+    let (guest, package) = guest_of(target, patch);
     let [first, second] = names(&package);
     guest.apply(&package).unwrap();
     assert_eq!(live(&guest), 2);

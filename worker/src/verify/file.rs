@@ -10,11 +10,9 @@ use resplice_objdiff::{
     image::ImageBuilder,
 };
 use resplice_target::Target;
+use resplice_vm::module_bytes;
 use serde::Serialize;
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{fs, path::Path};
 
 /// Most functions that a report lists.
 const MAX_LISTED: usize = 200;
@@ -113,33 +111,36 @@ pub fn match_report<'a>(
             .add_unit(&reference.unit, &parsed)
             .map_err(|error| failed(&error))?;
     }
-    let path = match object {
-        KernelObject::Vmlinux => target.vmlinux(),
-        KernelObject::Module(name) => module_file(&target.modules_dir(), name)?,
-    };
-    let bytes = fs::read(&path).map_err(Error::file("read", &path))?;
     let broken = |error: &dyn std::fmt::Display| {
-        Error::internal(format!("read the kernel object {}", path.display()), error)
+        let operation = format!("read the file of the kernel object {}", object.name());
+        Error::internal(operation, error)
     };
     Ok(match object {
         KernelObject::Vmlinux => {
+            let path = target.vmlinux();
+            let bytes = fs::read(&path).map_err(Error::file("read", &path))?;
             let file = KernelFile::parse(&bytes).map_err(|error| broken(&error))?;
             match_file(builder.image(), &file)
         }
-        KernelObject::Module(_) => {
+        KernelObject::Module(name) => {
+            let dir = target.modules_dir();
+            let bytes = module_bytes(&dir, &module_path(&dir, name)?);
+            let bytes = bytes.map_err(|error| broken(&error))?;
             let file = ModuleFile::parse(&bytes).map_err(|error| broken(&error))?;
             match_file(builder.image(), &file)
         }
     })
 }
 
-/// Finds a module's file by the name that the kernel gives it.
-fn module_file(modules: &Path, name: &str) -> Result<PathBuf, Error> {
+/// Finds a module's file by the name that the kernel gives it: its path below the
+/// directory of modules.
+fn module_path(modules: &Path, name: &str) -> Result<String, Error> {
     let index = modules.join("modules.dep");
     let text = fs::read_to_string(&index).map_err(Error::file("read", &index))?;
     let stem = |path: &str| {
         let file = path.rsplit('/').next()?;
-        Some(file.strip_suffix(".ko")?.replace('-', "_"))
+        let plain = file.strip_suffix(".xz").unwrap_or(file);
+        Some(plain.strip_suffix(".ko")?.replace('-', "_"))
     };
     let found: Vec<&str> = text
         .lines()
@@ -148,7 +149,7 @@ fn module_file(modules: &Path, name: &str) -> Result<PathBuf, Error> {
         .filter(|path| stem(path).as_deref() == Some(name))
         .collect();
     match found.as_slice() {
-        [path] => Ok(modules.join(path)),
+        [path] => Ok((*path).to_owned()),
         [] => Err(Error::Refused(format!(
             "no-module: the distribution ships no module {name}"
         ))),
@@ -192,16 +193,18 @@ mod tests {
     #[test]
     fn a_module_is_found_by_the_kernel_s_name_for_it() {
         let dir = tempfile::tempdir().unwrap();
-        let index = "kernel/net/my-mod.ko: kernel/a.ko\nkernel/a.ko:\nkernel/b/a.ko:\n";
+        let index = "kernel/net/my-mod.ko: kernel/a.ko\nkernel/a.ko:\nkernel/b/a.ko:\n\
+                     kernel/d-e.ko.xz: kernel/a.ko\n";
         fs::write(dir.path().join("modules.dep"), index).unwrap();
-        let found = module_file(dir.path(), "my_mod").unwrap();
-        assert_eq!(found, dir.path().join("kernel/net/my-mod.ko"));
+        let found = |name| module_path(dir.path(), name).unwrap();
+        assert_eq!(found("my_mod"), "kernel/net/my-mod.ko");
+        assert_eq!(found("d_e"), "kernel/d-e.ko.xz");
         assert!(matches!(
-            module_file(dir.path(), "a"),
+            module_path(dir.path(), "a"),
             Err(Error::Refused(_))
         ));
         assert!(matches!(
-            module_file(dir.path(), "c"),
+            module_path(dir.path(), "c"),
             Err(Error::Refused(_))
         ));
     }

@@ -43,6 +43,7 @@ pub use error::{Error, Result};
 pub use files::GuestFile;
 pub use firmware::Firmware;
 pub use machine::{GUEST_SERVER_ADDRESS, Machine};
+pub use modules::module_bytes;
 pub use problems::kernel_problems;
 pub use snapshot::{Snapshot, SnapshotCache};
 pub use vm::{Output, Vm, quote};

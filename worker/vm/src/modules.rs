@@ -85,37 +85,44 @@ impl ModuleTree {
     /// # Errors
     /// If it cannot be read, or is compressed in a way not known here.
     pub fn read(&self, path: &str) -> Result<Module> {
-        let file = self.dir.join(path);
-        let raw = std::fs::read(&file).map_err(Error::io("read kernel module", &file))?;
-        if path.ends_with(".ko") {
-            return Ok(Module {
-                path: path.to_owned(),
-                bytes: raw,
-            });
-        }
-        let Some(plain) = path.strip_suffix(".xz") else {
-            return Err(Error::Module {
-                name: module_name(path),
-                reason: format!("{path} is neither .ko nor .ko.xz"),
-            });
-        };
-        let mut bytes = Vec::new();
-        xz2::read::XzDecoder::new(raw.as_slice())
-            .take(MODULE_MAX_BYTES + 1)
-            .read_to_end(&mut bytes)
-            .map_err(Error::io("decompress", &file))?;
-        if bytes.len() as u64 > MODULE_MAX_BYTES {
-            return Err(Error::TooBig {
-                what: path.to_owned(),
-                bytes: bytes.len() as u64,
-                limit: MODULE_MAX_BYTES,
-            });
-        }
         Ok(Module {
-            path: plain.to_owned(),
-            bytes,
+            path: path.strip_suffix(".xz").unwrap_or(path).to_owned(),
+            bytes: module_bytes(&self.dir, path)?,
         })
     }
+}
+
+/// Reads a module's file, `.ko` or `.ko.xz`, by its path below the kernel's directory of
+/// modules: at most 64 MiB.
+///
+/// # Errors
+/// If it can't be read, or is compressed in another way.
+pub fn module_bytes(dir: &Path, path: &str) -> Result<Vec<u8>> {
+    let file = dir.join(path);
+    let open = || std::fs::File::open(&file).map_err(Error::io("read kernel module", &file));
+    let plain: Box<dyn Read> = if path.ends_with(".ko") {
+        Box::new(open()?)
+    } else if path.ends_with(".ko.xz") {
+        Box::new(xz2::read::XzDecoder::new(open()?))
+    } else {
+        return Err(Error::Module {
+            name: module_name(path),
+            reason: format!("{path} is neither .ko nor .ko.xz"),
+        });
+    };
+    let mut bytes = Vec::new();
+    plain
+        .take(MODULE_MAX_BYTES + 1)
+        .read_to_end(&mut bytes)
+        .map_err(Error::io("read kernel module", &file))?;
+    if bytes.len() as u64 > MODULE_MAX_BYTES {
+        return Err(Error::TooBig {
+            what: path.to_owned(),
+            bytes: bytes.len() as u64,
+            limit: MODULE_MAX_BYTES,
+        });
+    }
+    Ok(bytes)
 }
 
 /// What `depmod` would write; the directory itself is left alone.

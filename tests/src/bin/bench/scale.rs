@@ -78,17 +78,17 @@ fn polls(server: &Resplice, name: &str) -> Result<Vec<Measure>> {
             static_file += unchanged_per_second(nginx.port, &file)? / 2.0;
             served += unchanged_per_second(server.port, &own)? / 2.0;
         }
-        let polls = |what: &str, value| {
+        let polls = |what: &str, more: &str, value| {
             let note = format!(
                 "{what} of 100,000 hosts with nothing new answered a second / nginx and a file \
-                 that is unchanged, {connections} connections each; aim: over 0.5"
+                 that is unchanged, {connections} connections each{more}"
             );
             let name = format!("server: {what} on {connections} connections, {name}");
             Measure::alone(&name, value, "1/s", &note).against(static_file)
         };
-        measures.push(polls("polls", served));
+        measures.push(polls("polls", "; aim: over 0.5", served));
         if connections == MOST_CONNECTIONS {
-            measures.push(polls("first polls", first));
+            measures.push(polls("first polls", " (since the server started)", first));
         }
     }
     Ok(measures)

@@ -14,6 +14,7 @@ use crate::error::DiffError;
 use crate::names;
 
 use super::collect::Set;
+use super::constants;
 use super::elf::{
     OutReloc, OutSection, OutSymbol, OutTarget, SHF_ALLOC, SHF_EXECINSTR, SHF_WRITE, SHT_NOBITS,
     SHT_PROGBITS,
@@ -156,6 +157,18 @@ impl Draft {
         for link in &set.units[at.0].post.atoms[at.1].links {
             self.add_link(set, origin, link, (section, link.offset), image)?;
         }
+        for constant in constants::of(&set.units[at.0].post, at.1).unwrap_or_default() {
+            let place = &constant.place;
+            self.clear(section, place.start, place.end - place.start)?;
+            self.late.push(Late {
+                section,
+                offset: place.start,
+                addend: 0,
+                symbol: image.named(at.0, constant.variable),
+                kind: constant.late_kind(),
+                feature: None,
+            });
+        }
         Ok(())
     }
 
@@ -207,7 +220,7 @@ impl Draft {
                 return self.add_late(section, offset, link, symbol, feature);
             }
         };
-        self.clear(section, offset, link)?;
+        self.clear(section, offset, link.kind.width())?;
         self.sections[section].relocs.push(OutReloc {
             offset,
             kind: link.kind.elf(),
@@ -218,9 +231,9 @@ impl Draft {
     }
 
     /// The module loader and the core both insist on empty fields.
-    fn clear(&mut self, section: usize, offset: u64, link: &Link) -> Result<(), DiffError> {
+    fn clear(&mut self, section: usize, offset: u64, width: u64) -> Result<(), DiffError> {
         let start = usize::try_from(offset).unwrap_or(usize::MAX);
-        let end = start.saturating_add(link.kind.width() as usize);
+        let end = start.saturating_add(width as usize);
         let out = &mut self.sections[section];
         out.bytes
             .get_mut(start..end)
@@ -237,7 +250,7 @@ impl Draft {
         symbol: u32,
         feature: Option<u32>,
     ) -> Result<(), DiffError> {
-        self.clear(section, offset, link)?;
+        self.clear(section, offset, link.kind.width())?;
         self.late.push(Late {
             section,
             offset,

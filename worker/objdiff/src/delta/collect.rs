@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::atoms::{Atom, Entry, Link};
+use crate::atoms::{Entry, Link};
 use crate::diff::{Role, State, UnitDiff, role};
 use crate::elf::{Binding, Definition, SectionKind};
 use crate::plan::{DataAdded, Plan, Refusal};
@@ -68,13 +68,8 @@ impl<'a> Set<'a> {
                 let sentence = format!("{label} shares code with a neighbour by a short jump");
                 refused.push((at.0, Refusal::new("shared-code", label, sentence)));
             }
-            if let Some(entry) = runtime_const(&post.atoms[at.1]) {
-                let table = &post.object.section(entry.section).name;
-                let label = post.label(at.1);
-                let sentence = format!(
-                    "{label} has a constant that the kernel fills in as it boots ({table}); new code can't have one yet"
-                );
-                refused.push((at.0, Refusal::new("runtime-constant", label, sentence)));
+            if let Some(refusal) = super::constants::refusal(post, at.1) {
+                refused.push((at.0, refusal));
             }
             for (entry, link) in self.links_of(at) {
                 let origin = Origin {
@@ -146,11 +141,11 @@ impl<'a> Set<'a> {
         self.symvers.is_importable(name) || self.symvers.is_of_needed(name, self.object, refers)
     }
 
-    /// An atom's own links and those of its table entries.
+    /// An atom's own links and those of its table entries that are kept.
     pub fn links_of(&self, at: Ref) -> impl Iterator<Item = (Option<&Entry>, &Link)> {
         let atom = &self.units[at.0].post.atoms[at.1];
         let own = atom.links.iter().map(|l| (None, l));
-        let entries = atom.entries.iter();
+        let entries = super::tables::kept(atom);
         own.chain(entries.flat_map(|e| e.links.iter().map(move |l| (Some(e), l))))
     }
 
@@ -288,11 +283,4 @@ impl<'a> Set<'a> {
             units,
         }
     }
-}
-
-/// The kernel fills in constants of its own code, and of no module's.
-fn runtime_const(atom: &Atom) -> Option<&Entry> {
-    atom.entries
-        .iter()
-        .find(|entry| entry.kind == SectionKind::RuntimeConst)
 }

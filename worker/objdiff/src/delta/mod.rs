@@ -9,6 +9,7 @@
 
 mod assemble;
 mod collect;
+mod constants;
 mod elf;
 mod exchange;
 mod hooks;

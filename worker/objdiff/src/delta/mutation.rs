@@ -139,7 +139,14 @@ impl Nursery<'_> {
                     l.symbol = (l.symbol + step) % names.len() as u32;
                 });
             }
-            change("type", &|l| l.kind = if l.kind == 1 { 2 } else { 1 });
+            // The other width of a constant, or another type.
+            change("type", &|l| {
+                l.kind = match l.kind {
+                    0x100 | 0x101 => l.kind ^ 1,
+                    1 => 2,
+                    _ => 1,
+                };
+            });
             change("feature", &|l| {
                 l.feature = l.feature.map_or(Some(7), |_| None);
             });

@@ -249,7 +249,7 @@ impl Set<'_> {
 }
 
 /// The features of the alternatives that an instruction of an atom has.
-fn alternatives_at(atom: &Atom, offset: u64) -> impl Iterator<Item = u32> {
+pub(super) fn alternatives_at(atom: &Atom, offset: u64) -> impl Iterator<Item = u32> {
     let at = i64::try_from(offset).unwrap_or(i64::MAX);
     atom.entries
         .iter()

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::atoms::{OrcState, Unit};
+use crate::atoms::{Atom, Entry, OrcState, Unit};
 use crate::elf::SectionKind;
 use crate::error::DiffError;
 
@@ -23,7 +23,7 @@ pub(super) fn add(
     let mut tables: BTreeMap<SectionKind, usize> = BTreeMap::new();
     for at in &set.kept {
         let post = &set.units[at.0].post;
-        for entry in &post.atoms[at.1].entries {
+        for entry in kept(&post.atoms[at.1]) {
             let source = post.object.section(entry.section);
             let table = *tables.entry(entry.kind).or_insert_with(|| {
                 let flags = source.flags & (SHF_WRITE | SHF_ALLOC | SHF_EXECINSTR);
@@ -49,6 +49,13 @@ pub(super) fn add(
     }
     add_orc(draft, set);
     Ok(())
+}
+
+/// The entries that the module loader is to read: constants that boot fills in are the
+/// core's.
+pub(super) fn kept(atom: &Atom) -> impl Iterator<Item = &Entry> {
+    let all = atom.entries.iter();
+    all.filter(|entry| entry.kind != SectionKind::RuntimeConst)
 }
 
 /// Entries of different objects must follow each other without a gap.

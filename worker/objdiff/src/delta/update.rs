@@ -68,6 +68,12 @@ impl ImageSymbols {
             .ok_or_else(|| missing(name))
     }
 
+    /// The index of a symbol of a unit, or else of one that no unit defines.
+    pub fn named(&mut self, unit: usize, name: &str) -> u32 {
+        let own = self.builder.symbol(self.units[unit], name);
+        own.unwrap_or_else(|| self.external(unit, name))
+    }
+
     /// The index of a symbol that no unit defines.
     pub fn external(&mut self, unit: usize, name: &str) -> u32 {
         self.builder.external(self.units[unit], name)

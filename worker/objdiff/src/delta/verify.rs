@@ -5,6 +5,7 @@
 //! as a relocation or a late one, with the target that post.o gives it; every
 //! late place must be empty; nothing else may be there.
 
+mod constants;
 mod exchange;
 
 use std::collections::{BTreeMap, HashMap};
@@ -13,7 +14,7 @@ use crate::atoms::{AtomId, Link, Target, Unit};
 use crate::elf::{Object, Reloc, Section, SectionId};
 use crate::error::DiffError;
 use crate::names::offered_name;
-use crate::sites::{alternative_fields, entry_size};
+use crate::sites::{alternative_fields, entry_size, without};
 
 use super::assemble::Draft;
 use super::collect::Set;
@@ -129,10 +130,10 @@ impl Check<'_> {
             .places
             .get(&at)
             .ok_or_else(|| wrong(format!("{label} is missing")))?;
+        let constants = self.constants(at, index)?;
         let section = self.section(index)?;
-        if section.size != atom.size
-            || masked(&section.bytes, &atom.links) != masked(post.bytes_of(at.1), &atom.links)
-        {
+        let contents = |bytes| without(masked(bytes, &atom.links), &constants);
+        if section.size != atom.size || contents(&section.bytes) != contents(post.bytes_of(at.1)) {
             return Err(wrong(format!("{label} has other contents")));
         }
         let relocs = references(post, at.1)?;
@@ -150,10 +151,10 @@ impl Check<'_> {
             })?;
         }
         let placed = self.draft.entries.get(&at).cloned().unwrap_or_default();
-        if placed.len() != atom.entries.len() {
+        if placed.len() != super::tables::kept(atom).count() {
             return Err(wrong(format!("{label} lost a table entry")));
         }
-        for (entry, (table, start)) in atom.entries.iter().zip(placed) {
+        for (entry, (table, start)) in super::tables::kept(atom).zip(placed) {
             let source = post.object.section(entry.section);
             let end = entry.start + entry.bytes.len() as u64;
             let section = self.section(table)?;

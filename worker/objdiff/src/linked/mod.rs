@@ -9,6 +9,7 @@
 
 mod aims;
 mod carried;
+mod constants;
 mod exchange;
 mod fields;
 mod module;

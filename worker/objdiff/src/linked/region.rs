@@ -8,6 +8,7 @@ use super::aims;
 use super::fields::{self, Field};
 use super::module::Late;
 use super::{Check, Place, Result};
+use crate::sites::{RuntimeConstant, without};
 
 /// Writable, loaded, executable.
 pub(super) const SHF: u64 = 1 | 2 | 4;
@@ -69,10 +70,16 @@ impl Check<'_> {
     pub(super) fn same_bytes(&self, region: &Region) -> Result<bool> {
         let post = &self.units[region.unit].post.object;
         let fields = fields::of(post, region.section, region.start, region.end())?;
-        Ok(self.other_bytes(region, &fields).is_none())
+        let constants = self.constants_of(region)?;
+        Ok(self.other_bytes(region, &fields, &constants).is_none())
     }
 
-    fn other_bytes(&self, region: &Region, fields: &[Field]) -> Option<&'static str> {
+    fn other_bytes(
+        &self,
+        region: &Region,
+        fields: &[Field],
+        constants: &[RuntimeConstant<'_>],
+    ) -> Option<&'static str> {
         let from = self.units[region.unit].post.object.section(region.section);
         let to = self.module.side.object.section(region.place.section);
         let zeroed = from.sh_type == SHT_NOBITS;
@@ -98,7 +105,7 @@ impl Check<'_> {
                 let end = at.saturating_add(field.width() as usize);
                 bytes.get_mut(at..end)?.fill(0);
             }
-            Some(bytes)
+            Some(without(bytes, constants))
         };
         let expected = masked(from.bytes_in(region.start, region.end()));
         let found = masked(to.bytes_in(region.place.offset, end));
@@ -120,10 +127,14 @@ impl Check<'_> {
             let offset = short.offset;
             return Err(format!("{}+{offset:#x}: a short jump out", region.name));
         }
-        if let Some(what) = self.other_bytes(region, &fields) {
+        let constants = self.constants_of(region)?;
+        if let Some(what) = self.other_bytes(region, &fields, &constants) {
             return Err(format!("{} {what}", region.name));
         }
         let mut got = self.fields_in(region.place, region.size);
+        for offset in self.constants(region)? {
+            got.remove(&offset);
+        }
         for field in &fields {
             let from = From {
                 region,

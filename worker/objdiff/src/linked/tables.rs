@@ -86,7 +86,9 @@ impl Check<'_> {
             section: region.section,
             offset: region.start,
         };
-        let post = about(&self.units[region.unit].post.entries, own, region.size);
+        let mut post = about(&self.units[region.unit].post.entries, own, region.size);
+        // What they are about is the core's to fill in.
+        post.retain(|entry| entry.kind != SectionKind::RuntimeConst);
         let module = about(&self.module.side.entries, region.place, region.size);
         for (index, wanted) in post.iter().enumerate() {
             let object = &self.units[region.unit].post.object;

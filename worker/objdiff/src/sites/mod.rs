@@ -5,7 +5,10 @@
 //! of the code it describes. Layouts are those of Linux 6.1 on x86-64; a
 //! table that does not fit its layout exactly is an error.
 
+mod constants;
 mod decode;
+
+pub use constants::{RuntimeConstant, runtime_constants, runtime_variable, without};
 
 use std::ops::Range;
 
@@ -344,13 +347,12 @@ impl Table<'_> {
     }
 
     fn runtime_const(&self) -> Result<Detail, SiteError> {
-        let of = |prefix: &str, len| {
-            let variable = self.section.name.strip_prefix(prefix)?.to_owned();
-            Some(Detail::RuntimeConst { variable, len })
-        };
-        of("runtime_ptr_", 8)
-            .or_else(|| of("runtime_shift_", 1))
-            .ok_or_else(|| self.error(0, "names no variable"))
+        let (variable, len) = runtime_variable(&self.section.name)
+            .ok_or_else(|| self.error(0, "names no variable"))?;
+        Ok(Detail::RuntimeConst {
+            variable: variable.to_owned(),
+            len,
+        })
     }
 
     fn jump_label(&self) -> Result<Detail, SiteError> {

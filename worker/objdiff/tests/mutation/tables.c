@@ -39,9 +39,15 @@ noinline int changed(int a)
 
 int f(int a, int *p)
 {
+	unsigned long limit;
 	int v;
 
 	a = take(a);
+	asm("mov %1, %0\n991:\n.pushsection runtime_ptr_limit, \"a\"\n.long 991b - 8 - .\n"
+	    ".popsection" : "=r" (limit) : "i" (0x0123456789abcdefUL));
+	asm("shr $12, %0\n991:\n.pushsection runtime_shift_bits, \"a\"\n.long 991b - 1 - .\n"
+	    ".popsection" : "+r" (limit));
+	a += limit;
 	if (static_branch_unlikely(&key))
 		oops(a);
 	if (static_branch_unlikely(&own_key))

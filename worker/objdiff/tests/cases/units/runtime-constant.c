@@ -1,10 +1,12 @@
 /*
- * A constant that the kernel fills in as it boots, in its own code alone: a module's
- * would stay what the compiler wrote.
+ * Constants that the kernel fills in as it boots, in its own code alone: new code's
+ * are the core's to fill in.
  *
- * outcome: refused
+ * outcome: replace
  * replaced: f
- * refused: runtime-constant f
+ * late: limit bits
+ * lacks: runtime_ptr_limit runtime_shift_bits
+ * imports: take
  */
 int f(unsigned long a)
 {
@@ -14,6 +16,10 @@ int f(unsigned long a)
 	    ".pushsection runtime_ptr_limit, \"a\"\n"
 	    ".long 1b - 8 - .\n"
 	    ".popsection" : "=r" (limit) : "i" (0x0123456789abcdefUL));
+	asm("shr $12, %0\n1:\n"
+	    ".pushsection runtime_shift_bits, \"a\"\n"
+	    ".long 1b - 1 - .\n"
+	    ".popsection" : "+r" (a));
 #ifdef POST
 	return take(a >= limit);
 #else
