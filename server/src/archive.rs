@@ -6,8 +6,8 @@
 use crate::{App, db, error::Failure};
 use std::time::Duration;
 
-/// The series that updates can be made for; the archive has backports of newer ones.
-pub(crate) const SERIES: &str = "6.1";
+/// The series that updates can be made for; the archive has backports of others too.
+pub(crate) const SERIES: [&str; 2] = ["6.1", "6.12"];
 
 /// How old a look may get.
 const FRESH: Duration = Duration::from_secs(3600);
@@ -34,7 +34,7 @@ pub async fn look(app: &App) -> Result<(), Failure> {
                 package_version: kernel.package_version,
                 missing: kernel.missing,
             };
-            let served = |kernel: &resplice_target::Available| kernel.id.series() == SERIES;
+            let served = |kernel: &resplice_target::Available| SERIES.contains(&kernel.id.series());
             let found: Vec<_> = available.into_iter().filter(served).map(found).collect();
             for target in db::archive::note(&app.db, &found).await? {
                 tracing::info!(target, "the archive has a new kernel");

@@ -30,11 +30,18 @@ pub const NEWER: &str = "debian:latest-6.12-cloud";
 
 /// If it is set, the tests of [`CLOUD`] run on [`debug_kernel`].
 const DEBUG: &str = "RESPLICE_DEBUG_KERNEL";
+/// If it is set, they run on the target that it names.
+const OTHER: &str = "RESPLICE_OTHER_KERNEL";
 
 /// Imports a target into the cache, or opens it there.
 pub fn target(spec: &str) -> Result<Target> {
     if spec == CLOUD && std::env::var_os(DEBUG).is_some() {
         return debug_kernel();
+    }
+    if spec == CLOUD
+        && let Ok(other) = std::env::var(OTHER)
+    {
+        return import(&other);
     }
     import(spec)
 }
@@ -51,6 +58,12 @@ fn import(spec: &str) -> Result<Target> {
         .with_context(|| format!("read the target {spec}"))?;
     let id = resplice_target::resolve(&spec)?;
     Ok(Target::import(&Cache::from_env(), &id, &Bars::new())?)
+}
+
+/// Where in a function its jump goes: behind the tracer's slot, and the endbr that newer
+/// kernels have in front of that.
+pub fn jump_offset(target: &Target) -> u32 {
+    if target.id().series() == "6.1" { 5 } else { 9 }
 }
 
 /// A file of the repository.

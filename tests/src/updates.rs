@@ -89,7 +89,7 @@ pub fn build_signed(target: &Target, patch: &str) -> Result<Update> {
 
 fn build_with(target: &Target, patch: &str, words: &[String]) -> Result<Update> {
     let key = worker_key()?;
-    let patch = repository(patch);
+    let patch = patch_for(target, patch);
     let entry = directory().join(name(target, &patch, words)?);
     if !entry.exists() {
         let work = tempfile::Builder::new().tempdir_in(directory())?;
@@ -111,6 +111,14 @@ fn build_with(target: &Target, patch: &str, words: &[String]) -> Result<Update> 
         bytes: std::fs::read(&entry)?,
         key: SecretKey::load(&key)?.public(),
     })
+}
+
+/// A patch as it is for the target's series: some have another version for a newer one.
+fn patch_for(target: &Target, patch: &str) -> PathBuf {
+    let patch = repository(patch);
+    let named = patch.file_name().unwrap_or_default();
+    let own = patch.with_file_name(target.id().series()).join(named);
+    if own.exists() { own } else { patch }
 }
 
 fn directory() -> PathBuf {

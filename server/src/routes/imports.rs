@@ -26,9 +26,10 @@ pub(super) async fn create(
             new.target
         ))
     })?;
-    if target.series() != SERIES {
+    if !SERIES.contains(&target.series()) {
         return Err(Failure::invalid(format!(
-            "updates are made for kernels of the series {SERIES}, and {target} is of {}",
+            "updates are made for kernels of the series {}, and {target} is of {}",
+            SERIES.join(" and "),
             target.series()
         )));
     }

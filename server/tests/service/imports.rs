@@ -11,8 +11,9 @@ use std::{
 
 const OLD: &str = "debian:6.1.0-47-cloud-amd64";
 const NEW: &str = "debian:6.1.0-55-cloud-amd64";
-/// Of a series that no update can be made for.
-const BACKPORT: &str = "debian:6.12.0-1-cloud-amd64";
+/// A backport of a series that updates can be made for, and one of another.
+const BACKPORT: &str = "debian:6.12.117+deb12-cloud-amd64";
+const FOREIGN: &str = "debian:6.17.0-1-cloud-amd64";
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// An archive, and imports from it that go as far as they are let.
@@ -124,7 +125,7 @@ async fn a_kernel_is_imported_in_the_background_and_says_how_far_it_is() {
     assert_eq!(problem(admin.import("debian:../../etc").await).0, 422);
     // No archive has such a kernel.
     assert_eq!(problem(admin.import("own:6.1.170-x-own").await).0, 422);
-    assert_eq!(problem(admin.import(BACKPORT).await).0, 422);
+    assert_eq!(problem(admin.import(FOREIGN).await).0, 422);
     service.stop().await;
 }
 
@@ -172,17 +173,21 @@ async fn a_kernel_that_the_archive_did_not_have_before_is_new() {
     let first = admin.look_at_archive().await.unwrap();
     assert_eq!(first.problem, None);
     assert!(first.kernels.iter().all(|kernel| !kernel.is_new));
-    depot.kernels.lock().unwrap().extend([NEW, BACKPORT]);
+    depot
+        .kernels
+        .lock()
+        .unwrap()
+        .extend([NEW, BACKPORT, FOREIGN]);
     let second = admin.look_at_archive().await.unwrap();
     let kernels: Vec<_> = second
         .kernels
         .iter()
         .map(|k| (k.id.as_str(), k.is_new))
         .collect();
-    assert_eq!(kernels, [(NEW, true), (OLD, false)]);
+    assert_eq!(kernels, [(BACKPORT, true), (NEW, true), (OLD, false)]);
     depot.kernels.lock().unwrap().clear();
     // What can't be read now was read before.
-    assert_eq!(admin.look_at_archive().await.unwrap().kernels.len(), 2);
+    assert_eq!(admin.look_at_archive().await.unwrap().kernels.len(), 3);
     service.stop().await;
 }
 

@@ -26,16 +26,30 @@
 /* Counts a call; true for the one that is to fail. Safe in any context. */
 bool rt_fault(void);
 
-#define kzalloc(...)		(rt_fault() ? NULL : kzalloc(__VA_ARGS__))
-#define kmalloc_array(...)	(rt_fault() ? NULL : kmalloc_array(__VA_ARGS__))
-#define kmemdup(...)		(rt_fault() ? NULL : kmemdup(__VA_ARGS__))
+/* From Linux 6.10 on some are macros themselves, around functions that count for whom. */
+#ifdef kzalloc
+#define RT_OWN(call)		call##_noprof
+#undef kzalloc
+#undef kmalloc_array
+#undef kmemdup
+#undef krealloc
+#undef kvmalloc
+#undef kvcalloc
+#else
+#define RT_OWN(call)		call
+#endif
+
+#define kzalloc(...)		(rt_fault() ? NULL : RT_OWN(kzalloc)(__VA_ARGS__))
+#define kmalloc_array(...)	(rt_fault() ? NULL : RT_OWN(kmalloc_array)(__VA_ARGS__))
+#define kmemdup(...)		(rt_fault() ? NULL : RT_OWN(kmemdup)(__VA_ARGS__))
 #define kstrdup(...)		(rt_fault() ? NULL : kstrdup(__VA_ARGS__))
 #define kstrndup(...)		(rt_fault() ? NULL : kstrndup(__VA_ARGS__))
 #define kasprintf(...)		(rt_fault() ? NULL : kasprintf(__VA_ARGS__))
 #define argv_split(...)		(rt_fault() ? NULL : argv_split(__VA_ARGS__))
-#define krealloc(...)		(rt_fault() ? NULL : krealloc(__VA_ARGS__))
-#define kvmalloc(...)		(rt_fault() ? NULL : kvmalloc(__VA_ARGS__))
-#define kvcalloc(...)		(rt_fault() ? NULL : kvcalloc(__VA_ARGS__))
+#define krealloc(...)		(rt_fault() ? NULL : RT_OWN(krealloc)(__VA_ARGS__))
+#define kvmalloc(size, flags) \
+	(rt_fault() ? NULL : kvmalloc_node(size, flags, NUMA_NO_NODE))
+#define kvcalloc(...)		(rt_fault() ? NULL : RT_OWN(kvcalloc)(__VA_ARGS__))
 #define vmap(...)		(rt_fault() ? NULL : vmap(__VA_ARGS__))
 #define try_module_get(...)	(rt_fault() ? false : try_module_get(__VA_ARGS__))
 #define stop_machine(...)	(rt_fault() ? -ENOMEM : stop_machine(__VA_ARGS__))

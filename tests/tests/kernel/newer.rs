@@ -2,7 +2,7 @@
 //! which boot may seal, and its alternatives have flags and do paravirt's work.
 
 use crate::apply::shows_on;
-use crate::parts::both_parts_go_in_and_out;
+use crate::parts::{self, both_parts_go_in_and_out};
 use resplice_tests::guest::machine;
 use resplice_tests::{NEWER, target, updates};
 use resplice_vm::GuestFile;
@@ -74,7 +74,5 @@ fn constants_that_boot_fills_in_are_filled_in_in_new_code() {
 
 #[test]
 fn a_module_together_with_the_kernel() {
-    let target = target(NEWER).unwrap();
-    let patch = "tests/patches/kernel-and-module-newer.patch";
-    both_parts_go_in_and_out(&target, patch);
+    both_parts_go_in_and_out(&target(NEWER).unwrap(), parts::PATCH);
 }

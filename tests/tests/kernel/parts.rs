@@ -4,11 +4,11 @@ use object::{Object, ObjectSection};
 use resplice_package::Package;
 use resplice_target::Target;
 use resplice_tests::guest::{Guest, machine};
-use resplice_tests::{CLOUD, modules, target, updates};
+use resplice_tests::{CLOUD, jump_offset, modules, target, updates};
 use resplice_vm::GuestFile;
 
 /// Changes a string of vmlinux and one of the module binfmt_misc.
-const PATCH: &str = "tests/patches/kernel-and-module.patch";
+pub const PATCH: &str = "tests/patches/kernel-and-module.patch";
 /// Adds a function to vmlinux that the module binfmt_misc calls.
 const LENT: &str = "tests/patches/lent-function.patch";
 /// What both changes show in.
@@ -169,8 +169,11 @@ fn tampered(module: &[u8]) -> Vec<u8> {
     let image = file.section_by_name(".init.resplice.match").unwrap();
     let (start, size) = image.file_range().unwrap();
     let mut tampered = module.to_vec();
-    // The byte pool is the image's last table; what lies in its middle is text.
-    tampered[usize::try_from(start + size - size / 8).unwrap()] ^= 0x5a;
+    // The byte pool is the image's last table; what lies in its middle is text. A move
+    // between registers is no field, whose bytes here would count for nothing.
+    let middle = usize::try_from(start + size - size / 8).unwrap();
+    let at = tampered[middle..].windows(2).position(|two| two == [0x48, 0x89]);
+    tampered[middle + at.unwrap()] ^= 0x5a;
     tampered
 }
 
@@ -210,9 +213,9 @@ fn bytes_that_change_under_a_waiting_part_keep_all_parts_out() {
         .unwrap();
     guest.ok(&format!("insmod /root/{first}.ko")).unwrap();
     // Where the jump is to go: nobody runs the function meanwhile.
-    guest
-        .ok("insmod /root/rt_corrupt.ko symbol=loadavg_proc_show offset=5")
-        .unwrap();
+    let offset = jump_offset(&target(CLOUD).unwrap());
+    let change = format!("insmod /root/rt_corrupt.ko symbol=loadavg_proc_show offset={offset}");
+    guest.ok(&change).unwrap();
     let joined = guest.run(&format!("insmod /root/{second}.ko")).unwrap();
     assert!(!joined.success());
     assert!(guest.report().unwrap().contains("changed: "));

@@ -2,7 +2,7 @@
 
 use resplice_package::Package;
 use resplice_tests::guest::{Guest, machine};
-use resplice_tests::{CLOUD, modules, target, updates};
+use resplice_tests::{CLOUD, jump_offset, modules, target, updates};
 use resplice_vm::GuestFile;
 
 const FIRST: &str = "tests/patches/superseded.patch";
@@ -125,12 +125,13 @@ fn what_cannot_come_in_leaves_the_older_one_as_it_was() {
         .ok(&format!("insmod /root/{}.ko", parts[0].name))
         .unwrap();
     let last = format!("insmod /root/{}.ko", parts[1].name);
-    guest
-        .ok("insmod /root/rt_corrupt.ko symbol=fscaps_show offset=5")
-        .unwrap();
+    let offset = jump_offset(&target(CLOUD).unwrap());
+    let change = format!("insmod /root/rt_corrupt.ko symbol=fscaps_show offset={offset}");
+    guest.ok(&change).unwrap();
     assert!(!guest.run(&last).unwrap().success());
     let report = guest.report().unwrap();
-    assert!(report.contains("changed: fscaps_show+0x5"), "{report}");
+    let changed = format!("changed: fscaps_show+{offset:#x}");
+    assert!(report.contains(&changed), "{report}");
     assert_eq!(both.state_of(&both.first), "applied");
     guest.ok("rmmod rt_corrupt").unwrap();
     both.shows(&OLD);

@@ -45,7 +45,7 @@ pub fn runtime_constants(
                 let start = at.offset - range.start;
                 found.push(RuntimeConstant {
                     variable,
-                    place: start..start + u64::from(width),
+                    place: start..start.saturating_add(u64::from(width)),
                 });
             }
         }
