@@ -172,7 +172,9 @@ fn tampered(module: &[u8]) -> Vec<u8> {
     // The byte pool is the image's last table; what lies in its middle is text. A move
     // between registers is no field, whose bytes here would count for nothing.
     let middle = usize::try_from(start + size - size / 8).unwrap();
-    let at = tampered[middle..].windows(2).position(|two| two == [0x48, 0x89]);
+    let at = tampered[middle..]
+        .windows(2)
+        .position(|two| two == [0x48, 0x89]);
     tampered[middle + at.unwrap()] ^= 0x5a;
     tampered
 }
