@@ -93,7 +93,7 @@ struct resplice_late {
 	 * exchange's .before: the running field is followed.
 	 */
 	__u32 symbol;
-	__u32 type;			/* R_X86_64_{64,PC64,PC32,PLT32,32S,32}, or RESPLICE_LATE_* */
+	__u32 type;			/* R_X86_64_{64,PC64,PC32,PLT32,32S,32} or below */
 	/* Skip if an alternative with this feature was applied here; or RESPLICE_NONE. */
 	__u32 feature;
 	__u32 reserved;			/* 0 */

@@ -54,7 +54,7 @@ pub(super) struct OutReloc {
 pub(super) enum OutTarget {
     /// A section of this file, by index into the list given.
     Section(usize),
-    /// An undefined symbol.
+    /// A symbol by its name: a global one of this file, or else an undefined one.
     Import(String),
 }
 
@@ -117,8 +117,8 @@ pub(super) fn write(sections: &[OutSection], symbols: &[OutSymbol]) -> Result<Ve
             section.entsize,
         );
     }
-    let imports = writer.symbols(sections, symbols);
-    writer.relocations(sections, &imports)?;
+    let globals = writer.symbols(sections, symbols);
+    writer.relocations(sections, &globals)?;
     Ok(writer.finish())
 }
 
@@ -176,7 +176,7 @@ impl Writer {
         index
     }
 
-    /// Writes the symbol table; says which symbol each import became. The
+    /// Writes the symbol table; says which symbol each global name became. The
     /// symbol of section N of the list is N + 1.
     fn symbols(
         &mut self,
@@ -197,26 +197,30 @@ impl Writer {
             );
         }
         self.first_global = (self.symtab.len() / 24) as u32;
+        let mut globals = std::collections::BTreeMap::new();
         for symbol in symbols.iter().filter(|s| s.is_global) {
             let info = info(symbol) | 0x10;
-            self.symbol(&symbol.name, info, symbol.section as u16 + 1, symbol.size);
+            let index = self.symbol(&symbol.name, info, symbol.section as u16 + 1, symbol.size);
+            globals.insert(symbol.name.clone(), index);
         }
-        let mut imports = std::collections::BTreeMap::new();
-        for reloc in sections.iter().flat_map(|s| &s.relocs) {
-            if let OutTarget::Import(name) = &reloc.to {
-                imports.entry(name.clone()).or_insert(0);
-            }
+        let relocs = sections.iter().flat_map(|s| &s.relocs);
+        let imports: std::collections::BTreeSet<&String> = relocs
+            .filter_map(|reloc| match &reloc.to {
+                OutTarget::Import(name) if !globals.contains_key(name) => Some(name),
+                _ => None,
+            })
+            .collect();
+        for name in imports {
+            let index = self.symbol(name, 0x10, 0, 0);
+            globals.insert(name.clone(), index);
         }
-        for (name, index) in &mut imports {
-            *index = self.symbol(name, 0x10, 0, 0);
-        }
-        imports
+        globals
     }
 
     fn relocations(
         &mut self,
         sections: &[OutSection],
-        imports: &std::collections::BTreeMap<String, u32>,
+        globals: &std::collections::BTreeMap<String, u32>,
     ) -> Result<(), DiffError> {
         let with = sections.iter().filter(|s| !s.relocs.is_empty()).count();
         let symtab = (1 + sections.len() + with) as u32;
@@ -228,7 +232,7 @@ impl Writer {
             for reloc in &section.relocs {
                 let symbol = match &reloc.to {
                     OutTarget::Section(to) => *to as u32 + 1,
-                    OutTarget::Import(name) => *imports
+                    OutTarget::Import(name) => *globals
                         .get(name)
                         .ok_or_else(|| DiffError::SelfCheck(format!("{name} was not imported")))?,
                 };

@@ -1,15 +1,17 @@
 //! New functions of vmlinux's part that the parts of modules call.
 //!
 //! Each part is a module of its own, so the first one exports them to the
-//! others as any module does: a `struct kernel_symbol` of 6.1 with its strings
-//! (include/linux/export.h). The names carry the update's id: no other update
-//! and no module can mean them.
+//! others as any module does: by a `struct kernel_symbol` with its strings, or,
+//! from Linux 6.6 on, by what modpost makes that of (include/linux/export.h).
+//! The names carry the update's id: no other update and no module can mean them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::atoms::Target;
 use crate::diff::{Role, State, UnitDiff, role};
-use crate::elf::{Binding, Definition, EXPORT_BYTES, Object, exports};
+use crate::elf::{
+    Binding, Definition, EXPORT_BYTES, EXPORTS_FOR_MODPOST, MODPOST_LABEL, Object, exports,
+};
 use crate::error::DiffError;
 use crate::names::offered_name;
 
@@ -21,6 +23,9 @@ use super::route::Ref;
 /// What the section of an entry begins with; the name follows.
 pub(super) const SECTION: &str = "___ksymtab_gpl+";
 const STRINGS: &str = "__ksymtab_strings";
+/// What modpost reads: a licence, no name space, and a symbol.
+const FOR_MODPOST: [u8; 16] = *b"GPL\0\0\0\0\0\0\0\0\0\0\0\0\0";
+const R_X86_64_64: u32 = 1;
 const R_X86_64_PC32: u32 = 2;
 
 /// New functions of a set that other sets refer to and have not themselves.
@@ -86,6 +91,13 @@ pub(super) fn add(draft: &mut Draft, set: &Set<'_>) -> Result<(), DiffError> {
             .get(at)
             .ok_or_else(|| DiffError::SelfCheck(format!("{function} was not kept")))?;
         let name = offered_name(set.id, function);
+        let post = &set.units[at.0].post;
+        let known = &post.object.sections;
+        // A module can only call what its patch exports: that says in which form.
+        if known.iter().any(|s| s.name == EXPORTS_FOR_MODPOST) {
+            add_for_modpost(draft, name, section, post.atoms[at.1].size);
+            continue;
+        }
         let mut strings = name.clone().into_bytes();
         strings.push(0);
         // The name's own end is the empty name of no name space.
@@ -114,6 +126,31 @@ pub(super) fn add(draft: &mut Draft, set: &Set<'_>) -> Result<(), DiffError> {
         draft.sections.push(entry);
     }
     Ok(())
+}
+
+fn add_for_modpost(draft: &mut Draft, name: String, section: usize, size: u64) {
+    let mut entry = OutSection::new(EXPORTS_FOR_MODPOST, SHF_ALLOC, 8, FOR_MODPOST.to_vec());
+    entry.relocs.push(OutReloc {
+        offset: 8,
+        kind: R_X86_64_64,
+        to: OutTarget::Import(name.clone()),
+        addend: 0,
+    });
+    draft.symbols.push(OutSymbol {
+        name: format!("{MODPOST_LABEL}{name}"),
+        is_function: false,
+        is_global: false,
+        section: draft.sections.len(),
+        size: 0,
+    });
+    draft.symbols.push(OutSymbol {
+        name,
+        is_function: true,
+        is_global: true,
+        section,
+        size,
+    });
+    draft.sections.push(entry);
 }
 
 /// Checks the written exports: one for each offer, at the function's start, and

@@ -115,7 +115,19 @@ const BORROWS: &str = "extern int fresh(int); int f(int x) { return fresh(x) + 1
 
 #[test]
 fn a_module_calls_what_the_part_of_vmlinux_adds() {
-    let objects = compiled(&[("vmlinux", PLAIN.0, LENDS), ("alpha", PLAIN.0, BORROWS)]);
+    lent(LENDS);
+}
+
+#[test]
+fn a_module_calls_it_where_modpost_makes_the_exports() {
+    let export = "asm(\".section .export_symbol,\\\"a\\\"\\n__export_symbol_fresh:\\n\
+        .asciz \\\"GPL\\\"\\n.asciz \\\"\\\"\\n.balign 8\\n.quad fresh\\n.previous\");";
+    lent(&format!("{LENDS} {export}"));
+}
+
+/// A part for each of two objects, the first of which lends the second a function.
+fn lent(lends: &str) {
+    let objects = compiled(&[("vmlinux", PLAIN.0, lends), ("alpha", PLAIN.0, BORROWS)]);
     let deltas = written(&objects);
     assert_eq!(deltas[0].plan.offers, ["fresh"]);
     assert_eq!(deltas[1].plan.borrows, ["fresh"]);

@@ -11,7 +11,7 @@ mod exchange;
 use std::collections::{BTreeMap, HashMap};
 
 use crate::atoms::{AtomId, Link, Target, Unit};
-use crate::elf::{Object, Reloc, Section, SectionId};
+use crate::elf::{EXPORTS_FOR_MODPOST, Object, Reloc, Section, SectionId};
 use crate::error::DiffError;
 use crate::names::offered_name;
 use crate::sites::{alternative_fields, entry_size, without};
@@ -350,7 +350,8 @@ impl Check<'_> {
     /// Relocations and late ones are those of the kept atoms, and no more.
     fn nothing_else(&self) -> Result<(), DiffError> {
         let own = |s: &&Section| {
-            let of_format = [".init.resplice.", super::offers::SECTION];
+            let offers = super::offers::SECTION;
+            let of_format = [".init.resplice.", offers, EXPORTS_FOR_MODPOST];
             s.name != ".orc_unwind_ip" && !of_format.iter().any(|p| s.name.starts_with(p))
         };
         let kept: usize = self

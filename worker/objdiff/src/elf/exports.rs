@@ -1,12 +1,18 @@
 //! What a module exports: its array of `struct kernel_symbol`
-//! (include/linux/export.h of 6.1, with relative fields).
+//! (include/linux/export.h of 6.1, with relative fields), or what modpost makes
+//! that of (the same of 6.6 and later).
 
 use std::collections::BTreeMap;
 
-use super::{Object, RelocKind, Section};
+use super::{Binding, Object, RelocKind, Section, Symbol};
 
 /// Bytes of struct kernel_symbol: where the symbol is, its name, its name space.
 pub const EXPORT_BYTES: usize = 12;
+
+/// The section that modpost reads.
+pub const EXPORTS_FOR_MODPOST: &str = ".export_symbol";
+/// What a label in it begins with; the name follows.
+pub const MODPOST_LABEL: &str = "__export_symbol_";
 
 const SHF_WRITE: u64 = 1;
 const SHF_ALLOC: u64 = 2;
@@ -51,7 +57,33 @@ pub fn exports(file: &Object) -> Result<BTreeMap<String, (u32, u64)>, String> {
             }
         }
     }
+    let for_modpost = file.sections.iter();
+    for table in for_modpost.filter(|section| section.name == EXPORTS_FOR_MODPOST) {
+        for symbol in file.symbols_in(table.id) {
+            let (name, place) = for_modpost_at(file, table, symbol)
+                .ok_or_else(|| format!("{} is no export", symbol.name))?;
+            if exports.insert(name.to_owned(), place).is_some() {
+                return Err(format!("{name} is exported twice"));
+            }
+        }
+    }
     Ok(exports)
+}
+
+/// An export for modpost, by its label: into no name space, to what is under the GPL.
+fn for_modpost_at<'a>(
+    file: &Object,
+    table: &Section,
+    label: &'a Symbol,
+) -> Option<(&'a str, (u32, u64))> {
+    let name = label.name.strip_prefix(MODPOST_LABEL)?;
+    let text = table.bytes_in(label.value, label.value.checked_add(5)?)?;
+    let reloc = table.reloc_at(label.value.checked_add(8)?)?;
+    let symbol = file.symbol(reloc.symbol);
+    let is_whole = reloc.kind == RelocKind::Abs64 && reloc.addend == 0 && symbol.name == name;
+    let is_global = symbol.binding == Binding::Global;
+    let place = (symbol.section()?.0, symbol.value);
+    (text == b"GPL\0\0" && is_whole && is_global).then_some((name, place))
 }
 
 fn is_read_only(section: &Section) -> bool {

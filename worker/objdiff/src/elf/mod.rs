@@ -12,7 +12,7 @@ mod read;
 
 pub use alike::loads_alike;
 pub use error::ElfError;
-pub use exports::{EXPORT_BYTES, exports};
+pub use exports::{EXPORT_BYTES, EXPORTS_FOR_MODPOST, MODPOST_LABEL, exports};
 pub use kind::SectionKind;
 pub use read::LIMITS;
 
