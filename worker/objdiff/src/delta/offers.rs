@@ -2,7 +2,7 @@
 //!
 //! Each part is a module of its own, so the first one exports them to the
 //! others as any module does: by a `struct kernel_symbol` with its strings, or,
-//! from Linux 6.6 on, by what modpost makes that of (include/linux/export.h).
+//! from Linux 6.5 on, by what modpost makes that of (include/linux/export.h).
 //! The names carry the update's id: no other update and no module can mean them.
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,6 +1,6 @@
 //! What a module exports: its array of `struct kernel_symbol`
 //! (include/linux/export.h of 6.1, with relative fields), or what modpost makes
-//! that of (the same of 6.6 and later).
+//! that of (the same of 6.5 and later).
 
 use std::collections::BTreeMap;
 

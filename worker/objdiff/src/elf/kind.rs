@@ -84,7 +84,7 @@ pub enum SectionKind {
     SyscallsMetadata,
     /// `__dyndbg`, `__dyndbg_classes`.
     Dyndbg,
-    /// `___ksymtab[_gpl]+NAME`; from Linux 6.6 on `.export_symbol`, of which modpost makes it.
+    /// `___ksymtab[_gpl]+NAME`; from Linux 6.5 on `.export_symbol`, of which modpost makes it.
     Ksymtab,
     /// `__ksymtab_strings`.
     KsymtabStrings,

@@ -149,7 +149,7 @@ struct _ddebug {
 	if (!__print_once) { __print_once = 1; _printk(format); } })
 
 /* An export. */
-/* As from Linux 6.6 on: modpost makes the table of it. */
+/* As from Linux 6.5 on: modpost makes the table of it. */
 #define EXPORT_FOR_MODPOST(name, license)				\
 	asm(".section \".export_symbol\", \"a\"\n"			\
 	    "__export_symbol_" #name ":\n"				\
