@@ -10,7 +10,9 @@
  * How: a BPF program hands bpf_lwt_push_encap() a header of one byte. The
  * buffer is a BPF map value with room to spare, so that the stray reads hit
  * memory of our own and harm nothing. The CPU's debug registers watch the
- * bytes behind the first one and count who touches them.
+ * bytes behind the first one and count who touches them. The header has a
+ * page to itself: QEMU 7.2 takes an unaligned store anywhere on a watched page
+ * for one to all of the page before it.
  *
  * "fixed" must not come from a silent watchpoint or from a helper that was
  * never reached, so both are proved first: a BPF program that reads the bytes
@@ -39,7 +41,9 @@ enum { EXIT_FIXED = 0, EXIT_VULNERABLE = 1, EXIT_UNKNOWN = 2 };
 #define FIXED_LEN	8	/* sizeof(struct ipv6_sr_hdr) without segments */
 #define SRH_TYPE	2	/* offset of the field that is read first */
 #define SRCRT_TYPE_4	4	/* the value that makes validation go on */
-#define VALUE_LEN	64
+#define PAGE_LEN	4096
+#define HEADER_AT	PAGE_LEN
+#define VALUE_LEN	(HEADER_AT + PAGE_LEN)	/* wherever in a page it begins */
 #define VALUE_SELF	32	/* where the "learn" program leaves the address */
 
 /* The four debug registers cover every byte from 1 to 7. */
@@ -80,11 +84,11 @@ static struct bpf_insn insn(uint8_t code, uint8_t dst, uint8_t src, int16_t off,
 				  .off = off, .imm = imm };
 }
 
-/* Two slots: reg = address of the map's only value. */
-static size_t load_value(struct bpf_insn *out, uint8_t reg, int map)
+/* Two slots: reg = address of the header in the map's only value. */
+static size_t load_header(struct bpf_insn *out, uint8_t reg, int map)
 {
 	out[0] = insn(BPF_LD | BPF_IMM | BPF_DW, reg, BPF_PSEUDO_MAP_VALUE, 0, map);
-	out[1] = insn(0, 0, 0, 0, 0);
+	out[1] = insn(0, 0, 0, 0, HEADER_AT);
 	return 2;
 }
 
@@ -126,7 +130,7 @@ static int32_t run_program(const char *what, int fd)
 
 static int create_map(void)
 {
-	uint8_t value[VALUE_LEN] = { [SRH_TYPE] = SRCRT_TYPE_4 };
+	uint8_t value[VALUE_LEN] = { [HEADER_AT + SRH_TYPE] = SRCRT_TYPE_4 };
 	union bpf_attr attr;
 	uint32_t key = 0;
 	int fd;
@@ -159,7 +163,7 @@ static uint64_t learn_address(int map)
 	uint32_t key = 0;
 	size_t n = 0;
 
-	n += load_value(prog + n, BPF_REG_1, map);
+	n += load_header(prog + n, BPF_REG_1, map);
 	prog[n++] = insn(BPF_STX | BPF_MEM | BPF_DW, BPF_REG_1, BPF_REG_1, VALUE_SELF, 0);
 	prog[n++] = insn(BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_0, 0, 0, 0);
 	prog[n++] = insn(BPF_JMP | BPF_EXIT, 0, 0, 0, 0);
@@ -171,10 +175,10 @@ static uint64_t learn_address(int map)
 	attr.value = (uintptr_t)value;
 	if (bpf(BPF_MAP_LOOKUP_ELEM, &attr) < 0)
 		unknown("cannot read the BPF map");
-	memcpy(&address, value + VALUE_SELF, sizeof(address));
+	memcpy(&address, value + HEADER_AT + VALUE_SELF, sizeof(address));
 	errno = 0;
 	if ((int64_t)address >= 0)
-		unknown("the map value's address 0x%llx is not a kernel address",
+		unknown("the header's address 0x%llx is not a kernel address",
 			(unsigned long long)address);
 	return address;
 }
@@ -238,14 +242,14 @@ static void prove_watches(int map)
 	struct bpf_insn prog[12];
 	size_t i, n = 0;
 
-	n += load_value(prog + n, BPF_REG_1, map);
+	n += load_header(prog + n, BPF_REG_1, map);
 	prog[n++] = insn(BPF_LDX | BPF_MEM | BPF_B, BPF_REG_0, BPF_REG_1, 0, 0);
 	prog[n++] = insn(BPF_JMP | BPF_EXIT, 0, 0, 0, 0);
 	run_watched("read byte 0", load_program("read byte 0", prog, n));
 	if (bytes_touched())
 		unknown("a watchpoint fired on a read that it does not cover");
 
-	n = load_value(prog, BPF_REG_1, map);
+	n = load_header(prog, BPF_REG_1, map);
 	for (i = 0; i < WATCHES; i++)
 		prog[n++] = insn(BPF_LDX | BPF_MEM | (watched[i].len == 4 ? BPF_W : BPF_B),
 				 BPF_REG_0, BPF_REG_1, watched[i].offset, 0);
@@ -264,7 +268,7 @@ static void push_encap(const char *what, int map, int len)
 	size_t n = 0;
 
 	prog[n++] = insn(BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_2, 0, 0, BPF_LWT_ENCAP_SEG6);
-	n += load_value(prog + n, BPF_REG_3, map);
+	n += load_header(prog + n, BPF_REG_3, map);
 	prog[n++] = insn(BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_4, 0, 0, len);
 	prog[n++] = insn(BPF_JMP | BPF_CALL, 0, 0, 0, BPF_FUNC_lwt_push_encap);
 	prog[n++] = insn(BPF_JMP | BPF_EXIT, 0, 0, 0, 0);

@@ -1,4 +1,5 @@
-//! The fix of CVE-2026-72400, two functions of net/ipv6/seg6.c: what most tests apply.
+//! The fix of CVE-2026-72400, two functions of net/ipv6/seg6.c: what most tests apply. For a kernel that has
+//! the fix, it is an update that takes it back.
 
 use crate::guest::Guest;
 use anyhow::{Result, ensure};
@@ -6,34 +7,50 @@ use resplice_package::Package;
 
 /// The fix.
 pub const PATCH: &str = "deploy/demo/seg6-srh-length.patch";
-/// The reproducer's exit codes.
-pub const FIXED: i32 = 0;
-/// As a kernel without the fix answers.
-pub const VULNERABLE: i32 = 1;
 
-/// Runs the reproducer, which [`Guest::bring_seg6_check`] has brought.
-pub fn check(guest: &Guest) -> Result<i32> {
-    let output = guest.run("/root/seg6-check")?;
-    ensure!(output.code <= VULNERABLE, "{}", output.all_text());
-    Ok(output.code)
+/// Which of the two texts answers the reproducer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Text {
+    /// As the kernel came.
+    Shipped,
+    /// As the update has it.
+    Updated,
 }
 
-/// Vulnerable, applied: fixed, undone: vulnerable; twice, and a clean log.
+/// Runs the reproducer, which [`Guest::bring_seg6_check`] has brought.
+pub fn check(guest: &Guest) -> Result<Text> {
+    let output = guest.run("/root/seg6-check; code=$?; uname -r; exit $code")?;
+    let fixed = match output.code {
+        0 => true,
+        1 => false,
+        _ => anyhow::bail!("the reproducer: {}", output.all_text()),
+    };
+    let text = output.text();
+    let release = text.lines().last().unwrap_or_default();
+    let came_fixed = !release.starts_with("6.1.");
+    Ok(if fixed == came_fixed {
+        Text::Shipped
+    } else {
+        Text::Updated
+    })
+}
+
+/// Shipped, applied: updated, undone: shipped; twice, and a clean log.
 pub fn in_and_out(guest: &Guest, package: &Package) -> Result<()> {
-    let is = |wanted: i32, when: &str| -> Result<()> {
+    let is = |wanted: Text, when: &str| -> Result<()> {
         let found = check(guest)?;
-        ensure!(found == wanted, "the reproducer says {found} {when}");
+        ensure!(found == wanted, "the reproducer says {found:?} {when}");
         Ok(())
     };
     guest.bring(package)?;
     guest.bring_seg6_check()?;
     for _ in 0..2 {
-        is(VULNERABLE, "before")?;
+        is(Text::Shipped, "before")?;
         guest.apply(package)?;
-        is(FIXED, "while the update is in effect")?;
+        is(Text::Updated, "while the update is in effect")?;
         guest.undo(package)?;
     }
-    is(VULNERABLE, "after")?;
+    is(Text::Shipped, "after")?;
     guest.ok("rmmod resplice")?;
     guest.log_is_clean()
 }

@@ -113,11 +113,13 @@ fn build_with(target: &Target, patch: &str, words: &[String]) -> Result<Update> 
     })
 }
 
-/// A patch as it is for the target's series: some have another version for a newer one.
+/// A patch as it is for the target's series: `tests/patches` has some again for a newer one.
 fn patch_for(target: &Target, patch: &str) -> PathBuf {
     let patch = repository(patch);
     let named = patch.file_name().unwrap_or_default();
-    let own = patch.with_file_name(target.id().series()).join(named);
+    let own = repository("tests/patches")
+        .join(target.id().series())
+        .join(named);
     if own.exists() { own } else { patch }
 }
 

@@ -1,8 +1,9 @@
 //! The jump beside the kernel's own tracer.
 
-use crate::{FIXED, VULNERABLE, seg6_check, seg6_guest};
+use crate::{Shipped, Updated, seg6_check, seg6_guest};
 use resplice_tests::guest::{Guest, machine};
-use resplice_tests::{CLOUD, livepatch, target, updates};
+use resplice_tests::seg6::Text;
+use resplice_tests::{CLOUD, jump_offset, livepatch, target, updates};
 
 const TRACING: &str = "/sys/kernel/tracing";
 
@@ -41,10 +42,10 @@ fn traced_before_and_after_and_not_in_between() {
     guest.apply(&package).unwrap();
     assert!(is_recorded(&guest), "tracing was lost by applying");
     trace_off(&guest);
-    assert_eq!(seg6_check(&guest), FIXED);
+    assert_eq!(seg6_check(&guest), Updated);
     trace_on(&guest);
     assert!(is_recorded(&guest), "tracing cannot be turned on again");
-    assert_eq!(seg6_check(&guest), FIXED);
+    assert_eq!(seg6_check(&guest), Updated);
     guest.undo(&package).unwrap();
     assert!(is_recorded(&guest), "tracing was lost by undoing");
     trace_off(&guest);
@@ -57,7 +58,7 @@ fn traced_only_after() {
     guest.apply(&package).unwrap();
     trace_on(&guest);
     assert!(is_recorded(&guest));
-    assert_eq!(seg6_check(&guest), FIXED);
+    assert_eq!(seg6_check(&guest), Updated);
     guest.undo(&package).unwrap();
     trace_off(&guest);
     guest.log_is_clean().unwrap();
@@ -74,7 +75,7 @@ fn probes_by_name_see_each_call_of_a_replaced_function() {
              echo 1 > events/kprobes/enable && echo 1 > tracing_on && echo > trace"
         ))
         .unwrap();
-    assert_eq!(seg6_check(&guest), FIXED);
+    assert_eq!(seg6_check(&guest), Updated);
     let trace = guest.ok(&format!("cat {TRACING}/trace")).unwrap();
     let times = |event: &str| trace.matches(event).count();
     assert!(times(" comes: ") > 0, "{trace}");
@@ -123,9 +124,9 @@ fn counts(guest: &Guest) -> (u64, u64) {
 }
 
 /// Calls of the function, each of which both programs see.
-fn sees_each_call(guest: &Guest, answer: i32) {
+fn sees_each_call(guest: &Guest, text: Text) {
     let before = counts(guest);
-    assert_eq!(seg6_check(guest), answer);
+    assert_eq!(seg6_check(guest), text);
     let after = counts(guest);
     assert!(
         after.0 > before.0 && after.0 - before.0 == after.1 - before.1,
@@ -141,15 +142,15 @@ fn bpf_programs_at_a_replaced_functions_entry_and_exit_see_each_call() {
         .bring_program("tests/guest/trampoline.c", "trampoline")
         .unwrap();
     guest.ok(on).unwrap();
-    sees_each_call(&guest, VULNERABLE);
+    sees_each_call(&guest, Shipped);
     guest.apply(&package).unwrap();
-    sees_each_call(&guest, FIXED);
+    sees_each_call(&guest, Updated);
     guest.ok("/root/trampoline off").unwrap();
-    assert_eq!(seg6_check(&guest), FIXED);
+    assert_eq!(seg6_check(&guest), Updated);
     guest.ok(on).unwrap();
-    sees_each_call(&guest, FIXED);
+    sees_each_call(&guest, Updated);
     guest.undo(&package).unwrap();
-    sees_each_call(&guest, VULNERABLE);
+    sees_each_call(&guest, Shipped);
     guest.ok("/root/trampoline off").unwrap();
     guest.log_is_clean().unwrap();
 }
@@ -179,8 +180,9 @@ fn unprobe(guest: &Guest) {
 fn a_probe_inside_of_a_function_keeps_its_update_out() {
     let (guest, package) = seg6_guest("max");
     let id = &package.manifest().id;
+    let jump = jump_offset(&target(CLOUD).unwrap());
     // On the very bytes of the jump, and behind them.
-    for from in [5, 24] {
+    for from in [jump, 24] {
         let place = probe(&guest, "seg6_validate_srh", from);
         let (loaded, report) = guest.load(&package).unwrap();
         let sentence = format!("a kprobe sits at {place}: remove it first");
@@ -192,8 +194,8 @@ fn a_probe_inside_of_a_function_keeps_its_update_out() {
     }
     guest.apply(&package).unwrap();
     // On the jump: it sees each call, and has to go before the jump does.
-    let place = probe(&guest, "seg6_validate_srh", 5);
-    assert_eq!(seg6_check(&guest), FIXED);
+    let place = probe(&guest, "seg6_validate_srh", jump);
+    assert_eq!(seg6_check(&guest), Updated);
     let trace = guest.ok(&format!("cat {TRACING}/trace")).unwrap();
     assert!(trace.contains(" it: "), "{trace}");
     let undo = format!("echo 0 > /sys/kernel/resplice/updates/{id}/enabled");
@@ -215,14 +217,14 @@ fn probes_in_other_functions_of_the_unit_are_in_nobodys_way() {
     // A breakpoint at first; the kernel makes a jump of it if it can.
     let place = probe(&guest, "seg6_genl_get_tunsrc", 24);
     guest.apply(&package).unwrap();
-    assert_eq!(seg6_check(&guest), FIXED);
+    assert_eq!(seg6_check(&guest), Updated);
     guest.undo(&package).unwrap();
     let optimised = guest.run(
         "for i in $(seq 100); do grep OPTIMIZED /sys/kernel/debug/kprobes/list && exit; sleep 0.1; done; exit 1",
     );
     assert!(optimised.unwrap().success(), "no jump at {place}");
     guest.apply(&package).unwrap();
-    assert_eq!(seg6_check(&guest), FIXED);
+    assert_eq!(seg6_check(&guest), Updated);
     guest.undo(&package).unwrap();
     unprobe(&guest);
     guest.log_is_clean().unwrap();

@@ -1,7 +1,7 @@
 //! A stock kernel that Secure Boot has locked down: it takes no module but
 //! those signed by a key that its firmware knows.
 
-use crate::{FIXED, SEG6, VULNERABLE, seg6_check};
+use crate::{SEG6, Shipped, Updated, seg6_check};
 use resplice_target::{Cache, Target};
 use resplice_tests::guest::{Guest, machine};
 use resplice_tests::programs::run_ok;
@@ -68,11 +68,11 @@ fn a_locked_down_kernel_takes_signed_updates_and_no_others() {
     assert!(!loaded, "an unsigned update was loaded");
     guest.bring(&signed).unwrap();
     guest.bring_seg6_check().unwrap();
-    assert_eq!(seg6_check(&guest), VULNERABLE);
+    assert_eq!(seg6_check(&guest), Shipped);
     guest.apply(&signed).unwrap();
-    assert_eq!(seg6_check(&guest), FIXED);
+    assert_eq!(seg6_check(&guest), Updated);
     guest.undo(&signed).unwrap();
-    assert_eq!(seg6_check(&guest), VULNERABLE);
+    assert_eq!(seg6_check(&guest), Shipped);
     guest.ok("rmmod resplice").unwrap();
     guest.log_is_clean().unwrap();
 }

@@ -1,7 +1,7 @@
 //! The same update on kernels whose running text differs; `make matrix` tries more of
 //! them. Another flavour and another version are in the fleet of `service/waves.rs`.
 
-use crate::{FIXED, SEG6, seg6_check};
+use crate::{SEG6, Updated, seg6_check};
 use resplice_tests::guest::{Guest, machine};
 use resplice_tests::{CLOUD, seg6, target, updates};
 
@@ -36,5 +36,5 @@ fn a_kernel_at_a_random_address() {
         "KASLR did not move the kernel: {text}"
     );
     guest.apply(&package).unwrap();
-    assert_eq!(seg6_check(&guest), FIXED);
+    assert_eq!(seg6_check(&guest), Updated);
 }

@@ -20,7 +20,8 @@ mod supersede;
 mod tables;
 
 use resplice_tests::guest::{Guest, machine};
-use resplice_tests::seg6::{self, FIXED, PATCH as SEG6, VULNERABLE};
+use resplice_tests::seg6::Text::{Shipped, Updated};
+use resplice_tests::seg6::{self, PATCH as SEG6, Text};
 
 /// A guest of the cloud kernel with the fix at hand.
 fn seg6_guest(cpu: &str) -> (Guest, resplice_package::Package) {
@@ -34,6 +35,6 @@ fn seg6_guest(cpu: &str) -> (Guest, resplice_package::Package) {
 }
 
 /// Runs the reproducer.
-fn seg6_check(guest: &Guest) -> i32 {
+fn seg6_check(guest: &Guest) -> Text {
     seg6::check(guest).unwrap()
 }

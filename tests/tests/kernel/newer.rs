@@ -3,7 +3,8 @@
 
 use crate::apply::shows_on;
 use crate::parts::{self, both_parts_go_in_and_out};
-use resplice_tests::guest::machine;
+use object::{Object, ObjectSection};
+use resplice_tests::guest::{Guest, machine};
 use resplice_tests::{NEWER, target, updates};
 use resplice_vm::GuestFile;
 use std::time::Duration;
@@ -70,6 +71,51 @@ fn constants_that_boot_fills_in_are_filled_in_in_new_code() {
         |text| text.parse::<u32>().unwrap() < 1_000_000,
         |text| text == "1000003",
     );
+}
+
+/// The module with a word of its first constant changed, at this offset of `struct resplice_late`.
+fn tampered(module: &[u8], offset: usize, word: u32) -> Vec<u8> {
+    const ENTRY: usize = 32;
+    const TYPE: usize = 20;
+    const CONSTANTS: std::ops::RangeInclusive<u32> = 0x100..=0x101;
+    let file = object::File::parse(module).unwrap();
+    let late = file.section_by_name(".init.resplice.late").unwrap();
+    let is_constant = |entry: &[u8]| {
+        CONSTANTS.contains(&u32::from_le_bytes(
+            entry[TYPE..TYPE + 4].try_into().unwrap(),
+        ))
+    };
+    let first = late.data().unwrap().chunks(ENTRY).position(is_constant);
+    let start = usize::try_from(late.file_range().unwrap().0).unwrap();
+    let at = start + first.expect("the update has no constants") * ENTRY + offset;
+    let mut module = module.to_vec();
+    module[at..at + 4].copy_from_slice(&word.to_le_bytes());
+    module
+}
+
+#[test]
+fn constants_that_say_more_than_their_variable_are_refused() {
+    const ADDEND: usize = 8;
+    const FEATURE: usize = 24;
+    let target = target(NEWER).unwrap();
+    let package = updates::build(&target, "tests/patches/fs-dentry-constants.patch")
+        .unwrap()
+        .open()
+        .unwrap();
+    let guest = Guest::start(&machine(&target, "max"), &package).unwrap();
+    let part = &package.parts().unwrap()[0];
+    for (offset, word) in [(ADDEND, 1), (FEATURE, 0)] {
+        let module = tampered(part.bytes, offset, word);
+        let file = GuestFile::new(format!("/root/{}.ko", part.name), 0o600, module);
+        guest.vm.push(&[file]).unwrap();
+        let (loaded, report) = guest.load(&package).unwrap();
+        let sentence = "format: a constant of the kernel has an addend or a feature";
+        assert!(!loaded && report.contains(sentence), "{report}");
+    }
+    guest.bring(&package).unwrap();
+    guest.apply(&package).unwrap();
+    guest.undo(&package).unwrap();
+    guest.log_is_clean().unwrap();
 }
 
 #[test]

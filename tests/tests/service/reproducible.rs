@@ -6,6 +6,7 @@ use resplice_target::{Cache, Target};
 use resplice_tests::programs::{program, run_ok};
 use resplice_tests::{CLOUD, repository, target, updates};
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -97,13 +98,15 @@ fn package(directory: &Path, trusted: &[PublicKey]) -> (Vec<u8>, Package) {
     (bytes, package)
 }
 
-/// Other directory, host name, user's habits, time zone, language, number of
-/// CPUs; the core too is built twice, since the caches are apart.
+/// From what the statement beside a package says, another worker comes to the same bytes:
+/// one with neither the first one's key nor its caches, and with another directory, host
+/// name, habits, time zone, language and number of CPUs.
 #[test]
-fn two_workers_give_the_same_bytes() {
+fn what_one_worker_builds_another_builds_again() {
     let target = target(CLOUD).unwrap();
     let key = updates::worker_key().unwrap();
-    let trusted = [SecretKey::load(&key).unwrap().public()];
+    let secret = SecretKey::load(&key).unwrap();
+    let trusted = secret.public();
     let one = Place::new(
         r#"hostname builder-one; umask 022; cd /; exec "$@""#,
         &[("TZ", "UTC"), ("LC_ALL", "C"), ("USER", "ann")],
@@ -121,97 +124,94 @@ fn two_workers_give_the_same_bytes() {
             ("KCFLAGS", "-DNO"),
         ],
     );
+    let patch = repository(SEG6);
+    let first = one.build(&target, &patch, &key);
+    let (code, said) = two.rebuild(first.path(), &patch, trusted);
+    assert_eq!((code, &said["same"]), (0, &Value::Bool(true)), "{said}");
+    assert_eq!(said["remarks"], Value::Array(Vec::new()), "{said}");
+
     // The patch lies elsewhere as well: its path is no input.
     let elsewhere = TempDir::new().unwrap();
     let copy = elsewhere.path().join("renamed.diff");
-    std::fs::copy(repository(SEG6), &copy).unwrap();
-    let first = one.build(&target, &repository(SEG6), &key);
+    std::fs::copy(&patch, &copy).unwrap();
     let second = two.build(&target, &copy, &key);
-    let (bytes, opened) = package(first.path(), &trusted);
-    let (other_bytes, other) = package(second.path(), &trusted);
+    is_the_same(first.path(), second.path(), trusted);
+    drop(second);
+
+    let built = first.path();
+    refuses_another_patch(&two, built, trusted);
+    finds_what_was_not_built(&two, built, &secret);
+    refuses_a_tampered_statement(&two, built, trusted);
+}
+
+/// The members first: they tell where a difference is.
+fn is_the_same(one: &Path, other: &Path, trusted: PublicKey) {
+    let (bytes, opened) = package(one, &[trusted]);
+    let (other_bytes, other) = package(other, &[trusted]);
     assert!(opened.manifest().functions().count() > 0);
-    // The members first: they tell where a difference is.
     assert_eq!(opened.manifest(), other.manifest());
     assert_eq!(opened.digest(), other.digest());
     assert!(bytes == other_bytes);
 }
 
-/// By somebody who has neither the worker's key nor its caches.
-#[test]
-fn a_package_is_built_again_from_its_provenance() {
-    let target = target(CLOUD).unwrap();
-    let key = updates::worker_key().unwrap();
-    let secret = SecretKey::load(&key).unwrap();
-    let trusted = secret.public();
-    let patch = repository(LOADAVG);
-    let one = Place::new(r#"exec "$@""#, &[]);
-    let two = Place::new(
-        r#"hostname other; umask 077; exec "$@""#,
-        &[("TZ", "Asia/Tokyo")],
-    );
-    let built = one.build(&target, &patch, &key);
-    let (code, said) = two.rebuild(built.path(), &patch, trusted);
-    assert_eq!((code, &said["same"]), (0, &Value::Bool(true)), "{said}");
-    assert_eq!(said["remarks"], Value::Array(Vec::new()), "{said}");
-
-    // Another patch than it says.
-    let (code, said) = two.rebuild(built.path(), &repository(SEG6), trusted);
+fn refuses_another_patch(worker: &Place, built: &Path, trusted: PublicKey) {
+    let (code, said) = worker.rebuild(built, &repository(LOADAVG), trusted);
     assert_eq!(code, 2, "{said}");
     assert!(
         said["reason"].as_str().unwrap().contains("the patch had"),
         "{said}"
     );
+}
 
-    // A worker whose key is trusted, but which ships what was not built.
-    let (bytes, original) = package(built.path(), &[trusted]);
-    let path = the(built.path(), "provenance.json");
+/// A worker whose key is trusted ships what it did not build; what was there comes back.
+fn finds_what_was_not_built(worker: &Place, built: &Path, secret: &SecretKey) {
+    let trusted = secret.public();
+    let (bytes, original) = package(built, &[trusted]);
+    let path = the(built, "provenance.json");
     let honest = std::fs::read(&path).unwrap();
     let provenance = Provenance::open(&honest, &[trusted]).unwrap();
     let module = part_member(&original.manifest().id, 0);
-    let mut members: std::collections::BTreeMap<String, Vec<u8>> = original
+    let mut members: BTreeMap<String, Vec<u8>> = original
         .manifest()
         .members
         .iter()
         .map(|member| {
-            (
-                member.name.clone(),
-                original.member(&member.name).unwrap().to_vec(),
-            )
+            let bytes = original.member(&member.name).unwrap();
+            (member.name.clone(), bytes.to_vec())
         })
         .collect();
     *members.get_mut(&module).unwrap().last_mut().unwrap() ^= 1;
-    let other = Package::write(original.manifest().clone(), members, &secret).unwrap();
+    let other = Package::write(original.manifest().clone(), members, secret).unwrap();
     let told = Told {
         set: provenance.definition().internal_parameters.clone(),
         more: provenance.definition().resolved_dependencies.clone(),
         metadata: provenance.metadata().clone(),
     };
     let opened = Package::open(&other, &[trusted]).unwrap();
-    std::fs::write(&path, Provenance::write(&opened, told, &secret).unwrap()).unwrap();
-    std::fs::write(the(built.path(), "rspl"), &other).unwrap();
-    let (code, said) = two.rebuild(built.path(), &patch, trusted);
+    std::fs::write(&path, Provenance::write(&opened, told, secret).unwrap()).unwrap();
+    std::fs::write(the(built, "rspl"), &other).unwrap();
+    let (code, said) = worker.rebuild(built, &repository(SEG6), trusted);
     assert_eq!((code, &said["same"]), (1, &Value::Bool(false)), "{said}");
-    assert!(
-        said["differences"][0]
-            .as_str()
-            .unwrap()
-            .starts_with(&module),
-        "{said}"
-    );
-
-    // A statement that is not about this package, and one that was tampered with.
-    std::fs::write(the(built.path(), "rspl"), &bytes).unwrap();
-    let (code, said) = two.rebuild(built.path(), &patch, trusted);
+    let difference = said["differences"][0].as_str().unwrap();
+    assert!(difference.starts_with(&module), "{said}");
+    std::fs::write(the(built, "rspl"), &bytes).unwrap();
+    // The statement about the other package is refused beside this one.
+    let (code, said) = worker.rebuild(built, &repository(SEG6), trusted);
     assert_eq!(code, 2, "{said}");
     assert!(
         said["reason"].as_str().unwrap().contains("it is about"),
         "{said}"
     );
-    let mut tampered = honest;
+    std::fs::write(&path, honest).unwrap();
+}
+
+fn refuses_a_tampered_statement(worker: &Place, built: &Path, trusted: PublicKey) {
+    let path = the(built, "provenance.json");
+    let mut tampered = std::fs::read(&path).unwrap();
     let at = tampered.len() / 2;
     tampered[at] = if tampered[at] == b'A' { b'B' } else { b'A' };
     std::fs::write(&path, tampered).unwrap();
-    let (code, said) = two.rebuild(built.path(), &patch, trusted);
+    let (code, said) = worker.rebuild(built, &repository(SEG6), trusted);
     assert_eq!(code, 2, "{said}");
     assert!(
         said["reason"].as_str().unwrap().contains("altered"),

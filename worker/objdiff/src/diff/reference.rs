@@ -26,12 +26,25 @@ const UNTOUCHABLE: [&str; 4] = [
 
 /// Refuses code that runs where functions can't be replaced.
 pub(super) fn entry_code(name: &str, section: &str) -> Option<Refusal> {
+    if waits_unplugged(name) {
+        let sentence = format!(
+            "{name} is where a CPU stays while it is unplugged, and nobody can tell whether one does"
+        );
+        return Some(Refusal::new("unplugged-cpu", name, sentence));
+    }
     let sentence =
         format!("{name} lies in {section}, which runs where functions can't be replaced");
     UNTOUCHABLE
         .iter()
         .any(|s| section.starts_with(s))
         .then(|| Refusal::new("entry-code", name, sentence))
+}
+
+/// By the names that the kernel gives what never returns: once the CPU is plugged in, it
+/// begins anew.
+fn waits_unplugged(name: &str) -> bool {
+    let source = names::source_function(name);
+    source.ends_with("play_dead") || source == "arch_cpu_idle_dead"
 }
 
 impl UnitDiff {

@@ -235,6 +235,15 @@ fn entry_code_is_refused() {
 }
 
 #[test]
+fn where_an_unplugged_cpu_stays_is_refused() {
+    let plan = diff(
+        "void hlt_play_dead(void) { for (;;) take(1); }",
+        "void hlt_play_dead(void) { for (;;) take(2); }",
+    );
+    assert_eq!(codes(&plan), [("unplugged-cpu", "hlt_play_dead")]);
+}
+
+#[test]
 fn a_function_too_small_for_a_jump_is_refused() {
     let plan = diff(
         "int f(void) { return 1; }",

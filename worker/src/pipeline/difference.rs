@@ -1,0 +1,189 @@
+//! What was compiled, and what is different about it.
+
+use crate::{
+    Error,
+    build::{Build, blocking},
+    compile::{KernelObject, Reference, Witness},
+    meaning,
+    module::Core,
+    patch::Patch,
+    report::Report,
+};
+use resplice_objdiff::{
+    delta::{Delta, Identity, ObjectInput, UnitInput, write_parts},
+    listing::{self, listing},
+    plan::{Outcome, Plan},
+    symvers::Symvers,
+};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    sync::Arc,
+};
+
+/// The units of one kernel object, as indices into all references.
+type Units = BTreeMap<KernelObject, Vec<usize>>;
+
+/// The kernel objects that the units are linked into: vmlinux, then modules by
+/// name. That is the order of the parts; no part links against another one, and
+/// all go in at once, so that no other order is any better.
+pub(super) fn by_object(references: &[Reference]) -> Units {
+    let mut objects = Units::new();
+    for (index, reference) in references.iter().enumerate() {
+        for object in &reference.kernel_objects {
+            objects.entry(object.clone()).or_default().push(index);
+        }
+    }
+    objects
+}
+
+/// Everything that was compiled.
+pub(super) struct Compiled {
+    pub(super) objects: Units,
+    pub(super) references: Arc<Vec<Reference>>,
+    pub(super) pre: Vec<Vec<u8>>,
+    pub(super) post: Vec<Vec<u8>>,
+    pub(super) witnesses: Vec<Witness>,
+    pub(super) touched: Option<BTreeSet<String>>,
+    pub(super) symvers: Symvers,
+}
+
+impl Compiled {
+    pub(super) fn inputs(&self) -> Vec<ObjectInput<'_>> {
+        let unit = |&index: &usize| UnitInput {
+            name: &self.references[index].unit,
+            reference: &self.references[index].object,
+            pre: &self.pre[index],
+            post: &self.post[index],
+            touched: self.touched.as_ref(),
+        };
+        self.objects
+            .iter()
+            .map(|(object, units)| ObjectInput {
+                object: object.name(),
+                units: units.iter().map(unit).collect(),
+            })
+            .collect()
+    }
+}
+
+/// What the target's kernel exports.
+pub(super) fn symvers(build: &Build<'_>, core: &Core) -> Result<Symvers, Error> {
+    let path = build.target.build_dir().join("Module.symvers");
+    let text = fs::read_to_string(&path).map_err(Error::file("read", &path))?;
+    Symvers::parse(&text)
+        .and_then(|symvers| symvers.with_core(&String::from_utf8_lossy(&core.symbols)))
+        .map_err(|error| Error::internal(format!("read {}", path.display()), error))
+}
+
+/// Compares what was compiled; what it found is in the report, also if nothing comes of it.
+pub(super) async fn diff(
+    build: &Build<'_>,
+    identity: &Identity,
+    compiled: &Arc<Compiled>,
+    patch: &Patch,
+    report: &mut Report,
+) -> Result<Vec<Delta>, Error> {
+    let (identity, compiled) = (identity.clone(), Arc::clone(compiled));
+    let touched = meaning::touched(patch);
+    let (deltas, found, listed) = blocking("compare pre and post", move || {
+        let inputs = compiled.inputs();
+        let mut deltas = write_parts(&identity, &inputs, &compiled.symvers)
+            .map_err(|error| Error::internal("compare pre and post", error))?;
+        let found = meaning::examine(&inputs, &compiled.witnesses, &mut deltas, &touched)?;
+        let listed = list(&inputs, &deltas)?;
+        Ok((deltas, found, listed))
+    })
+    .await?;
+    report.listing = Some(listed);
+    report.plans = deltas.iter().map(|delta| delta.plan.clone()).collect();
+    report.semantic = Some(found);
+    tell(build, &report.plans)?;
+    Ok(deltas)
+}
+
+/// The instructions of what is replaced.
+fn list(inputs: &[ObjectInput<'_>], deltas: &[Delta]) -> Result<listing::Listing, Error> {
+    let mut units = Vec::new();
+    for (object, delta) in inputs.iter().zip(deltas) {
+        for plan in &delta.plan.units {
+            let unit = object.units.iter().find(|unit| unit.name == plan.name);
+            units.extend(unit.map(|unit| listing::UnitInput {
+                object: object.object,
+                plan,
+                pre: unit.pre,
+                post: unit.post,
+            }));
+        }
+    }
+    listing(&units).map_err(|error| Error::internal("list the replaced functions", error))
+}
+
+/// Logs what is replaced, or why nothing can be.
+fn tell(build: &Build<'_>, plans: &[Plan]) -> Result<(), Error> {
+    for plan in plans {
+        for function in plan.replaced() {
+            build.log.line(&format!(
+                "replaces {} of {} in {}: {} -> {} bytes ({})",
+                function.name,
+                function.unit,
+                plan.object,
+                function.old_size,
+                function.new_size,
+                function.reason
+            ));
+        }
+    }
+    for unit in plans.iter().flat_map(|plan| &plan.units) {
+        for data in &unit.exchanged {
+            build.log.line(&format!(
+                "exchanges {} of {}: {} of {} bytes ({})",
+                data.name, data.unit, data.bytes, data.size, data.reason
+            ));
+        }
+        for name in &unit.exports_left {
+            build.log.line(&format!(
+                "exports {name} to the other parts of the update, and to nobody else"
+            ));
+        }
+        for name in &unit.events_left {
+            build.log.line(&format!(
+                "tracepoint {name} is new: its code is there, but nobody can enable it"
+            ));
+        }
+        for name in &unit.exit_left {
+            build.log.line(&format!(
+                "leaves {name} as it is, which runs as the module goes: the update stays loaded when it is undone, \
+                 and the module with it"
+            ));
+        }
+        for name in &unit.held {
+            build.log.line(&format!(
+                "hands out {name}: the update stays loaded when it is undone"
+            ));
+        }
+    }
+    // A unit of several modules says the same in each of them.
+    let refused: BTreeSet<String> = plans
+        .iter()
+        .flat_map(Plan::refused)
+        .map(ToString::to_string)
+        .collect();
+    for sentence in &refused {
+        build.log.error(sentence);
+    }
+    let outcomes: Vec<Outcome> = plans.iter().map(Plan::outcome).collect();
+    let refused: Vec<String> = refused.into_iter().collect();
+    if outcomes.contains(&Outcome::Refused) {
+        return Err(Error::Refused(refused.join("; ")));
+    }
+    if outcomes.contains(&Outcome::NeedsCode) {
+        return Err(Error::NeedsCode(refused.join("; ")));
+    }
+    if !outcomes.contains(&Outcome::Replace) {
+        return Err(Error::Nothing(
+            "the patch changes no object code of this kernel".to_owned(),
+        ));
+    }
+    Ok(())
+}
