@@ -31,7 +31,7 @@ struct rs_exits {
 
 struct rs_exits *rs_exits_find(void)
 {
-	return (void *)rs_kernel.lookup_name("tasks_rcu_exit_srcu");
+	return (void *)static_call(rs_lookup_name)("tasks_rcu_exit_srcu");
 }
 
 unsigned long rs_exits_count(void)
@@ -68,8 +68,8 @@ struct rs_exits {
 /* What stands behind the list must be what the kernel has put there. */
 struct rs_exits *rs_exits_find(void)
 {
-	struct rs_exits *exits = (void *)rs_kernel.lookup_name("rcu_tasks__percpu");
-	void *of = (void *)rs_kernel.lookup_name("rcu_tasks");
+	struct rs_exits *exits = (void *)static_call(rs_lookup_name)("rcu_tasks__percpu");
+	void *of = (void *)static_call(rs_lookup_name)("rcu_tasks");
 	int cpu;
 
 	if (!exits || !of)

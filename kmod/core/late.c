@@ -89,7 +89,7 @@ static int late_symbol(struct rs_match *m, const struct resplice_update *head,
 				late, symbol);
 }
 
-static bool is_constant(const struct resplice_late *late)
+bool rs_late_is_constant(const struct resplice_late *late)
 {
 	return late->type == RESPLICE_LATE_CONST_PTR ||
 	       late->type == RESPLICE_LATE_CONST_SHIFT;
@@ -97,7 +97,7 @@ static bool is_constant(const struct resplice_late *late)
 
 static u32 late_width(const struct resplice_late *late)
 {
-	if (is_constant(late))
+	if (rs_late_is_constant(late))
 		return late->type == RESPLICE_LATE_CONST_PTR ? 8 : 1;
 	return rs_reloc_width(late->type);
 }
@@ -106,9 +106,6 @@ static u32 late_width(const struct resplice_late *late)
 static int constant_value(struct rs_match *m, const struct resplice_late *late, u64 *value)
 {
 	*value = 0;
-	if (late->addend || late->feature != RESPLICE_NONE)
-		return rs_refuse(-ENOEXEC, "format",
-				 "a constant of the kernel has an addend or a feature");
 	if (!rs_match_constant(m, late->symbol, value, late_width(late)))
 		return rs_refuse(-ENOENT, "unresolved",
 				 "the kernel has not exactly one %s, whose contents are a constant of its code",
@@ -123,7 +120,7 @@ static int late_value(struct rs_match *m, const struct resplice_update *head,
 	unsigned long symbol;
 	int err;
 
-	if (is_constant(late))
+	if (rs_late_is_constant(late))
 		return constant_value(m, late, value);
 	err = late_symbol(m, head, late, &symbol);
 	if (err)
@@ -150,6 +147,9 @@ static int late_one(struct rs_match *m, struct module *update,
 		return rs_refuse(-ENOEXEC, "format",
 				 "a late relocation of type %u lies outside or is unknown",
 				 late->type);
+	if (rs_late_is_constant(late) && (late->addend || late->feature != RESPLICE_NONE))
+		return rs_refuse(-ENOEXEC, "format",
+				 "a constant of the kernel has an addend or a feature");
 	err = under_alternative(late);
 	if (err)
 		return err < 0 ? err : 0;

@@ -6,7 +6,6 @@
 #include <linux/module.h>
 #include <linux/slab.h>
 #include <linux/string.h>
-#include <linux/version.h>
 #include <resplice/format.h>
 
 #include "data.h"
@@ -17,6 +16,7 @@
 #include "match.h"
 #include "probes.h"
 #include "report.h"
+#include "seal.h"
 #include "symbols.h"
 #include "update.h"
 
@@ -104,7 +104,7 @@ static int find_target(struct rs_update *u, const struct rs_image *image)
 	if (!strcmp(object, "vmlinux"))
 		return 0;
 	preempt_disable();	/* modules are freed after a grace period */
-	u->target = rs_kernel.find_module(object);
+	u->target = static_call(rs_find_module)(object);
 	if (u->target && !try_module_get(u->target))
 		u->target = NULL;
 	preempt_enable();
@@ -241,17 +241,6 @@ static int add_cold_ranges(struct rs_update *u, struct rs_match *m, u32 old)
 	return 0;
 }
 
-static void find_own_text(struct rs_update *u)
-{
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 4, 0)
-	u->text.start = (unsigned long)u->mod->core_layout.base;
-	u->text.end = u->text.start + u->mod->core_layout.text_size;
-#else
-	u->text.start = (unsigned long)u->mod->mem[MOD_TEXT].base;
-	u->text.end = u->text.start + u->mod->mem[MOD_TEXT].size;
-#endif
-}
-
 static int allocate(struct rs_update *u, u32 functions, u32 ranges)
 {
 	size_t n = max(functions, 1u);
@@ -302,6 +291,7 @@ static int prepare_with(struct rs_update *u, struct rs_image *image,
 		err = err ?: rs_hooks_prepare(&u->hooks, u->mod, head);
 		err = err ?: rs_data_check(m, u->mod, data, head->nr_data);
 		err = err ?: rs_late_apply(m, u->mod, head);
+		err = err ?: rs_seals_prepare(&u->seals, m, head);
 		err = err ?: rs_data_prepare(u, m, data, head->nr_data);
 	}
 	rs_match_free(m);
@@ -339,7 +329,7 @@ int rs_prepare(struct module *mod, unsigned long header, struct rs_update **out)
 	u->mod = mod;
 	u->stays = head->flags & RESPLICE_UPDATE_STAYS;
 	u->match_only = head->flags & RESPLICE_UPDATE_MATCH_ONLY;
-	find_own_text(u);
+	rs_module_text(mod, &u->text.start, &u->text.end);
 	err = rs_group_join(u, head);
 	err = err ?: find_target(u, &image);
 	if (u->target) {

@@ -17,7 +17,7 @@
 /* The probe whose breakpoint or jump begins here. Preemption must be off. */
 static struct kprobe *probe_at(unsigned long address)
 {
-	struct kprobe *probe = rs_kernel.get_kprobe((void *)address);
+	struct kprobe *probe = static_call(rs_get_kprobe)((void *)address);
 
 	return probe && !(probe->flags & KPROBE_FLAG_FTRACE) ? probe : NULL;
 }

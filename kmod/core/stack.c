@@ -142,7 +142,7 @@ static bool check_frames(struct rs_scan *scan, struct task_struct *task)
 	unsigned long frames[FRAMES];
 	int i, nr;
 
-	nr = rs_kernel.save_frames ? rs_kernel.save_frames(task, frames, FRAMES) : 0;
+	nr = static_call(rs_save_frames)(task, frames, FRAMES);
 	for (i = 0; i < nr; i++)
 		check_word(scan, task, frames[i]);
 	return nr > 0;
@@ -193,7 +193,7 @@ void rs_scan_share(struct rs_scan *scan, u32 share, u32 shares)
 		scan->nr_ending = rs_exits_count();
 	check_stack(scan, current, (unsigned long)__builtin_frame_address(0));
 	check_moved(scan, current);
-	check_sleeper(scan, rs_kernel.idle_task(raw_smp_processor_id()));
+	check_sleeper(scan, static_call(rs_idle_task)(raw_smp_processor_id()));
 	for_each_process_thread(process, task) {
 		if (turn == share)
 			check_sleeper(scan, task);

@@ -54,6 +54,11 @@ static void report_failed(const struct rs_group *g, const struct rs_hook_run *ho
 				  r->changed_data->name, r->changed_data->size);
 			break;
 		}
+		if (r->changed_seal) {
+			rs_report("changed: the entry of %pS has neither an endbr nor its seal\n",
+				  (void *)r->changed_seal->address);
+			break;
+		}
 		/* A hook may refuse with the same number, and no bytes are to blame. */
 		if (!r->changed)
 			break;
@@ -108,6 +113,7 @@ void rs_stop_plan(struct rs_update *u, bool goes, struct list_head *changes,
 	u->change.nr_swaps = u->nr_functions;
 	u->change.data = u->data;
 	u->change.nr_data = u->nr_data;
+	u->change.seals = goes ? NULL : &u->seals;
 	u->change.area.ranges = goes ? &u->text : u->ranges;
 	u->change.area.nr_ranges = goes ? 1 : u->nr_ranges;
 	list_add_tail(&u->change.area.node, changes);

@@ -46,13 +46,17 @@ static int check(const struct rs_change *c, struct rs_swap_result *result)
 		result->changed_data = &c->data[i];
 		return -EILSEQ;
 	}
-	return 0;
+	if (c->seals)
+		result->changed_seal = rs_seals_changed(c->seals);
+	return result->changed_seal ? -EILSEQ : 0;
 }
 
 static void write(const struct rs_change *c)
 {
 	u32 i;
 
+	if (c->seals)
+		rs_seals_open(c->seals);
 	for (i = 0; i < c->nr_data; i++)
 		rs_exchange_write(&c->data[i], c->data[i].after);
 	for (i = 0; i < c->nr_swaps; i++)
@@ -95,6 +99,7 @@ static int exchange(struct stop *s)
 		return -EBUSY;
 	s->result->changed = NULL;
 	s->result->changed_data = NULL;
+	s->result->changed_seal = NULL;
 	err = rs_hooks_check(s->hooks);
 	err = err ?: exchange_those(s, true);
 	if (err)

@@ -4,6 +4,7 @@
 
 #include "data.h"
 #include "hooks.h"
+#include "seal.h"
 #include "stack.h"
 #include "text.h"
 
@@ -24,6 +25,7 @@ struct rs_change {
 	struct rs_swap *swaps;
 	struct rs_exchange *data;
 	u32 nr_swaps, nr_data;
+	const struct rs_seals *seals;	/* to be opened; NULL if it goes */
 };
 
 struct rs_swap_result {
@@ -33,6 +35,7 @@ struct rs_swap_result {
 	const struct rs_swap *changed;	/* whose bytes were not as expected */
 	u8 found[RS_JUMP_BYTES];
 	const struct rs_exchange *changed_data; /* likewise */
+	const struct rs_seal *changed_seal;
 	struct rs_scan scan;		/* with who was in the way */
 };
 

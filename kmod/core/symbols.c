@@ -19,7 +19,14 @@ typedef int (*each_fn)(void *data, const char *name, struct module *mod,
 #else
 typedef int (*each_fn)(void *data, const char *name, unsigned long address);
 #endif
-static int (*kernel_each_symbol)(each_fn fn, void *data);
+typedef int each_symbol_fn(each_fn fn, void *data);
+
+DEFINE_STATIC_CALL_RET0(rs_lookup_name, rs_lookup_name_fn);
+DEFINE_STATIC_CALL_RET0(rs_find_module, rs_find_module_fn);
+DEFINE_STATIC_CALL_RET0(rs_idle_task, rs_idle_task_fn);
+DEFINE_STATIC_CALL_RET0(rs_get_kprobe, rs_get_kprobe_fn);
+DEFINE_STATIC_CALL_RET0(rs_save_frames, rs_save_frames_fn);
+DEFINE_STATIC_CALL_RET0(kernel_each_symbol, each_symbol_fn);
 
 static int nop_handler(struct kprobe *p, struct pt_regs *regs)
 {
@@ -39,7 +46,21 @@ static unsigned long probe_address(const char *name)
 	return address;
 }
 
-int rs_symbols_init(void)
+static unsigned long lookup(const char *name)
+{
+	return static_call(rs_lookup_name)(name);
+}
+
+/* From now on the call of that name leads to the kernel's function, if there is one. */
+#define FIND_CALL(call, name)						\
+({									\
+	unsigned long __address = lookup(name);				\
+	if (__address)							\
+		static_call_update(call, (void *)__address);		\
+	!!__address;							\
+})
+
+static int find_calls(void)
 {
 	unsigned long probed = probe_address("kallsyms_lookup_name");
 
@@ -48,41 +69,47 @@ int rs_symbols_init(void)
 		return -ENOENT;
 	}
 	/*
-	 * Behind an endbr the probe lies 4 bytes into the function. Calling
-	 * there is fine once, to ask for the true entry.
+	 * Behind an endbr the probe lies 4 bytes into the function. A direct call
+	 * may begin there, to ask for the true entry.
 	 */
-	rs_kernel.lookup_name = (void *)probed;
-	rs_kernel.lookup_name = (void *)rs_kernel.lookup_name("kallsyms_lookup_name");
-	if (!rs_kernel.lookup_name)
+	static_call_update(rs_lookup_name, (void *)probed);
+	if (!FIND_CALL(rs_lookup_name, "kallsyms_lookup_name") ||
+	    !FIND_CALL(kernel_each_symbol, "kallsyms_on_each_symbol") ||
+	    !FIND_CALL(rs_find_module, "find_module") ||
+	    !FIND_CALL(rs_idle_task, "idle_task") ||
+	    !FIND_CALL(rs_get_kprobe, "get_kprobe"))
 		return -ENOENT;
-
-	kernel_each_symbol = (void *)rs_kernel.lookup_name("kallsyms_on_each_symbol");
-	rs_kernel.find_module = (void *)rs_kernel.lookup_name("find_module");
-	rs_kernel.idle_task = (void *)rs_kernel.lookup_name("idle_task");
-	rs_kernel.get_kprobe = (void *)rs_kernel.lookup_name("get_kprobe");
-	rs_kernel.text_start = rs_kernel.lookup_name("_stext");
-	rs_kernel.text_end = rs_kernel.lookup_name("_etext");
-	rs_kernel.pv_ops = (void *)rs_kernel.lookup_name("pv_ops");
-	rs_kernel.return_thunk = rs_kernel.lookup_name("__x86_return_thunk");
-	rs_kernel.custom_return_thunk = (void *)rs_kernel.lookup_name("x86_return_thunk");
-	rs_kernel.nop_func = rs_kernel.lookup_name("nop_func");
-	rs_kernel.static_call_return = rs_kernel.lookup_name("__static_call_return");
-	rs_kernel.text_lock = (void *)rs_kernel.lookup_name("text_mutex");
-	rs_kernel.static_call_lock = (void *)rs_kernel.lookup_name("static_call_mutex");
-	rs_kernel.livepatch_lock = (void *)rs_kernel.lookup_name("klp_mutex");
-	rs_kernel.livepatches = (void *)rs_kernel.lookup_name("klp_patches");
-	rs_kernel.save_frames = (void *)rs_kernel.lookup_name("stack_trace_save_tsk_reliable");
-	rs_kernel.exits = rs_exits_find();
-	if (!kernel_each_symbol || !rs_kernel.find_module || !rs_kernel.idle_task ||
-	    !rs_kernel.get_kprobe || !rs_kernel.text_start || !rs_kernel.text_end ||
-	    !rs_kernel.exits || !rs_kernel.text_lock ||
-	    (IS_ENABLED(CONFIG_HAVE_STATIC_CALL_INLINE) && !rs_kernel.static_call_lock) ||
-	    (IS_ENABLED(CONFIG_LIVEPATCH) &&
-	     (!rs_kernel.livepatch_lock || !rs_kernel.livepatches))) {
-		pr_err("resplice: this kernel lacks a symbol that matching needs\n");
-		return -ENOENT;
-	}
+	FIND_CALL(rs_save_frames, "stack_trace_save_tsk_reliable");
 	return 0;
+}
+
+static bool find_data(void)
+{
+	rs_kernel.text_start = lookup("_stext");
+	rs_kernel.text_end = lookup("_etext");
+	rs_kernel.pv_ops = (void *)lookup("pv_ops");
+	rs_kernel.return_thunk = lookup("__x86_return_thunk");
+	rs_kernel.custom_return_thunk = (void *)lookup("x86_return_thunk");
+	rs_kernel.nop_func = lookup("nop_func");
+	rs_kernel.static_call_return = lookup("__static_call_return");
+	rs_kernel.text_lock = (void *)lookup("text_mutex");
+	rs_kernel.static_call_lock = (void *)lookup("static_call_mutex");
+	rs_kernel.livepatch_lock = (void *)lookup("klp_mutex");
+	rs_kernel.livepatches = (void *)lookup("klp_patches");
+	rs_kernel.exits = rs_exits_find();
+	return rs_kernel.text_start && rs_kernel.text_end && rs_kernel.exits &&
+	       rs_kernel.text_lock &&
+	       (!IS_ENABLED(CONFIG_HAVE_STATIC_CALL_INLINE) || rs_kernel.static_call_lock) &&
+	       (!IS_ENABLED(CONFIG_LIVEPATCH) ||
+		(rs_kernel.livepatch_lock && rs_kernel.livepatches));
+}
+
+int rs_symbols_init(void)
+{
+	if (!find_calls() && find_data())
+		return 0;
+	pr_err("resplice: this kernel lacks a symbol that matching needs\n");
+	return -ENOENT;
 }
 
 static u32 name_hash(const char *name)
@@ -171,7 +198,8 @@ static int find_in_module(struct rs_names *names, struct module *mod)
 
 int rs_names_find(struct rs_names *names, struct module *mod)
 {
-	return mod ? find_in_module(names, mod) : kernel_each_symbol(each_symbol, names);
+	return mod ? find_in_module(names, mod) :
+		     static_call(kernel_each_symbol)(each_symbol, names);
 }
 
 bool rs_name_has(const struct rs_name *name, unsigned long address)

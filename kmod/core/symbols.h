@@ -3,6 +3,7 @@
 #define RESPLICE_SYMBOLS_H
 
 #include <linux/hashtable.h>
+#include <linux/static_call.h>
 #include <linux/types.h>
 
 struct kprobe;
@@ -13,14 +14,29 @@ struct rs_exits;
 struct task_struct;
 
 /*
- * What the core needs of the kernel though the kernel does not export it.
+ * Functions of the kernel that it does not export. They are called directly: the
+ * endbr of one whose address nothing takes is sealed, so that a processor with
+ * IBT lets no call through a pointer in.
+ */
+typedef unsigned long rs_lookup_name_fn(const char *name);
+typedef struct module *rs_find_module_fn(const char *name);
+typedef struct task_struct *rs_idle_task_fn(int cpu);
+typedef struct kprobe *rs_get_kprobe_fn(void *address);
+/* stack_trace_save_tsk_reliable(): the frames, or an error; 0 where there is none */
+typedef int rs_save_frames_fn(struct task_struct *task, unsigned long *frames,
+			      unsigned int size);
+
+DECLARE_STATIC_CALL(rs_lookup_name, rs_lookup_name_fn);
+DECLARE_STATIC_CALL(rs_find_module, rs_find_module_fn);
+DECLARE_STATIC_CALL(rs_idle_task, rs_idle_task_fn);
+DECLARE_STATIC_CALL(rs_get_kprobe, rs_get_kprobe_fn);
+DECLARE_STATIC_CALL(rs_save_frames, rs_save_frames_fn);
+
+/*
+ * What else the core needs of the kernel though the kernel does not export it.
  * Found once, at load, and never from numbers that userspace hands in.
  */
 struct rs_kernel {
-	unsigned long (*lookup_name)(const char *name);
-	struct module *(*find_module)(const char *name);
-	struct task_struct *(*idle_task)(int cpu);
-	struct kprobe *(*get_kprobe)(void *address);
 	unsigned long text_start, text_end; /* vmlinux: _stext, _etext */
 	void **pv_ops;			/* the operations, by patch type */
 	unsigned long return_thunk;	/* __x86_return_thunk, or 0 */
@@ -31,8 +47,6 @@ struct rs_kernel {
 	struct mutex *text_lock, *static_call_lock;
 	struct mutex *livepatch_lock;	/* klp_mutex, and what it guards: */
 	struct list_head *livepatches;	/* struct klp_patch */
-	/* stack_trace_save_tsk_reliable(): the frames, or an error; or NULL */
-	int (*save_frames)(struct task_struct *task, unsigned long *frames, unsigned int size);
 	struct rs_exits *exits;		/* who is in do_exit(), as this kernel counts it */
 };
 

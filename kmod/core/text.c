@@ -3,6 +3,7 @@
 #include <linux/module.h>
 #include <linux/slab.h>
 #include <linux/string.h>
+#include <linux/version.h>
 #include <linux/vmalloc.h>
 #include <resplice/format.h>
 
@@ -46,6 +47,17 @@ void rs_alias_unmap(struct rs_alias *alias)
 	if (alias->map)
 		vunmap(alias->map);
 	alias->map = NULL;
+}
+
+void rs_module_text(const struct module *mod, unsigned long *start, unsigned long *end)
+{
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 4, 0)
+	*start = (unsigned long)mod->core_layout.base;
+	*end = *start + mod->core_layout.text_size;
+#else
+	*start = (unsigned long)mod->mem[MOD_TEXT].base;
+	*end = *start + mod->mem[MOD_TEXT].size;
+#endif
 }
 
 void rs_jump_encode(u8 *out, unsigned long from, unsigned long to)

@@ -4,6 +4,8 @@
 
 #include <linux/types.h>
 
+struct module;
+
 #define RS_JUMP_BYTES	5u
 
 /* A writable view of read-only bytes; prepared before they are needed. */
@@ -15,6 +17,9 @@ struct rs_alias {
 /* Of at most RESPLICE_MAX_DATA_BYTES. */
 int rs_alias_map(struct rs_alias *alias, unsigned long address, size_t len);
 void rs_alias_unmap(struct rs_alias *alias);
+
+/* Where the code of a module that has come is. */
+void rs_module_text(const struct module *mod, unsigned long *start, unsigned long *end);
 
 void rs_jump_encode(u8 *out, unsigned long from, unsigned long to);
 /* Write RS_JUMP_BYTES at once where the CPU can; others must not be running. */

@@ -117,6 +117,7 @@ void rs_update_free(struct rs_update *u)
 	}
 	rs_hooks_free(&u->hooks);
 	rs_data_free(u->data, u->nr_data);
+	rs_seals_free(&u->seals);
 	kvfree(u->ranges);
 	kvfree(u->swaps);
 	kvfree(u->functions);

@@ -8,6 +8,7 @@
 #include <linux/mutex.h>
 
 #include "hooks.h"
+#include "seal.h"
 #include "swap.h"
 
 struct rs_group;
@@ -43,6 +44,7 @@ struct rs_update {
 	u32 nr_functions;
 	struct rs_exchange *data;
 	u32 nr_data;
+	struct rs_seals seals;		/* entries that are opened with it */
 	struct rs_range *ranges;	/* the old code */
 	u32 nr_ranges;
 	struct rs_hooks hooks;

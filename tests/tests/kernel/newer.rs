@@ -5,7 +5,7 @@ use crate::apply::shows_on;
 use crate::parts::{self, both_parts_go_in_and_out};
 use object::{Object, ObjectSection};
 use resplice_tests::guest::{Guest, machine};
-use resplice_tests::{NEWER, target, updates};
+use resplice_tests::{NEWER, modules, target, updates};
 use resplice_vm::GuestFile;
 use std::time::Duration;
 
@@ -113,6 +113,52 @@ fn constants_that_say_more_than_their_variable_are_refused() {
         assert!(!loaded && report.contains(sentence), "{report}");
     }
     guest.bring(&package).unwrap();
+    guest.apply(&package).unwrap();
+    guest.undo(&package).unwrap();
+    guest.log_is_clean().unwrap();
+}
+
+/// The first byte of a function that nobody enters meanwhile, which must be this one.
+fn begins_with(guest: &Guest, function: &str, byte: u8) -> bool {
+    guest
+        .ok(&format!(
+            "insmod /root/rt_corrupt.ko symbol={function} offset=0 value={byte}; rmmod rt_corrupt; \
+             dmesg | grep '{function}+0x0: ' | tail -n 1"
+        ))
+        .unwrap()
+        .contains(&format!(" {byte:#04x} -> {byte:#04x}"))
+}
+
+#[test]
+fn an_entry_that_boot_has_sealed_is_opened_for_whom_takes_its_address() {
+    const SEALED: u8 = 0x66;
+    const ENDBR: u8 = 0xf3;
+    let target = target(NEWER).unwrap();
+    let package = updates::build(&target, "tests/patches/fs-sealed-entry.patch")
+        .unwrap()
+        .open()
+        .unwrap();
+    let guest = Guest::start(&machine(&target, "max"), &package).unwrap();
+    let corrupt = modules::build(&target, "rt_corrupt").unwrap();
+    let corrupt = GuestFile::new("/root/rt_corrupt.ko", 0o600, corrupt);
+    guest.vm.push(&[corrupt]).unwrap();
+    guest.bring(&package).unwrap();
+    assert!(begins_with(&guest, "get_avenrun", SEALED));
+
+    let id = &package.manifest().id;
+    guest.ok(&format!("insmod /root/{id}.ko check=1")).unwrap();
+    let report = guest.report().unwrap();
+    assert!(report.contains("sealed: get_avenrun"), "{report}");
+    guest.ok(&format!("rmmod {id}")).unwrap();
+    assert!(begins_with(&guest, "get_avenrun", SEALED));
+
+    guest.apply(&package).unwrap();
+    assert!(begins_with(&guest, "get_avenrun", ENDBR));
+    assert!(guest.ok("cat /proc/loadavg").unwrap().ends_with(" asked"));
+    // Somebody may hold the address by now.
+    guest.undo(&package).unwrap();
+    assert!(begins_with(&guest, "get_avenrun", ENDBR));
+    assert!(!guest.ok("cat /proc/loadavg").unwrap().contains("asked"));
     guest.apply(&package).unwrap();
     guest.undo(&package).unwrap();
     guest.log_is_clean().unwrap();
