@@ -6,6 +6,7 @@ pub mod engine;
 pub mod eval;
 pub mod guest;
 pub mod host;
+pub mod ibt;
 pub mod livepatch;
 pub mod modules;
 pub mod programs;

@@ -5,7 +5,7 @@ use crate::apply::shows_on;
 use crate::parts::{self, both_parts_go_in_and_out};
 use object::{Object, ObjectSection};
 use resplice_tests::guest::{Guest, machine};
-use resplice_tests::{NEWER, modules, target, updates};
+use resplice_tests::{NEWER, ibt, modules, target, updates};
 use resplice_vm::GuestFile;
 use std::time::Duration;
 
@@ -162,6 +162,47 @@ fn an_entry_that_boot_has_sealed_is_opened_for_whom_takes_its_address() {
     guest.apply(&package).unwrap();
     guest.undo(&package).unwrap();
     guest.log_is_clean().unwrap();
+}
+
+/// An update in and out of it, for a shell; each command must work.
+fn in_and_out(id: &str, ask: &str) -> String {
+    let core = "/sys/kernel/resplice";
+    format!("insmod /root/{id}.ko\n{ask}\necho 0 > {core}/updates/{id}/enabled\nrmmod {id}\n")
+}
+
+#[test]
+fn a_processor_that_lets_no_pointer_lead_to_what_is_sealed() {
+    let target = target(NEWER).unwrap();
+    let mut script = "set -e\ninsmod /root/resplice.ko\n".to_owned();
+    let mut files = Vec::new();
+    for (patch, ask) in [
+        ("fs-loadavg", "cat /proc/loadavg"),
+        ("fs-sealed-entry", "cat /proc/loadavg"),
+        ("fs-dentry-constants", "cat /proc/sys/fs/dentry-state"),
+    ] {
+        let patch = format!("tests/patches/{patch}.patch");
+        let package = updates::build(&target, &patch).unwrap().open().unwrap();
+        let core = package.core_module().unwrap();
+        files.push(("resplice.ko".to_owned(), core.to_vec()));
+        let part = &package.parts().unwrap()[0];
+        files.push((format!("{}.ko", part.name), part.bytes.to_vec()));
+        script.push_str(&in_and_out(&part.name, ask));
+    }
+    script.push_str("rmmod resplice\necho all of it\n");
+    let said = ibt::run(&target, &script, &files).unwrap();
+    // The kernel has tried by then whether the processor does it.
+    for line in [
+        "CET detected: Indirect Branch Tracking enabled",
+        " live\n",
+        " asked\n",
+        "\t1000003\t",
+        "all of it\n",
+    ] {
+        assert!(said.contains(line), "no {line:?}: {said}");
+    }
+    assert!(!said.contains("Missing ENDBR"), "{said}");
+    assert_eq!(said.matches(" applied: ").count(), 3, "{said}");
+    assert_eq!(said.matches(" undone: ").count(), 3, "{said}");
 }
 
 #[test]
