@@ -292,6 +292,7 @@ static int prepare_with(struct rs_update *u, struct rs_image *image,
 		err = err ?: rs_data_check(m, u->mod, data, head->nr_data);
 		err = err ?: rs_late_apply(m, u->mod, head);
 		err = err ?: rs_seals_prepare(&u->seals, m, head);
+		u->bytes += u->seals.count * sizeof(*u->seals.list);
 		err = err ?: rs_data_prepare(u, m, data, head->nr_data);
 	}
 	rs_match_free(m);
