@@ -1,11 +1,12 @@
 //! The core's report on the load of an update module: hosts and workers read it.
 
 /// What a line begins with that is no complaint.
-const PROGRESS: [&str; 9] = [
+const PROGRESS: [&str; 10] = [
     "applied",
     "data",
     "matched",
     "resolved",
+    "sealed",
     "stays",
     "superseded",
     "undone",
