@@ -4,10 +4,21 @@
 use crate::apply::shows_on;
 use crate::parts::{self, both_parts_go_in_and_out};
 use object::{Object, ObjectSection};
+use resplice_package::Package;
+use resplice_target::Target;
 use resplice_tests::guest::{Guest, machine};
 use resplice_tests::{NEWER, ibt, modules, target, updates};
 use resplice_vm::GuestFile;
 use std::time::Duration;
+
+/// A guest with the core, for an update of the patch of that name.
+fn guest_for(patch: &str) -> (Target, Package, Guest) {
+    let target = target(NEWER).unwrap();
+    let update = updates::build(&target, &format!("tests/patches/{patch}.patch")).unwrap();
+    let package = update.open().unwrap();
+    let guest = Guest::start(&machine(&target, "max"), &package).unwrap();
+    (target, package, guest)
+}
 
 #[test]
 fn a_constant_that_changes_under_return_thunks() {
@@ -75,12 +86,7 @@ fn tampered(module: &[u8], offset: usize, word: u32) -> Vec<u8> {
 fn constants_that_boot_fills_in_are_filled_in_in_new_code_or_refused() {
     const ADDEND: usize = 8;
     const FEATURE: usize = 24;
-    let target = target(NEWER).unwrap();
-    let package = updates::build(&target, "tests/patches/fs-dentry-constants.patch")
-        .unwrap()
-        .open()
-        .unwrap();
-    let guest = Guest::start(&machine(&target, "max"), &package).unwrap();
+    let (_, package, guest) = guest_for("fs-dentry-constants");
     let part = &package.parts().unwrap()[0];
     for (offset, word) in [(ADDEND, 1), (FEATURE, 0)] {
         let module = tampered(part.bytes, offset, word);
@@ -116,12 +122,7 @@ fn begins_with(guest: &Guest, function: &str, byte: u8) -> bool {
 
 #[test]
 fn an_entry_that_boot_has_sealed_is_opened_for_whom_takes_its_address() {
-    let target = target(NEWER).unwrap();
-    let package = updates::build(&target, "tests/patches/fs-sealed-entry.patch")
-        .unwrap()
-        .open()
-        .unwrap();
-    let guest = Guest::start(&machine(&target, "max"), &package).unwrap();
+    let (target, package, guest) = guest_for("fs-sealed-entry");
     let corrupt = modules::build(&target, "rt_corrupt").unwrap();
     let corrupt = GuestFile::new("/root/rt_corrupt.ko", 0o600, corrupt);
     guest.vm.push(&[corrupt]).unwrap();
@@ -150,12 +151,7 @@ fn an_entry_that_boot_has_sealed_is_opened_for_whom_takes_its_address() {
 /// Each call that can fail does, while the update is prepared and no more.
 #[test]
 fn whatever_fails_a_sealed_entry_stays_sealed() {
-    let target = target(NEWER).unwrap();
-    let package = updates::build(&target, "tests/patches/fs-sealed-entry.patch")
-        .unwrap()
-        .open()
-        .unwrap();
-    let guest = Guest::start(&machine(&target, "max"), &package).unwrap();
+    let (target, package, guest) = guest_for("fs-sealed-entry");
     guest.bring(&package).unwrap();
     let file = |name: &str, bytes| GuestFile::new(format!("/root/{name}.ko"), 0o600, bytes);
     let corrupt = modules::build(&target, "rt_corrupt").unwrap();
