@@ -301,8 +301,10 @@ void rs_group_let_go(const struct module *target)
 			withdraw(u);
 		else if (u->state == RS_LOADED)
 			u->state = RS_UNDONE;
-		for (i = 0; i < u->nr_functions; i++)
+		for (i = 0; i < u->nr_functions; i++) {
 			rs_alias_unmap(&u->swaps[i].alias);
+			rs_label_unmap(u->swaps[i].label);
+		}
 		for (i = 0; i < u->nr_data; i++)
 			rs_alias_unmap(&u->data[i].alias);
 		module_put(u->target);

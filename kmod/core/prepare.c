@@ -11,6 +11,7 @@
 #include "data.h"
 #include "group.h"
 #include "image.h"
+#include "label.h"
 #include "late.h"
 #include "livepatch.h"
 #include "match.h"
@@ -201,21 +202,29 @@ static bool settled(u16 kind)
 	       kind == RESPLICE_SITE_RUNTIME_CONST;
 }
 
-/* The kernel must not rewrite later what we are about to overwrite. */
+/* The kernel must not rewrite later what we are about to overwrite; one jump label can be held. */
 static int check_jump_site(struct rs_update *u, struct rs_match *m, u32 index, u32 old)
 {
 	const struct resplice_function *f = &m->image->functions[old];
 	const struct resplice_section *sec = &m->image->sections[f->section];
-	u32 i, at = f->offset + (u->swaps[index].address - u->functions[index].old);
+	struct rs_swap *swap = &u->swaps[index];
+	u32 i, at = f->offset + (swap->address - u->functions[index].old);
+	int err;
 
 	for (i = sec->first_site; i < sec->first_site + sec->nr_sites; i++) {
 		const struct resplice_site *s = &m->image->sites[i];
 
-		if (s->offset < at + RS_JUMP_BYTES && s->offset + s->len > at &&
-		    !settled(s->kind))
+		if (s->offset >= at + RS_JUMP_BYTES || s->offset + s->len <= at ||
+		    settled(s->kind))
+			continue;
+		if (s->kind != RESPLICE_SITE_JUMP_LABEL || s->offset < at || swap->label)
 			return rs_refuse(-EOPNOTSUPP, "site",
 					 "%s: the jump would cover a patched site",
 					 u->functions[index].name);
+		err = rs_label_prepare(&swap->label, u->target, u->functions[index].name,
+				       swap->address, s->offset - at, s->len);
+		if (err)
+			return err;
 	}
 	return 0;
 }
@@ -338,6 +347,7 @@ int rs_prepare(struct module *mod, unsigned long header, struct rs_update **out)
 		u->hooks.object.mod = u->target;
 	}
 	err = err ?: prepare_with(u, &image, head);
+	err = err ?: rs_labels_check_own(mod);
 	if (err) {
 		if (err == -ENOMEM)
 			rs_report("memory: not enough to prepare %s\n", mod->name);

@@ -47,6 +47,8 @@ static void report_failed(const struct rs_group *g, const struct rs_hook_run *ho
 		if (r->scan.nr_ending)
 			rs_report("busy: tasks at the end of their exit: %lu\n",
 				  r->scan.nr_ending);
+		if (r->labels_change)
+			rs_report("busy: static keys are being changed\n");
 		break;
 	case -EILSEQ:
 		if (r->changed_data) {

@@ -34,6 +34,9 @@ static int check(const struct rs_change *c, struct rs_swap_result *result)
 	u32 i;
 
 	for (i = 0; i < c->nr_swaps; i++) {
+		/* Its key may have changed since it was read. */
+		if (!c->goes && c->swaps[i].label)
+			rs_label_show(c->swaps[i].label, c->swaps[i].before);
 		if (!memcmp(c->swaps[i].alias.at, c->swaps[i].before, RS_JUMP_BYTES))
 			continue;
 		result->changed = &c->swaps[i];
@@ -51,6 +54,18 @@ static int check(const struct rs_change *c, struct rs_swap_result *result)
 	return result->changed_seal ? -EILSEQ : 0;
 }
 
+/* What a label's site needs to be is written with the site out of reach. */
+static void write_swap(const struct rs_change *c, struct rs_swap *s)
+{
+	if (s->label && c->goes) {
+		rs_label_show(s->label, s->after);
+		rs_label_release(s->label);
+	}
+	rs_jump_write(&s->alias, s->after);
+	if (s->label && !c->goes)
+		rs_label_hold(s->label);
+}
+
 static void write(const struct rs_change *c)
 {
 	u32 i;
@@ -60,15 +75,19 @@ static void write(const struct rs_change *c)
 	for (i = 0; i < c->nr_data; i++)
 		rs_exchange_write(&c->data[i], c->data[i].after);
 	for (i = 0; i < c->nr_swaps; i++)
-		rs_jump_write(&c->swaps[i].alias, c->swaps[i].after);
+		write_swap(c, &c->swaps[i]);
 }
 
+/* Of what went. */
 static void write_back(const struct rs_change *c)
 {
 	u32 i;
 
-	for (i = 0; i < c->nr_swaps; i++)
+	for (i = 0; i < c->nr_swaps; i++) {
 		rs_jump_write(&c->swaps[i].alias, c->swaps[i].before);
+		if (c->swaps[i].label)
+			rs_label_hold(c->swaps[i].label);
+	}
 	for (i = 0; i < c->nr_data; i++)
 		rs_exchange_write(&c->data[i], c->data[i].before);
 }
@@ -90,12 +109,25 @@ static int exchange_those(struct stop *s, bool go)
 	return 0;
 }
 
+static bool has_labels(const struct list_head *changes)
+{
+	const struct rs_change *c;
+	u32 i;
+
+	list_for_each_entry(c, changes, area.node)
+		for (i = 0; i < c->nr_swaps; i++)
+			if (c->swaps[i].label)
+				return true;
+	return false;
+}
+
 static int exchange(struct stop *s)
 {
 	const struct rs_change *c;
 	int err;
 
-	if (!rs_scan_is_clear(&s->result->scan))
+	s->result->labels_change = has_labels(s->changes) && rs_labels_change();
+	if (!rs_scan_is_clear(&s->result->scan) || s->result->labels_change)
 		return -EBUSY;
 	s->result->changed = NULL;
 	s->result->changed_data = NULL;

@@ -4,6 +4,7 @@
 
 #include "data.h"
 #include "hooks.h"
+#include "label.h"
 #include "seal.h"
 #include "stack.h"
 #include "text.h"
@@ -13,6 +14,7 @@ struct rs_swap {
 	unsigned long address;
 	u8 before[RS_JUMP_BYTES], after[RS_JUMP_BYTES];
 	struct rs_alias alias;
+	struct rs_label *label;		/* that begins under the jump, or NULL */
 };
 
 /*
@@ -36,14 +38,15 @@ struct rs_swap_result {
 	u8 found[RS_JUMP_BYTES];
 	const struct rs_exchange *changed_data; /* likewise */
 	const struct rs_seal *changed_seal;
+	bool labels_change;		/* a static key was just being changed */
 	struct rs_scan scan;		/* with who was in the way */
 };
 
 /*
  * Make all changes (struct rs_change, linked by their area's node, those that go
- * first) or none,
- * while no task is in their ranges and no CHECK hook refuses. -EBUSY: one was, in
- * every attempt; -EILSEQ: some bytes have changed under us; -EINTR; what a hook says.
+ * first) or none, while no task is in their ranges, no CHECK hook refuses, and nobody
+ * changes a static key while a label is to be held or let go. -EBUSY: not so, in every
+ * attempt; -EILSEQ: some bytes have changed under us; -EINTR; what a hook says.
  * The ranges must not lie on a stack: the scan would find them there.
  */
 int rs_swap_all(struct list_head *changes, struct rs_hook_run *hooks,

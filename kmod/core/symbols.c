@@ -94,6 +94,9 @@ static bool find_data(void)
 	rs_kernel.static_call_return = lookup("__static_call_return");
 	rs_kernel.text_lock = (void *)lookup("text_mutex");
 	rs_kernel.static_call_lock = (void *)lookup("static_call_mutex");
+	rs_kernel.label_lock = (void *)lookup("jump_label_mutex");
+	rs_kernel.labels = (void *)lookup("__start___jump_table");
+	rs_kernel.labels_end = (void *)lookup("__stop___jump_table");
 	rs_kernel.livepatch_lock = (void *)lookup("klp_mutex");
 	rs_kernel.livepatches = (void *)lookup("klp_patches");
 	rs_kernel.exits = rs_exits_find();

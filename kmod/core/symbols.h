@@ -6,6 +6,7 @@
 #include <linux/static_call.h>
 #include <linux/types.h>
 
+struct jump_entry;
 struct kprobe;
 struct list_head;
 struct module;
@@ -45,6 +46,8 @@ struct rs_kernel {
 	unsigned long nop_func;		/* what operations that do nothing are, or 0 */
 	/* text_mutex, held for each write of code; static_call_mutex, until all sites agree */
 	struct mutex *text_lock, *static_call_lock;
+	struct mutex *label_lock;	/* jump_label_mutex, until all sites agree; or NULL */
+	struct jump_entry *labels, *labels_end; /* vmlinux's */
 	struct mutex *livepatch_lock;	/* klp_mutex, and what it guards: */
 	struct list_head *livepatches;	/* struct klp_patch */
 	struct rs_exits *exits;		/* who is in do_exit(), as this kernel counts it */

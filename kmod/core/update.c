@@ -96,6 +96,19 @@ void rs_updates_hide_exchanges(u8 *copy, unsigned long base, u32 size)
 		}
 }
 
+bool rs_updates_holding(unsigned long label_entry)
+{
+	struct rs_update *u;
+	u32 i;
+
+	list_for_each_entry(u, &rs_updates, node)
+		for (i = 0; u->state == RS_APPLIED && i < u->nr_functions; i++)
+			if (u->swaps[i].label &&
+			    u->swaps[i].label->entry_address == label_entry)
+				return true;
+	return false;
+}
+
 const struct rs_update *rs_updates_superseding(const char *id)
 {
 	struct rs_update *u;
@@ -112,6 +125,7 @@ void rs_update_free(struct rs_update *u)
 
 	for (i = 0; i < u->nr_functions; i++) {
 		rs_alias_unmap(&u->swaps[i].alias);
+		rs_label_free(u->swaps[i].label);
 		kfree(u->functions[i].name);
 		kfree(u->functions[i].unit);
 	}

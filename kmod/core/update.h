@@ -73,6 +73,9 @@ const struct rs_update *rs_updates_replacing(const char *name, const char *unit)
 /* The applied update that has exchanged some of these bytes, or NULL. */
 const struct rs_update *rs_updates_exchanging(unsigned long address, u32 size);
 
+/* Whether an applied update holds the jump label with this entry. */
+bool rs_updates_holding(unsigned long label_entry);
+
 /* The applied update that supersedes the one with this id, or NULL. */
 const struct rs_update *rs_updates_superseding(const char *id);
 

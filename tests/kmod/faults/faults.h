@@ -11,6 +11,7 @@
 #include <linux/kprobes.h>
 #include <linux/mm.h>
 #include <linux/module.h>
+#include <linux/mutex.h>
 #include <linux/slab.h>
 #include <linux/stop_machine.h>
 #include <linux/string.h>
@@ -52,6 +53,7 @@ bool rt_fault(void);
 #define kvcalloc(...)		(rt_fault() ? NULL : RT_OWN(kvcalloc)(__VA_ARGS__))
 #define vmap(...)		(rt_fault() ? NULL : vmap(__VA_ARGS__))
 #define try_module_get(...)	(rt_fault() ? false : try_module_get(__VA_ARGS__))
+#define mutex_is_locked(...)	(rt_fault() || mutex_is_locked(__VA_ARGS__))
 #define stop_machine(...)	(rt_fault() ? -ENOMEM : stop_machine(__VA_ARGS__))
 #define msleep_interruptible(...) (rt_fault() ? 1 : msleep_interruptible(__VA_ARGS__))
 #define alloc_workqueue(...)	(rt_fault() ? NULL : alloc_workqueue(__VA_ARGS__))

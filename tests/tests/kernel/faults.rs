@@ -63,7 +63,8 @@ fn of_functions_and_hooks() {
     each_fault_is_survived("hooks-loadavg", None);
 }
 
+/// Both hold the same jump label.
 #[test]
 fn of_an_update_that_supersedes() {
-    each_fault_is_survived("two-units", Some("fs-loadavg"));
+    each_fault_is_survived("label-at-entry-newer", Some("label-at-entry"));
 }

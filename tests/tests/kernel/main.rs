@@ -10,6 +10,7 @@ mod debug;
 mod faults;
 mod hooks;
 mod hostile;
+mod labels;
 mod lockdown;
 mod machines;
 mod matching;

@@ -178,6 +178,52 @@ fn whatever_fails_a_sealed_entry_stays_sealed() {
     guest.log_is_clean().unwrap();
 }
 
+/// One that boot has sealed, and one that the loader has as the module came.
+#[test]
+fn sealed_entries_of_the_kernel_and_of_a_module_are_opened_together() {
+    let target = target(NEWER).unwrap();
+    let update = updates::build(&target, "tests/patches/sealed-entries.patch").unwrap();
+    let package = update.open().unwrap();
+    let machine = machine(&target, "max").provide_module("bridge");
+    let guest = Guest::start(&machine, &package).unwrap();
+    let corrupt = modules::build(&target, "rt_corrupt").unwrap();
+    let corrupt = GuestFile::new("/root/rt_corrupt.ko", 0o600, corrupt);
+    guest.vm.push(&[corrupt]).unwrap();
+    guest.bring(&package).unwrap();
+    guest.ok("modprobe bridge && brctl addbr br0").unwrap();
+    let [first, second] = [0, 1].map(|part| package.parts().unwrap()[part].name.clone());
+    let asked = || {
+        let both = guest.ok("cat /proc/loadavg /sys/class/net/br0/bridge/hello_timer");
+        both.unwrap().matches("asked").count()
+    };
+    let both_begin_with = |byte| {
+        ["get_avenrun", "br_timer_value"]
+            .iter()
+            .all(|function| begins_with(&guest, function, byte))
+    };
+    assert!(both_begin_with(SEALED));
+
+    // One becomes another instruction while its part waits: neither is written over.
+    guest.ok(&format!("insmod /root/{first}.ko")).unwrap();
+    let change = "insmod /root/rt_corrupt.ko symbol=get_avenrun offset=0 value=0x90";
+    guest.ok(change).unwrap();
+    let joined = guest.run(&format!("insmod /root/{second}.ko")).unwrap();
+    let report = guest.report().unwrap();
+    let sentence = "changed: the entry of get_avenrun";
+    assert!(!joined.success() && report.contains(sentence), "{report}");
+    guest.ok("rmmod rt_corrupt").unwrap();
+    assert!(both_begin_with(SEALED));
+
+    guest.ok(&format!("insmod /root/{second}.ko")).unwrap();
+    assert!(both_begin_with(ENDBR));
+    assert_eq!(asked(), 2);
+    guest.undo(&package).unwrap();
+    assert!(both_begin_with(ENDBR));
+    assert_eq!(asked(), 0);
+    guest.ok("brctl delbr br0 && rmmod bridge").unwrap();
+    guest.log_is_clean().unwrap();
+}
+
 /// An update in and out of it, for a shell; each command must work.
 fn in_and_out(id: &str, ask: &str) -> String {
     let core = "/sys/kernel/resplice";

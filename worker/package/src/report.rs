@@ -1,9 +1,10 @@
 //! The core's report on the load of an update module: hosts and workers read it.
 
 /// What a line begins with that is no complaint.
-const PROGRESS: [&str; 10] = [
+const PROGRESS: [&str; 11] = [
     "applied",
     "data",
+    "label",
     "matched",
     "resolved",
     "sealed",
