@@ -38,7 +38,7 @@ test: lint
 	# Tests run all programs; cargo by itself builds only those of crates with tests of their own.
 	cargo build --quiet --workspace --bins
 	npm --prefix web run --silent e2e
-	$(rooted) cargo nextest run --workspace
+	$(rooted) cargo nextest run -j $$(($$(nproc) + 1)) --workspace
 
 # Hostile input to differencing: each target for SECONDS=60; only TARGETS="elf delta …".
 fuzz:

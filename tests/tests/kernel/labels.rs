@@ -3,6 +3,7 @@
 use resplice_package::Package;
 use resplice_tests::guest::{Guest, machine};
 use resplice_tests::{CLOUD, target, updates};
+use resplice_vm::GuestFile;
 
 const FIRST: &str = "tests/patches/label-at-entry.patch";
 const SECOND: &str = "tests/patches/label-at-entry-newer.patch";
@@ -156,4 +157,45 @@ fn updates_come_and_go_while_the_key_changes() {
     both.turn(true);
     assert_eq!(both.says(), "plain");
     both.guest.log_is_clean().unwrap();
+}
+
+/// The kernel does not look at the mark before that.
+#[test]
+fn a_label_of_a_module_is_held_once_that_has_come() {
+    const FUNCTION: &str = "br_hold_timer_expired";
+    let target = target(CLOUD).unwrap();
+    let update = updates::build(&target, "tests/patches/label-in-module.patch").unwrap();
+    let package = update.open().unwrap();
+    let machine = machine(&target, "max").provide_module("bridge");
+    let guest = Guest::start(&machine, &package).unwrap();
+    guest.bring(&package).unwrap();
+    let id = &package.manifest().id;
+    let program = format!("#!/bin/sh\ninsmod /root/{id}.ko\n");
+    let program = GuestFile::new("/root/bring", 0o700, program.into_bytes());
+    guest.vm.push(&[program]).unwrap();
+    guest
+        .ok("printf '/root/bring\\nbridge\\n' > /sys/kernel/resplice/awaited; modprobe bridge")
+        .unwrap();
+    let report = guest.report().unwrap();
+    let sentence = "which can be held once bridge has come";
+    assert!(report.contains(sentence), "{report}");
+
+    let turn = |sign| {
+        let control = "/proc/dynamic_debug/control";
+        let command = format!("echo 'module bridge func {FUNCTION} {sign}p' > {control}");
+        guest.ok(&command).unwrap();
+    };
+    for (before, meanwhile) in [("-", "+"), ("+", "-")] {
+        turn(before);
+        guest.apply(&package).unwrap();
+        let report = guest.report().unwrap();
+        let held = format!("label: {FUNCTION} begins with a jump label");
+        assert!(report.contains(&held), "{report}");
+        turn(meanwhile);
+        guest.undo(&package).unwrap();
+        turn(before);
+        turn(meanwhile);
+    }
+    guest.ok("rmmod bridge").unwrap();
+    guest.log_is_clean().unwrap();
 }
