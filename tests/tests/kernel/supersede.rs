@@ -137,17 +137,15 @@ fn what_cannot_come_in_leaves_the_older_one_as_it_was() {
     both.shows(&OLD);
     // A probe on that place is named before anything is stopped.
     guest
-        .ok(
-            "cd /sys/kernel/tracing && echo 'p:held fscaps_show+5' > kprobe_events && \
-            echo 1 > events/kprobes/held/enable",
-        )
+        .ok(&format!(
+            "cd /sys/kernel/tracing && echo 'p:held fscaps_show+{offset}' > kprobe_events && \
+            echo 1 > events/kprobes/held/enable"
+        ))
         .unwrap();
     assert!(!guest.run(&last).unwrap().success());
     let report = guest.report().unwrap();
-    assert!(
-        report.contains("a kprobe sits at fscaps_show+0x5"),
-        "{report}"
-    );
+    let sentence = format!("a kprobe sits at fscaps_show+{offset:#x}");
+    assert!(report.contains(&sentence), "{report}");
     both.shows(&OLD);
     guest
         .ok("cd /sys/kernel/tracing && echo 0 > events/kprobes/held/enable && echo > kprobe_events")
