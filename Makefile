@@ -21,7 +21,7 @@ setup-test:
 
 demo: setup
 	cargo build --quiet -p resplice-server -p resplice-worker -p resplice -p resplice-demo
-	@$(rooted) $(CARGO_TARGET_DIR)/debug/resplice-demo
+	@$(rooted) cargo run --quiet -p resplice-demo
 
 lint: setup-test
 	cargo fmt --all --check

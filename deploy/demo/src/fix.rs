@@ -81,6 +81,8 @@ impl Fix {
     }
 }
 
-fn folder() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
+/// Several checkouts may share what is compiled: where this one is, who runs it says.
+fn folder() -> PathBuf {
+    let here = std::env::var_os("CARGO_MANIFEST_DIR");
+    here.map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from)
 }
