@@ -14,8 +14,6 @@ use super::{State, UnitDiff};
 const JUMP_BYTES: u64 = 5;
 /// Bytes of the fentry slot, which stays in front of the jump.
 const FENTRY_BYTES: u64 = 5;
-/// Bytes of the longest site of a jump label or a static call.
-const SITE_BYTES: u64 = 5;
 
 /// Code that runs where a replacement must not: without a stack that can be
 /// checked, or while entry code has not set up the kernel's state.
@@ -195,10 +193,9 @@ impl UnitDiff {
             );
         }
         let under = |kind: SectionKind| {
+            // None begins before: what lies there is whole.
             let here = |e: &&Entry| {
-                Some(e.code.section) == symbol.section()
-                    && e.code.offset < end
-                    && e.code.offset + SITE_BYTES > start
+                Some(e.code.section) == symbol.section() && (start..end).contains(&e.code.offset)
             };
             let of_kind = entries.iter().filter(move |e| e.kind == kind);
             of_kind.filter(here).count()
