@@ -52,12 +52,6 @@ static bool is_inside(const struct rs_area *a, unsigned long word)
 	return false;
 }
 
-/* Of nearly every word this is all that is asked. */
-static __always_inline bool is_near(const struct rs_scan *scan, unsigned long word)
-{
-	return word - scan->low < scan->high - scan->low;
-}
-
 static bool is_in_the_way(const struct rs_scan *scan, unsigned long word)
 {
 	const struct rs_area *a;
@@ -151,6 +145,8 @@ static bool check_frames(struct rs_scan *scan, struct task_struct *task)
 static void check_stack(struct rs_scan *scan, struct task_struct *task, unsigned long sp)
 {
 	unsigned long stack = (unsigned long)task->stack, end = stack_end(task);
+	/* Of nearly every word no more is asked than whether it lies here: in registers. */
+	unsigned long low = scan->low, span = scan->high - low;
 	bool ask = task != current;
 
 	if (!stack)
@@ -160,7 +156,7 @@ static void check_stack(struct rs_scan *scan, struct task_struct *task, unsigned
 	for (sp = ALIGN(sp, sizeof(long)); sp < end; sp += sizeof(long)) {
 		unsigned long word = READ_ONCE_NOCHECK(*(unsigned long *)sp);
 
-		if (likely(!is_near(scan, word)) || !is_in_the_way(scan, word))
+		if (likely(word - low >= span) || !is_in_the_way(scan, word))
 			continue;
 		if (ask && check_frames(scan, task))
 			return;
