@@ -16,8 +16,12 @@ pub mod torture;
 pub mod updates;
 
 use anyhow::{Context, Result};
-use resplice_target::{Bars, Cache, Target};
+use resplice_target::{Bars, Cache, Target, TargetId, TargetSpec};
+use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
+use tempfile::NamedTempFile;
 
 /// The kernel that most tests use: the oldest one of the archive's cloud flavour.
 pub const CLOUD: &str = "debian:oldest-cloud";
@@ -33,6 +37,9 @@ pub const NEWER: &str = "debian:latest-6.12-cloud";
 const DEBUG: &str = "RESPLICE_DEBUG_KERNEL";
 /// If it is set, they run on the target that it names.
 const OTHER: &str = "RESPLICE_OTHER_KERNEL";
+
+/// Changes with every list that apt fetches.
+const APT_LISTS: &str = "/var/lib/apt/lists";
 
 /// Imports a target into the cache, or opens it there.
 pub fn target(spec: &str) -> Result<Target> {
@@ -57,8 +64,33 @@ fn import(spec: &str) -> Result<Target> {
     let spec = spec
         .parse()
         .with_context(|| format!("read the target {spec}"))?;
-    let id = resplice_target::resolve(&spec)?;
-    Ok(Target::import(&Cache::from_env(), &id, &Bars::new())?)
+    let cache = Cache::from_env();
+    Ok(Target::import(
+        &cache,
+        &resolve(&cache, &spec)?,
+        &Bars::new(),
+    )?)
+}
+
+/// What a name stands for, asked of apt once for each state of its lists: that takes two seconds, and every
+/// test is a process of its own.
+fn resolve(cache: &Cache, spec: &TargetSpec) -> Result<TargetId> {
+    let lists = fs::metadata(APT_LISTS).and_then(|lists| lists.modified())?;
+    let state = format!("{:?} ", lists.duration_since(UNIX_EPOCH)?);
+    let directory = cache.root().join("tests/names");
+    let path = directory.join(spec.to_string());
+    let remembered = fs::read_to_string(&path).unwrap_or_default();
+    if let Some(id) = remembered.strip_prefix(&state) {
+        return id
+            .parse()
+            .with_context(|| format!("read {}", path.display()));
+    }
+    let id = resplice_target::resolve(spec)?;
+    fs::create_dir_all(&directory)?;
+    let mut file = NamedTempFile::new_in(&directory)?;
+    write!(file, "{state}{id}")?;
+    file.persist(&path)?;
+    Ok(id)
 }
 
 /// Where in a function its jump goes: behind the tracer's slot, and the endbr that newer
