@@ -32,19 +32,6 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// xorshift64*: small, and the same everywhere.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        let value = self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33;
-        usize::try_from(value).unwrap() % limit
-    }
-}
-
 fn number(name: &str, otherwise: impl FnOnce() -> u64) -> u64 {
     std::env::var(name).map_or_else(|_| otherwise(), |text| text.parse().unwrap())
 }
@@ -216,14 +203,14 @@ fn random_byte_flips_in_every_file_are_never_accepted_and_never_panic() {
     let genuine = look(&rig, None);
     assert!(genuine.whole && genuine.packages.len() == 2 && genuine.vouched.is_some());
     let names: Vec<&PathBuf> = files.keys().collect();
-    let mut random = Random(seed);
+    let mut random = fastrand::Rng::with_seed(seed);
     // Refused; the same meaning, by file; notes of this host that say something else.
     let (mut refused, mut same, mut other) = (0, BTreeMap::new(), 0);
     for round in 0..count {
-        let path = names[random.below(names.len())];
-        let at = random.below(files[path].len());
+        let path = names[random.usize(..names.len())];
+        let at = random.usize(..files[path].len());
         let mut bytes = files[path].clone();
-        bytes[at] ^= 1 << random.below(8);
+        bytes[at] ^= 1 << random.u8(..8);
         fs::write(path, &bytes).unwrap();
         let seen = look(&rig, Some(path));
         let context = format!("seed {seed}, round {round}: {} at {at}", path.display());
