@@ -1,13 +1,12 @@
 //! Changed types of one unit, before the memory of the running
 //! kernel is considered.
 
-use std::collections::BTreeSet;
-
 use super::finding::{Field, Finding, Layout, LayoutMember, Severity};
-use super::functions::{UnitView, inlined_closure};
+use super::functions::UnitView;
 use super::layout::{LayoutChange, Likeness, MemberChange};
-use super::model::{FunctionId, Model, Position, Type, TypeId};
+use super::model::{Model, Position, Type, TypeId};
 use super::pieces::Piece;
+use super::relations::{element, embeds, mentions};
 
 /// A type that lost nothing: members were added, and nothing moved. Whether
 /// running objects can carry that depends on how they are allocated.
@@ -119,18 +118,6 @@ fn is_consequence(unit: &UnitView<'_, '_>, change: &LayoutChange, all: &[LayoutC
         })
 }
 
-/// What an array is of, or the type itself.
-fn element(model: &Model<'_>, id: Option<TypeId>) -> Option<TypeId> {
-    let mut at = model.strip(id)?;
-    for _ in 0..16 {
-        match &model.types[at] {
-            Type::Array { of, .. } => at = model.strip(*of)?,
-            _ => return Some(at),
-        }
-    }
-    None
-}
-
 /// Names of the types that changed only because they embed this one.
 fn carriers(unit: &UnitView<'_, '_>, change: &LayoutChange, all: &[LayoutChange]) -> Vec<String> {
     let outer = all.iter().filter(|outer| {
@@ -140,32 +127,6 @@ fn carriers(unit: &UnitView<'_, '_>, change: &LayoutChange, all: &[LayoutChange]
     });
     let names = outer.filter_map(|outer| unit.layouts.post_name(outer.post));
     names.map(str::to_owned).collect()
-}
-
-/// Whether one type holds another by value, at any depth.
-pub(super) fn embeds(model: &Model<'_>, outer: TypeId, inner: TypeId) -> bool {
-    let mut open = vec![outer];
-    let mut seen = BTreeSet::new();
-    while let Some(at) = open.pop() {
-        if at == inner {
-            return true;
-        }
-        if !seen.insert(at) {
-            continue;
-        }
-        match &model.types[at] {
-            Type::Aggregate(of) => {
-                open.extend(
-                    of.members
-                        .iter()
-                        .filter_map(|member| model.strip(member.of)),
-                );
-            }
-            Type::Array { of, .. } => open.extend(model.strip(*of)),
-            _ => {}
-        }
-    }
-    false
 }
 
 fn one_type(
@@ -422,29 +383,4 @@ fn users(unit: &UnitView<'_, '_>, of: TypeId) -> String {
             count - SHOWN
         ),
     }
-}
-
-/// Whether a function has a variable of a type, or a pointer to it.
-pub(super) fn mentions(model: &Model<'_>, function: FunctionId, of: TypeId) -> bool {
-    let functions = inlined_closure(model, function)
-        .into_iter()
-        .chain([function]);
-    let mut uses = functions.flat_map(|id| {
-        let told = model.told(id);
-        model.functions[id].uses.iter().chain(&told.uses)
-    });
-    uses.any(|id| pointee(model, *id) == Some(of))
-}
-
-/// What is behind pointers and arrays.
-pub(super) fn pointee(model: &Model<'_>, id: TypeId) -> Option<TypeId> {
-    let mut at = model.strip(Some(id))?;
-    for _ in 0..16 {
-        match &model.types[at] {
-            Type::Pointer { to } => at = model.strip(*to)?,
-            Type::Array { of, .. } => at = model.strip(*of)?,
-            _ => return Some(at),
-        }
-    }
-    None
 }

@@ -4,6 +4,7 @@
 //! an id holds the offset that is meant, and `Links` replaces it in the end.
 
 mod attributes;
+mod files;
 mod links;
 
 use std::collections::HashMap;
@@ -11,13 +12,12 @@ use std::rc::Rc;
 
 use gimli::{DebuggingInformationEntry, DwTag, EndianSlice, LittleEndian, Unit};
 
-use attributes::{Attributes, bit_offset, text};
+use attributes::{Attributes, bit_offset};
 use links::{Links, dangling};
 
 use super::error::SemanticError;
 use super::model::{
-    Aggregate, Enum, Function, FunctionId, Member, Model, Position, Signature, Type, TypeId,
-    Variable,
+    Aggregate, Enum, Function, FunctionId, Member, Model, Signature, Type, TypeId, Variable,
 };
 use super::sections::{LIMITS, Sections, limit};
 
@@ -111,63 +111,6 @@ impl<'d> Reader<'_, 'd> {
             contexts.push(inner);
         }
         Ok(())
-    }
-
-    fn name_unit(&mut self, unit: &Unit<Slice<'d>>, name: &str) -> Result<(), SemanticError> {
-        let Some(source) = unit.name else {
-            return Ok(());
-        };
-        let source = text(source)?;
-        if let Some(root) = source.strip_suffix(name) {
-            root.clone_into(&mut self.root);
-        }
-        if self.model.source.is_empty() {
-            source
-                .strip_prefix(self.root.as_str())
-                .unwrap_or(source)
-                .clone_into(&mut self.model.source);
-        }
-        Ok(())
-    }
-
-    fn read_files(&mut self, unit: &Unit<Slice<'d>>) -> Result<(), SemanticError> {
-        self.files.clear();
-        let Some(program) = &unit.line_program else {
-            return Ok(());
-        };
-        let header = program.header();
-        limit(
-            "source files",
-            header.file_names().len() as u64,
-            LIMITS.entries,
-        )?;
-        for index in 0..=header.file_names().len() as u64 {
-            let Some(file) = header.file(index) else {
-                self.files.push(Rc::from(""));
-                continue;
-            };
-            let name = text(self.dwarf.attr_string(unit, file.path_name())?)?;
-            let path = match file.directory(header) {
-                Some(directory) if !name.starts_with('/') => {
-                    let directory = text(self.dwarf.attr_string(unit, directory)?)?;
-                    format!("{directory}/{name}")
-                }
-                _ => name.to_owned(),
-            };
-            let path = path.strip_prefix(self.root.as_str()).unwrap_or(&path);
-            self.files.push(Rc::from(path));
-        }
-        Ok(())
-    }
-
-    fn position(&self, found: &Attributes<'_>) -> Position {
-        let file = usize::try_from(found.file)
-            .ok()
-            .and_then(|at| self.files.get(at));
-        Position {
-            file: file.cloned().unwrap_or_else(|| Rc::from("")),
-            line: found.line,
-        }
     }
 
     fn entry(

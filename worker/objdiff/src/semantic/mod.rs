@@ -19,6 +19,7 @@ mod layout;
 mod locks;
 mod model;
 mod pieces;
+mod relations;
 mod running;
 mod sections;
 mod text;

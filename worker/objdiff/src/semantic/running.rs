@@ -10,12 +10,13 @@ use crate::elf::{Object, SectionKind};
 use crate::names;
 
 use super::allocate::{Allocation, allocations, class_of};
-use super::changes::{Growth, embeds, mentions};
+use super::changes::Growth;
 use super::code::{Code, FunctionCode};
 use super::error::SemanticError;
 use super::finding::{Finding, Severity};
 use super::layout::type_names;
 use super::model::{Model, Type, TypeId};
+use super::relations::{embeds, mentions};
 use super::sections::Sections;
 use super::{UnitInput, dwarf};
 
