@@ -75,7 +75,9 @@ fn import(spec: &str) -> Result<Target> {
 /// What a name stands for, asked of apt once for each state of its lists: that takes two seconds, and every
 /// test is a process of its own.
 fn resolve(cache: &Cache, spec: &TargetSpec) -> Result<TargetId> {
-    let lists = fs::metadata(APT_LISTS).and_then(|lists| lists.modified())?;
+    let lists = fs::metadata(APT_LISTS)
+        .and_then(|lists| lists.modified())
+        .with_context(|| format!("ask when {APT_LISTS} changed; run apt-get update"))?;
     let state = format!("{:?} ", lists.duration_since(UNIX_EPOCH)?);
     let directory = cache.root().join("tests/names");
     let path = directory.join(spec.to_string());
