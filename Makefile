@@ -26,6 +26,7 @@ demo: setup
 lint: setup-test
 	cargo fmt --all --check
 	cargo clippy --quiet --workspace --all-targets -- -D warnings
+	cargo clippy --quiet --manifest-path worker/objdiff/fuzz/Cargo.toml -- -D warnings
 	cargo deny --log-level error check licenses bans sources
 	npm --prefix web run --silent check
 	deploy/systemd/check

@@ -61,6 +61,10 @@ pub fn check(text: &str) -> Result<Patch, PatchError> {
         return Err(reader.error("it holds a NUL byte: only text patches can be built"));
     }
     reader.read()?;
+    resplice_api::declared(text).map_err(|error| PatchError {
+        line: error.line as u64,
+        reason: error.reason,
+    })?;
     reader.at = reader.lines.len().saturating_sub(1);
     if reader.hunks.is_empty() {
         let reason = "there is no unified diff up to here; make one with `git diff` or \

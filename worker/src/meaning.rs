@@ -3,6 +3,7 @@
 
 use crate::{Error, compile::Witness, patch::Patch};
 use resplice_objdiff::{
+    declare::Described,
     delta::{Delta, ObjectInput},
     plan::{Plan, Refusal, UnitPlan},
     semantic::{LineRange, SemanticReport, UnitInput, report},
@@ -19,6 +20,7 @@ pub fn examine(
     witnesses: &[Witness],
     deltas: &mut [Delta],
     touched: &[LineRange],
+    described: &[Described],
 ) -> Result<SemanticReport, Error> {
     let mut seen = BTreeSet::new();
     let mut units = Vec::new();
@@ -58,7 +60,7 @@ pub fn examine(
     let mut found =
         report(&units).map_err(|error| Error::internal("compare debug information", error))?;
     let mut plans: Vec<&mut Plan> = deltas.iter_mut().map(|delta| &mut delta.plan).collect();
-    found.apply_declarations(&mut plans);
+    found.apply_declarations(&mut plans, described);
     for finding in found.needs_code() {
         let refusal = Refusal::new(&finding.code, &finding.object, &finding.sentence);
         let units = plans.iter_mut().flat_map(|plan| &mut plan.units);

@@ -15,7 +15,7 @@ use crate::{
     skeleton,
     verify::{Check, GuestReport, Trial, TrialPart, against_file, in_guest},
 };
-use difference::{Compiled, by_object, diff, symvers};
+use difference::{Compiled, by_object, declared, diff, symvers};
 use resplice_objdiff::{
     delta::{Delta, Identity},
     linked::check_module,
@@ -122,6 +122,7 @@ pub async fn build(
         witnesses,
         touched,
         symvers: symvers(build, &core)?,
+        declared: declared(&request.patch),
     });
     let deltas = build
         .stage(

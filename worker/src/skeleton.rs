@@ -6,6 +6,8 @@ use crate::{
     patch::{self, Patch},
     report::Report,
 };
+use resplice_objdiff::skeleton::{declarations, skeleton};
+use std::collections::BTreeSet;
 
 /// The skeleton of the code that a build ended for want of: a patch that goes
 /// on top of the one that was uploaded.
@@ -14,9 +16,17 @@ use crate::{
 /// If a unit's text can't be read.
 pub fn of(build: &Build<'_>, patch: &Patch, report: &Report) -> Result<String, Error> {
     let mut text = String::new();
+    let mut lines = BTreeSet::new();
     for unit in report.plans.iter().flat_map(|plan| &plan.units) {
         let source = patch::post_text(build, patch, &unit.name)?;
-        text.extend(resplice_objdiff::skeleton::skeleton(unit, &source));
+        text.extend(skeleton(unit, &source));
+        lines.extend(declarations(unit));
+    }
+    build.log.line(
+        "what needs no code can be declared instead, in the patch's description, with the reason:",
+    );
+    for line in lines {
+        build.log.line(&line);
     }
     build
         .log

@@ -13,6 +13,7 @@ mod account;
 mod channel;
 #[cfg(feature = "client")]
 pub mod client;
+mod declared;
 mod fleet;
 mod host;
 mod id;
@@ -36,6 +37,9 @@ pub use account::{
     Password, SignIn, User, Users, WaysIn,
 };
 pub use channel::{Channel, UnknownChannel};
+pub use declared::{
+    DECLARABLE, Declared, DeclaredError, MAX_DECLARED, MAX_DECLARED_BYTES, TRAILER, declared,
+};
 pub use fleet::{
     CveStage, CveTarget, Fleet, FleetCve, FleetDay, FleetUpdate, HostCount, HostDetail, HostUpdate,
     PauseCount, Progress, ProgressPoint, Trouble,

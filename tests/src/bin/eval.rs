@@ -14,6 +14,7 @@ use resplice_tests::eval::stages::Stages;
 use resplice_tests::eval::summary::Summary;
 use resplice_tests::eval::{capacity, default_directory, page, pool, save, save_json};
 use resplice_tests::programs::program;
+use resplice_tests::repository;
 use resplice_tests::updates::worker_key;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -26,6 +27,10 @@ struct Arguments {
     /// else ../shared/corpus beside the checkout]
     #[arg(long, env = "CORPUS")]
     corpus: Option<PathBuf>,
+    /// A folder with what is declared of patches, in NAME.declared
+    /// [default: tests/declared]
+    #[arg(long, env = "DECLARED")]
+    declared: Option<PathBuf>,
     /// The kernel; it is imported if need be.
     #[arg(long, env = "TARGET", default_value = "debian:6.1.0-50-cloud-amd64")]
     target: String,
@@ -58,7 +63,10 @@ fn main() -> Result<()> {
         .canonicalize()
         .context("find the directory for results")?;
     let directory = corpus::directory(arguments.corpus.clone())?;
-    let patches = corpus::read(&directory, &arguments.only)?;
+    let mut patches = corpus::read(&directory, &arguments.only)?;
+    let declared = arguments.declared.clone();
+    let declared = declared.unwrap_or_else(|| repository("tests/declared"));
+    corpus::declare(&mut patches, &declared)?;
     let target = resplice_tests::target(&arguments.target)?;
     let (jobs, memory_bytes) = capacity::bound(arguments.jobs)?;
     let stages = stages(&arguments, &target, &out, memory_bytes)?;

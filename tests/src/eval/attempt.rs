@@ -82,6 +82,9 @@ pub struct Outcome {
     pub reason: String,
     /// The functions that the update replaces.
     pub functions: Vec<String>,
+    /// What was declared of the patch, a line each; not there if nothing was.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub declared: Vec<String>,
     /// Wall clock by step.
     pub seconds: BTreeMap<String, f64>,
     /// Whether the stock kernel took the update; nothing if it was not tried.
@@ -101,6 +104,7 @@ impl Attempt {
                 status,
                 reason,
                 functions: Vec::new(),
+                declared: Vec::new(),
                 seconds: BTreeMap::new(),
                 applied: None,
                 undone: None,

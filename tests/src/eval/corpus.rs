@@ -3,7 +3,7 @@
 use crate::repository;
 use anyhow::{Context, Result, bail};
 use std::collections::{BTreeMap, HashMap};
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 /// Beside a checkout, where a machine has it.
@@ -27,6 +27,20 @@ pub struct Patch {
     pub path: PathBuf,
     /// What the index says that it reaches: vmlinux, module, mixed or header.
     pub reaches: String,
+    /// What is declared of it, to go in front of its text; mostly nothing.
+    pub declared: String,
+}
+
+impl Patch {
+    /// The patch's text, with what is declared of it.
+    ///
+    /// # Errors
+    /// If its file can't be read, or is no text.
+    pub fn text(&self) -> Result<String> {
+        let read = || format!("read {}", self.path.display());
+        let text = std::fs::read_to_string(&self.path).with_context(read)?;
+        Ok(format!("{}{text}", self.declared))
+    }
 }
 
 /// The folder that was asked for, else `$RESPLICE_CORPUS`, else the one beside
@@ -79,6 +93,28 @@ pub fn read(directory: &Path, only: &[String]) -> Result<Vec<Patch>> {
     Ok(patches)
 }
 
+/// Takes in what a folder declares of patches: lines of their description in
+/// `NAME.declared`.
+///
+/// # Errors
+/// If such a file can't be read, or holds anything else.
+pub fn declare(patches: &mut [Patch], directory: &Path) -> Result<()> {
+    for patch in patches {
+        let path = directory.join(format!("{}.declared", patch.name));
+        let text = match std::fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == ErrorKind::NotFound => continue,
+            Err(error) => return Err(error).with_context(|| format!("read {}", path.display())),
+        };
+        let count = resplice_api::declared(&text).map(|all| all.len());
+        if count != Ok(text.lines().count()) || !text.ends_with('\n') {
+            bail!("{} holds other lines than declarations", path.display());
+        }
+        patch.declared = text;
+    }
+    Ok(())
+}
+
 fn search(directory: &Path, depth: usize, patches: &mut Vec<Patch>) -> Result<()> {
     let reaches = index(directory);
     let list = || format!("list the patches in {}", directory.display());
@@ -98,6 +134,7 @@ fn search(directory: &Path, depth: usize, patches: &mut Vec<Patch>) -> Result<()
             let name = stem(&path);
             patches.push(Patch {
                 reaches: reaches.get(&name).cloned().unwrap_or_default(),
+                declared: String::new(),
                 name,
                 path,
             });
@@ -210,6 +247,22 @@ mod tests {
         assert_eq!(names(dir.path(), &["b"]).unwrap(), ["b"]);
         assert_eq!(names(dir.path(), &["a.diff"]).unwrap(), ["a"]);
         assert!(names(dir.path(), &["c"]).is_err());
+    }
+
+    #[test]
+    fn what_is_declared_goes_in_front_of_the_patch_and_is_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["a.patch", "b.patch"] {
+            fs::write(dir.path().join(name), "--- a\n").unwrap();
+        }
+        let line = "Resplice-Declare: init-done a.c:b (it ran)\n";
+        fs::write(dir.path().join("b.declared"), line).unwrap();
+        let mut patches = read(dir.path(), &[]).unwrap();
+        declare(&mut patches, dir.path()).unwrap();
+        assert_eq!(patches[0].text().unwrap(), "--- a\n");
+        assert_eq!(patches[1].text().unwrap(), format!("{line}--- a\n"));
+        fs::write(dir.path().join("b.declared"), format!("{line}+b\n")).unwrap();
+        assert!(declare(&mut patches, dir.path()).is_err());
     }
 
     #[test]

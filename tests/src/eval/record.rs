@@ -102,11 +102,9 @@ impl Record {
     }
 
     fn key(&self, patch: &Patch) -> Result<String> {
-        let bytes =
-            std::fs::read(&patch.path).with_context(|| format!("read {}", patch.path.display()))?;
         let mut digest = Sha256::new();
         digest.update(self.base);
-        digest.update(Sha256::digest(bytes));
+        digest.update(Sha256::digest(patch.text()?));
         Ok(hex::encode(digest.finalize()))
     }
 }

@@ -5,7 +5,7 @@ use super::attempt::{Attempt, Status, TRIAL};
 use super::corpus::Patch;
 use super::process::{Ended, Worker};
 use super::record::Record;
-use anyhow::Result;
+use anyhow::{Context, Result};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -63,12 +63,15 @@ impl Stages {
 
     fn build(&self, patch: &Patch) -> Result<Attempt> {
         let place = self.record.fresh(patch)?;
+        let source = place.join("source.patch");
+        std::fs::write(&source, patch.text()?)
+            .with_context(|| format!("write {}", source.display()))?;
         let ended = self.builder.run(|command| {
             // The trial is a stage of its own: the worker boots nothing here.
             command
                 .args(["build", "--json", "--no-verify", "--target", &self.target])
                 .arg("--patch")
-                .arg(&patch.path)
+                .arg(&source)
                 .args(["--name", &patch.name, "--key"])
                 .arg(&self.key)
                 .arg("--out")
@@ -83,6 +86,7 @@ impl Stages {
             _ => text("reason").unwrap_or(ended.words),
         };
         let mut attempt = Attempt::new(&patch.name, &patch.reaches, status, reason);
+        attempt.result.declared = patch.declared.lines().map(str::to_owned).collect();
         attempt.result.functions = words(said.get("functions"));
         attempt.objects = match said.get("objects") {
             Some(list) => words(Some(list)),

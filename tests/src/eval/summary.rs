@@ -79,6 +79,12 @@ impl Summary<'_> {
                 self.built().text()
             ),
         ];
+        let declared = self.count(|a| a.is_built() && !a.result.declared.is_empty());
+        if declared > 0 {
+            sentences.push(format!(
+                "{declared} of these after a declaration of what their code can't show."
+            ));
+        }
         let tried = self.count(|a| a.tried);
         if tried > 0 {
             sentences.push(format!(
@@ -181,6 +187,9 @@ fn row(attempt: &Attempt) -> [String; 9] {
         }
         what.push_str(&result.reason);
     }
+    for line in &result.declared {
+        what.push_str(&format!(" [{line}]"));
+    }
     if !attempt.idle.is_empty() {
         what.push_str(&format!(" (without its init: {})", attempt.idle.join(", ")));
     }
@@ -222,6 +231,7 @@ pub(super) mod tests {
             "not tried: x".to_owned(),
         );
         untried.tried = true;
+        untried.result.declared = vec!["Resplice-Declare: init-done a.c:b (it ran)".to_owned()];
         let nothing = Attempt::new("nothing", "", Status::Nothing, "nothing: docs".to_owned());
         let code = Attempt::new(
             "code",
@@ -246,6 +256,8 @@ pub(super) mod tests {
             text.contains("3 of 4 (75.0 %)") && text.contains("1 more could not"),
             "{text}"
         );
+        assert!(text.contains("\n1 of these after a declaration"), "{text}");
+        assert!(summary.markdown().contains("[Resplice-Declare: init-done"));
     }
 
     #[test]

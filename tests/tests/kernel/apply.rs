@@ -167,6 +167,16 @@ fn a_read_only_number_and_no_code() {
 }
 
 #[test]
+fn a_variable_that_the_description_of_the_patch_declares() {
+    shows(
+        "declared-pipe-limit",
+        "cat /proc/sys/fs/pipe-max-size",
+        |text| text == "1048576",
+        |text| text == "2097152",
+    );
+}
+
+#[test]
 fn two_updates_side_by_side() {
     let target = target(CLOUD).unwrap();
     let open = |patch: &str| updates::build(&target, patch).unwrap().open().unwrap();

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { readReport } from './report';
 
-const NOTHING = { objects: [], replaced: [], added: [], removed: [], dataAdded: [], refused: [], guests: [] };
+const NOTHING = { objects: [], replaced: [], added: [], removed: [], dataAdded: [], refused: [], declared: [], guests: [] };
 
 describe('readReport', () => {
 	it('gathers what all units replace and bring along', () => {
@@ -31,6 +31,17 @@ describe('readReport', () => {
 		expect([report.added, report.removed, report.dataAdded]).toEqual([['g'], ['i'], ['reads']]);
 		expect(report.match).toEqual({ functions: 23, exact: 22 });
 		expect(report.guests).toEqual([{ cpu: 'EPYC', checks: [1, 0, 1], pauseNs: 41000 }]);
+	});
+
+	it('says once what several modules share of what is declared', () => {
+		const unit = {
+			name: 'a.c',
+			declared: [{ kind: 'init-done', name: 'start', is_needed: true, reason: 'it ran' }, { kind: 'data-keep', name: 'v' }]
+		};
+		expect(readReport({ plans: [{ object: 'one', units: [unit] }, { object: 'two', units: [unit] }] }).declared).toEqual([
+			{ what: 'init-done', unit: 'a.c', name: 'start', reason: 'it ran' },
+			{ what: 'data-keep', unit: 'a.c', name: 'v', reason: undefined }
+		]);
 	});
 
 	it('takes any other JSON as saying nothing', () => {

@@ -46,6 +46,16 @@ export interface Refusal {
 	sentence: string;
 }
 
+/** What the patch's author says of a change, in the source or in the patch's description. */
+export interface Declared {
+	/** A word, as authors write it: `init-done`. */
+	what: string;
+	unit: string;
+	name: string;
+	/** Why; only a description says it. */
+	reason?: string;
+}
+
 /** What the stock kernel made of the update on one CPU model. */
 export interface Guest {
 	cpu: string;
@@ -63,6 +73,7 @@ export interface BuildReport {
 	removed: string[];
 	dataAdded: string[];
 	refused: Refusal[];
+	declared: Declared[];
 	facts: FunctionFacts[];
 	/** The most severe first. */
 	findings: Finding[];
@@ -120,6 +131,16 @@ function refusal(entry: Json): Refusal {
 	return { code: text(entry.code), object: text(entry.object), sentence: text(entry.sentence) };
 }
 
+/** A unit of several modules says the same in each of them. */
+function declared(units: Json[]): Declared[] {
+	const all = units.flatMap((unit) =>
+		records(unit.declared).map((entry) => ({
+			what: text(entry.kind), unit: text(unit.name), name: text(entry.name), reason: text(entry.reason) || undefined
+		}))
+	);
+	return [...new Map(all.map((one) => [JSON.stringify(one), one])).values()];
+}
+
 function guest(entry: Json): Guest {
 	const checks = Array.isArray(entry.checks) ? entry.checks : [];
 	return {
@@ -165,6 +186,7 @@ export function readReport(report: unknown): BuildReport {
 		removed: units.flatMap((unit) => texts(unit.removed)),
 		dataAdded: units.flatMap((unit) => records(unit.data_added).map(({ name }) => text(name))),
 		refused: units.flatMap((unit) => records(unit.refused).map(refusal)),
+		declared: declared(units),
 		facts: records(semantic.functions).map(facts),
 		findings: records(semantic.findings)
 			.map(finding)

@@ -1,6 +1,7 @@
 //! What the author of a patch declares about a change that code can't show:
 //! strings in `.resplice.declare`, written by the macros of
-//! kmod/include/resplice/hooks.h. Each lifts one kind of refusal of one object.
+//! kmod/include/resplice/hooks.h, or lines of the patch's description. Each lifts
+//! one kind of refusal of one object.
 
 use serde::{Deserialize, Serialize};
 
@@ -60,6 +61,12 @@ impl DeclarationKind {
         }
     }
 
+    /// The kind of a word.
+    #[must_use]
+    pub fn of(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.word() == word)
+    }
+
     /// The macro that writes it.
     #[must_use]
     pub fn macro_name(self) -> &'static str {
@@ -85,9 +92,43 @@ pub struct Declaration {
     /// Whether a change was met that needs it. One that nothing needs is an
     /// error, since it may be meant for something else.
     pub is_needed: bool,
+    /// Why it is so: said by those that stand in the patch's description.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 impl Declaration {
+    /// One that stands in the patch's description.
+    #[must_use]
+    pub fn described(kind: DeclarationKind, name: &str, reason: &str) -> Self {
+        Self {
+            kind,
+            name: name.to_owned(),
+            is_needed: false,
+            reason: Some(reason.to_owned()),
+        }
+    }
+
+    /// How its author has written it.
+    #[must_use]
+    pub fn spelling(&self) -> String {
+        match self.reason {
+            None => self.kind.macro_name().to_owned(),
+            Some(_) => format!("Resplice-Declare: {}", self.kind.word()),
+        }
+    }
+
+    /// The refusal of one that no change needs.
+    #[must_use]
+    pub fn unneeded(&self) -> Refusal {
+        let sentence = format!(
+            "{} names {}, but no change of it needs that: is the name right?",
+            self.spelling(),
+            self.name
+        );
+        Refusal::new("unneeded-declaration", &self.name, sentence)
+    }
+
     /// Whether it is about a symbol of that name, which may carry a counter of
     /// the compiler's: `count` also means the static local `count.7`.
     #[must_use]
@@ -95,6 +136,15 @@ impl Declaration {
         self.name == symbol
             || (names::is_numbered(symbol) && names::source_function(symbol) == self.name)
     }
+}
+
+/// A declaration of the patch's description, which names a file as well.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Described {
+    /// The unit; of a layout, the file that it is written in, too.
+    pub file: String,
+    /// What is declared.
+    pub declaration: Declaration,
 }
 
 /// Reads the declarations of an object compiled from the patched source.
@@ -125,10 +175,7 @@ fn parse(text: &[u8]) -> Result<Declaration, Refusal> {
     };
     let text = std::str::from_utf8(text).map_err(|_| unknown())?;
     let (word, name) = text.split_once(':').ok_or_else(unknown)?;
-    let kind = DeclarationKind::ALL
-        .into_iter()
-        .find(|kind| kind.word() == word)
-        .ok_or_else(unknown)?;
+    let kind = DeclarationKind::of(word).ok_or_else(unknown)?;
     let tag = ["struct ", "union ", "enum "]
         .iter()
         .find_map(|prefix| name.strip_prefix(prefix))
@@ -142,6 +189,7 @@ fn parse(text: &[u8]) -> Result<Declaration, Refusal> {
         kind,
         name: name.to_owned(),
         is_needed: false,
+        reason: None,
     })
 }
 

@@ -14,6 +14,7 @@ use std::collections::BTreeSet;
 use crate::atoms::{AtomId, Unit};
 use crate::correlate::Correlation;
 use crate::declare::DeclarationKind;
+use crate::delta::UnitInput;
 use crate::elf::Object;
 use crate::error::DiffError;
 use crate::hook::HookKind;
@@ -64,7 +65,14 @@ pub fn diff_unit(
     pre: &[u8],
     post: &[u8],
 ) -> Result<UnitPlan, DiffError> {
-    UnitDiff::new(name, [reference, pre, post], None).map(|diff| diff.plan)
+    let input = UnitInput {
+        name,
+        reference,
+        pre,
+        post,
+        ..UnitInput::default()
+    };
+    UnitDiff::new(&input).map(|diff| diff.plan)
 }
 
 impl UnitDiff {
@@ -74,14 +82,9 @@ impl UnitDiff {
         self.replaced.contains(&body)
     }
 
-    /// `objects` are the reference, pre and post; for `touched` see
-    /// [`crate::delta::UnitInput::touched`].
-    pub fn new(
-        name: &str,
-        objects: [&[u8]; 3],
-        touched: Option<&BTreeSet<String>>,
-    ) -> Result<Self, DiffError> {
-        let [reference, pre, post] = objects;
+    /// Compares what an input holds.
+    pub fn new(input: &UnitInput<'_>) -> Result<Self, DiffError> {
+        let name = input.name;
         let parse = |bytes: &[u8], which| {
             Object::parse(bytes).map_err(|source| DiffError::Object {
                 unit: name.to_owned(),
@@ -89,15 +92,16 @@ impl UnitDiff {
                 source,
             })
         };
-        let reference = Unit::as_shipped(parse(reference, "reference")?)?;
-        let pre = Unit::new(parse(pre, "pre")?)?;
-        let post = Unit::new(parse(post, "post")?)?;
+        let reference = Unit::as_shipped(parse(input.reference, "reference")?)?;
+        let pre = Unit::new(parse(input.pre, "pre")?)?;
+        let post = Unit::new(parse(input.post, "post")?)?;
         let mut correlation = Correlation::new(&pre, &post);
         let resized = data::part_resized(&pre, &post, &mut correlation);
-        let (declared, refused) = match crate::declare::read(&post.object) {
+        let (mut declared, refused) = match crate::declare::read(&post.object) {
             Ok(declared) => (declared, Vec::new()),
             Err(refusal) => (Vec::new(), vec![refusal]),
         };
+        declared.extend_from_slice(input.declared);
         let mut diff = Self {
             reference,
             states: changes::states(&pre, &post, &correlation),
@@ -109,7 +113,7 @@ impl UnitDiff {
             hooks: Vec::new(),
             exchanges: Vec::new(),
             resized,
-            touched: touched.cloned(),
+            touched: input.touched.cloned(),
             plan: UnitPlan {
                 name: name.to_owned(),
                 declared,

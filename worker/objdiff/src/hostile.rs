@@ -39,6 +39,7 @@ impl Sound {
     fn unit(&self) -> UnitInput<'_> {
         UnitInput {
             touched: None,
+            declared: &[],
             name: "unit.c",
             reference: &self.reference,
             pre: &self.pre,

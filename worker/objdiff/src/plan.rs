@@ -216,12 +216,7 @@ impl Plan {
                 if is_needed || !kinds.contains(&kind) {
                     continue;
                 }
-                let sentence = format!(
-                    "{} names {name}, but no change of it needs that: is the name right?",
-                    kind.macro_name()
-                );
-                unit.refused
-                    .push(Refusal::new("unneeded-declaration", name, sentence));
+                unit.refused.push(declaration.unneeded());
             }
         }
     }

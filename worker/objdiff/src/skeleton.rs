@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
+use crate::declare::DeclarationKind;
 use crate::names;
 use crate::plan::{Refusal, UnitPlan};
 
@@ -34,6 +35,29 @@ fn remedy(refusal: &Refusal) -> Option<Remedy> {
 #[must_use]
 pub fn needs_code(refusal: &Refusal) -> bool {
     remedy(refusal).is_some()
+}
+
+/// What the patch's description could say instead, a line for each refusal of a
+/// unit that a declaration can lift; the author fills in why that is so.
+#[must_use]
+pub fn declarations(unit: &UnitPlan) -> Vec<String> {
+    let line = |refusal: &Refusal| {
+        let kind = match remedy(refusal)? {
+            // One that grows can only be carried by code.
+            Remedy::Data => DeclarationKind::DataSet,
+            Remedy::Init => DeclarationKind::InitDone,
+            Remedy::Exit => DeclarationKind::ExitKeep,
+            Remedy::Layout => DeclarationKind::LayoutOk,
+        };
+        let name = names::source_function(&refusal.object);
+        let name = name.rsplit(' ').next().unwrap_or(name);
+        Some(format!(
+            "Resplice-Declare: {} {}:{name} (…)",
+            kind.word(),
+            unit.name
+        ))
+    };
+    unit.refused.iter().filter_map(line).collect()
 }
 
 /// The skeleton for a unit: a unified diff that goes on top of the author's
@@ -282,6 +306,18 @@ mod tests {
             "{text}"
         );
         assert!(!text.contains("RESPLICE_DATA_KEEP"), "{text}");
+        let said = declarations(&unit(&[
+            ("init-changed", "start"),
+            ("too-small", "f"),
+            ("layout-changed", "struct thing"),
+        ]));
+        assert_eq!(
+            said,
+            [
+                "Resplice-Declare: init-done fs/a-b.c:start (…)",
+                "Resplice-Declare: layout-ok fs/a-b.c:thing (…)"
+            ]
+        );
         let text = skeleton(&unit(&[("exit-changed", "stop")]), "int v;\n").unwrap();
         assert!(text.contains("+RESPLICE_EXIT_KEEP(stop);"), "{text}");
         let text = skeleton(&unit(&[("layout-changed", "struct thing")]), "int v;\n").unwrap();

@@ -3,6 +3,7 @@
 //! others, so a file that this reader overlooked can't be changed.
 
 use super::{MAX_FILES, MAX_PATCH_BYTES, MAX_PATH_BYTES, PatchError};
+use resplice_api::{Declared, declared};
 use resplice_target::PathKind;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
@@ -14,6 +15,7 @@ pub struct Patch {
     files: Vec<String>,
     added: BTreeSet<String>,
     deleted: BTreeSet<String>,
+    declared: Vec<Declared>,
 }
 
 impl Patch {
@@ -36,11 +38,16 @@ impl Patch {
         if reader.files.is_empty() {
             return Err(PatchError::Empty);
         }
+        let declared = declared(text).map_err(|error| PatchError::Malformed {
+            line: error.line,
+            reason: error.reason,
+        })?;
         Ok(Self {
             text: text.to_owned(),
             files: reader.files.into_iter().collect(),
             added: reader.added,
             deleted: reader.deleted,
+            declared,
         })
     }
 
@@ -73,6 +80,12 @@ impl Patch {
     #[must_use]
     pub fn deleted(&self) -> &BTreeSet<String> {
         &self.deleted
+    }
+
+    /// What its description declares.
+    #[must_use]
+    pub fn declared(&self) -> &[Declared] {
+        &self.declared
     }
 
     /// sha256 of the patch's bytes, in hex.

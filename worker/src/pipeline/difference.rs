@@ -4,12 +4,15 @@ use crate::{
     Error,
     build::{Build, blocking},
     compile::{KernelObject, Reference, Witness},
+    log::Log,
     meaning,
     module::Core,
     patch::Patch,
     report::Report,
 };
+use resplice_api::Declared;
 use resplice_objdiff::{
+    declare::{Declaration, DeclarationKind, Described},
     delta::{Delta, Identity, ObjectInput, UnitInput, write_parts},
     listing::{self, listing},
     plan::{Outcome, Plan},
@@ -46,6 +49,8 @@ pub(super) struct Compiled {
     pub(super) witnesses: Vec<Witness>,
     pub(super) touched: Option<BTreeSet<String>>,
     pub(super) symvers: Symvers,
+    /// What the patch's description declares, by unit.
+    pub(super) declared: BTreeMap<String, Vec<Declaration>>,
 }
 
 impl Compiled {
@@ -56,6 +61,10 @@ impl Compiled {
             pre: &self.pre[index],
             post: &self.post[index],
             touched: self.touched.as_ref(),
+            declared: self
+                .declared
+                .get(&self.references[index].unit)
+                .map_or(&[], Vec::as_slice),
         };
         self.objects
             .iter()
@@ -65,6 +74,50 @@ impl Compiled {
             })
             .collect()
     }
+}
+
+/// What a patch's description declares of functions and variables, by unit; of
+/// types, it concerns all units.
+pub(super) fn declared(patch: &Patch) -> BTreeMap<String, Vec<Declaration>> {
+    let mut by_unit: BTreeMap<String, Vec<Declaration>> = BTreeMap::new();
+    for described in described(patch) {
+        if described.declaration.kind != DeclarationKind::LayoutOk {
+            let of_unit = by_unit.entry(described.file).or_default();
+            of_unit.push(described.declaration);
+        }
+    }
+    by_unit
+}
+
+/// What a patch's description declares; `Patch::parse` knows no other words.
+fn described(patch: &Patch) -> Vec<Described> {
+    let one = |declared: &Declared| {
+        let kind = DeclarationKind::of(&declared.what)?;
+        Some(Described {
+            file: declared.file.clone(),
+            declaration: Declaration::described(kind, &declared.name, &declared.reason),
+        })
+    };
+    patch.declared().iter().filter_map(one).collect()
+}
+
+/// Refuses what is declared of a unit that the patch does not reach.
+fn check_units(compiled: &Compiled, log: &Log) -> Result<(), Error> {
+    let is_reached = |unit: &str| compiled.references.iter().any(|r| r.unit == unit);
+    for (unit, declared) in &compiled.declared {
+        for declaration in declared {
+            let (by, name) = (declaration.spelling(), &declaration.name);
+            if !is_reached(unit) {
+                return Err(Error::Refused(format!(
+                    "unneeded-declaration: {name}: {by} names {unit}, which is no unit that the \
+                     patch changes: is the path right?"
+                )));
+            }
+            let why = declaration.reason.as_deref().unwrap_or_default();
+            log.line(&format!("{by} {unit}:{name} ({why})"));
+        }
+    }
+    Ok(())
 }
 
 /// What the target's kernel exports.
@@ -85,12 +138,20 @@ pub(super) async fn diff(
     report: &mut Report,
 ) -> Result<Vec<Delta>, Error> {
     let (identity, compiled) = (identity.clone(), Arc::clone(compiled));
+    check_units(&compiled, build.log)?;
     let touched = meaning::touched(patch);
+    let described = described(patch);
     let (deltas, found, listed) = blocking("compare pre and post", move || {
         let inputs = compiled.inputs();
         let mut deltas = write_parts(&identity, &inputs, &compiled.symvers)
             .map_err(|error| Error::internal("compare pre and post", error))?;
-        let found = meaning::examine(&inputs, &compiled.witnesses, &mut deltas, &touched)?;
+        let found = meaning::examine(
+            &inputs,
+            &compiled.witnesses,
+            &mut deltas,
+            &touched,
+            &described,
+        )?;
         let listed = list(&inputs, &deltas)?;
         Ok((deltas, found, listed))
     })

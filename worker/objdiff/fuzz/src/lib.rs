@@ -54,6 +54,7 @@ impl Sound {
             reference: &self.reference,
             pre: &self.pre,
             post: &self.post,
+            ..UnitInput::default()
         }
     }
 }

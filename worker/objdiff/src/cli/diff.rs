@@ -115,6 +115,7 @@ pub fn delta(args: &DeltaArgs) -> Result<ExitCode> {
         .zip(&files)
         .map(|(unit, [reference, pre, post])| UnitInput {
             touched: None,
+            declared: &[],
             name: &unit.name,
             reference,
             pre,

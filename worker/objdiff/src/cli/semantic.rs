@@ -50,7 +50,7 @@ pub fn semantic(args: &SemanticArgs) -> Result<ExitCode> {
         units: vec![unit],
         ..Plan::default()
     };
-    report.apply_declarations(&mut [&mut plan]);
+    report.apply_declarations(&mut [&mut plan], &[]);
     if args.json {
         println!("{}", serde_json::to_string_pretty(&report)?);
     } else {

@@ -22,6 +22,7 @@ mod verify;
 
 use std::collections::BTreeSet;
 
+use crate::declare::Declaration;
 use crate::elf::Object;
 use crate::error::DiffError;
 pub use crate::identity::Identity;
@@ -46,6 +47,8 @@ pub struct UnitInput<'a> {
     /// `None`: not known, so that every change of `__init` code counts as one
     /// of its source.
     pub touched: Option<&'a BTreeSet<String>>,
+    /// What the patch's description declares of this unit.
+    pub declared: &'a [Declaration],
 }
 
 /// What [`write_delta`] made.

@@ -363,13 +363,11 @@ fn every_planted_error_is_caught() {
             pre: &c.pre,
             post: &c.post,
             touched: None,
+            declared: &[],
         })
         .collect();
     let symvers = symvers();
-    let diffs: Vec<UnitDiff> = inputs
-        .iter()
-        .map(|u| UnitDiff::new(u.name, [u.reference, u.pre, u.post], None).unwrap())
-        .collect();
+    let diffs: Vec<UnitDiff> = inputs.iter().map(|u| UnitDiff::new(u).unwrap()).collect();
     let identity = Identity::new(ID).unwrap();
     let mut set = collect::Set::new(ID, OBJECT, diffs, &symvers);
     set.offers = added(&set);

@@ -42,11 +42,8 @@ pub fn write_parts(
 ) -> Result<Vec<Delta>, DiffError> {
     let mut sets = Vec::new();
     for object in objects {
-        let diffs: Result<Vec<UnitDiff>, DiffError> = object
-            .units
-            .iter()
-            .map(|u| UnitDiff::new(u.name, [u.reference, u.pre, u.post], u.touched))
-            .collect();
+        let diffs: Result<Vec<UnitDiff>, DiffError> =
+            object.units.iter().map(UnitDiff::new).collect();
         sets.push(Set::new(identity.id(), object.object, diffs?, symvers));
     }
     collect(&mut sets);

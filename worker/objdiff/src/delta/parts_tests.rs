@@ -23,6 +23,7 @@ impl Compiled {
     fn unit(&self) -> UnitInput<'_> {
         UnitInput {
             touched: None,
+            declared: &[],
             name: &self.name,
             reference: &self.reference,
             pre: &self.pre,

@@ -44,6 +44,7 @@ fn delta_of(units: &[(&str, &str)]) -> Delta {
         .iter()
         .map(|(name, reference, pre, post)| UnitInput {
             touched: None,
+            declared: &[],
             name,
             reference,
             pre,
@@ -408,6 +409,7 @@ fn flipped_bytes_never_panic() {
         let [reference, pre, post] = &objects;
         let unit = UnitInput {
             touched: None,
+            declared: &[],
             name: "unit.c",
             reference,
             pre,

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::declare::DeclarationKind;
+use crate::declare::{DeclarationKind, Described};
 use crate::plan::Plan;
 
 /// What a finding asks of whom.
@@ -180,29 +180,54 @@ impl SemanticReport {
             .filter(|finding| finding.severity == Severity::NeedsCode)
     }
 
-    /// Lifts what the patch's author declares to be dealt with
-    /// (`RESPLICE_LAYOUT_OK`), and refuses such declarations that nothing needs.
+    /// Lifts what the patch's author declares to be dealt with, in the source
+    /// (`RESPLICE_LAYOUT_OK`) or in the patch's description, and refuses such
+    /// declarations that nothing needs.
     /// Differencing that contradicts itself can't be declared away.
-    pub fn apply_declarations(&mut self, plans: &mut [&mut Plan]) {
+    pub fn apply_declarations(&mut self, plans: &mut [&mut Plan], described: &[Described]) {
+        let layouts: Vec<&Described> = described
+            .iter()
+            .filter(|d| d.declaration.kind == DeclarationKind::LayoutOk)
+            .collect();
+        let mut needed = vec![false; layouts.len()];
         let liftable = self
             .findings
             .iter_mut()
             .filter(|f| f.severity == Severity::NeedsCode && f.code != super::INCONSISTENT);
         for finding in liftable {
-            let mut declared = false;
+            let mut by = None;
             for unit in plans.iter_mut().flat_map(|plan| &mut plan.units) {
-                declared |= unit.declares(DeclarationKind::LayoutOk, finding.tag());
+                if unit.declares(DeclarationKind::LayoutOk, finding.tag()) {
+                    by = Some(DeclarationKind::LayoutOk.macro_name().to_owned());
+                }
             }
-            if declared {
-                let by = DeclarationKind::LayoutOk.macro_name();
+            for (layout, needed) in layouts.iter().zip(&mut needed) {
+                if layout.declaration.name == finding.tag()
+                    && (layout.file == finding.file || layout.file == finding.unit)
+                {
+                    *needed = true;
+                    by = Some(layout.declaration.spelling());
+                }
+            }
+            if let Some(by) = by {
                 finding.severity = Severity::Review;
                 finding
                     .sentence
                     .push_str(&format!("; the patch deals with it, as {by} says"));
             }
         }
-        for plan in plans {
+        for plan in plans.iter_mut() {
             plan.refuse_unneeded(&[DeclarationKind::LayoutOk]);
+        }
+        if let Some(unit) = plans.iter_mut().flat_map(|plan| &mut plan.units).next() {
+            for (layout, is_needed) in layouts.iter().zip(needed) {
+                let mut declaration = layout.declaration.clone();
+                declaration.is_needed = is_needed;
+                if !is_needed {
+                    unit.refused.push(declaration.unneeded());
+                }
+                unit.declared.push(declaration);
+            }
         }
         self.sort();
     }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use libtest_mimic::Failed;
+use resplice_objdiff::declare::{Declaration, DeclarationKind};
 use resplice_objdiff::delta::Delta;
 use resplice_objdiff::plan::{Outcome, UnitPlan};
 
@@ -42,6 +43,8 @@ pub struct Expected {
     pub exports: Vec<String>,
     /// `touched:`, functions whose source the patch touches, if that is known.
     pub touched: Option<BTreeSet<String>>,
+    /// `declared: WORD NAME`, what the patch's description says of the unit.
+    pub declared: Vec<Declaration>,
     /// `object:`, if not vmlinux.
     pub object: String,
     facts: Facts,
@@ -51,6 +54,12 @@ pub struct Expected {
 pub struct Found {
     facts: Facts,
     contents: Option<Contents>,
+}
+
+fn declared(value: &str) -> Result<Declaration, Failed> {
+    let (word, name) = value.split_once(' ').ok_or("declared: WORD NAME")?;
+    let kind = DeclarationKind::of(word).ok_or("declared: no such word")?;
+    Ok(Declaration::described(kind, name, "the case says so"))
 }
 
 impl Expected {
@@ -65,6 +74,7 @@ impl Expected {
             flags: Vec::new(),
             exports: Vec::new(),
             touched: None,
+            declared: Vec::new(),
             object: "vmlinux".to_owned(),
             facts: Facts::new(),
         };
@@ -80,6 +90,7 @@ impl Expected {
                 ("exports", _) => expected.exports.extend(words),
                 ("touched", _) => expected.touched = Some(words.collect()),
                 ("object", _) => expected.object = value.to_owned(),
+                ("declared", _) => expected.declared.push(declared(value)?),
                 (_, Some(&key @ ("refused" | "table" | ERROR))) => {
                     let fact = words.collect::<Vec<_>>().join(" ");
                     expected.facts.entry(key).or_default().insert(fact);

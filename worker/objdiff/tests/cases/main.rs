@@ -105,6 +105,7 @@ fn compare(expected: &Expected, objects: &[Objects]) -> Result<(), Failed> {
             pre: &o.pre,
             post: &o.post,
             touched: expected.touched.as_ref(),
+            declared: &expected.declared,
         })
         .collect();
     let symvers = symvers(expected);

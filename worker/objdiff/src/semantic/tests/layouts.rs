@@ -1,6 +1,7 @@
 //! Which changes of a layout are told, and which change nothing.
 
 use super::*;
+use crate::declare::{Declaration, DeclarationKind, Described};
 
 /// A unit whose function reads member `x` of a type with these members.
 fn members(old: &str, new: &str) -> SemanticReport {
@@ -266,7 +267,7 @@ fn an_author_can_declare_a_layout_dealt_with_but_not_another_one() {
         let post = format!("{declaration} {}", source.replace("DIFF", "long b;"));
         let unit = Unit::new(&pre, &post);
         let (mut plan, mut report) = (unit.plan(), unit.report());
-        report.apply_declarations(&mut [&mut plan]);
+        report.apply_declarations(&mut [&mut plan], &[]);
         let refused: Vec<String> = plan.refused().map(|r| r.code.clone()).collect();
         (report.needs_code().count(), refused)
     };
@@ -275,6 +276,34 @@ fn an_author_can_declare_a_layout_dealt_with_but_not_another_one() {
     assert_eq!(outcome(&declare("struct s")), (0, vec![]));
     let unneeded = vec!["unneeded-declaration".to_owned()];
     assert_eq!(outcome(&declare("t")), (1, unneeded));
+}
+
+#[test]
+fn the_description_of_a_patch_names_the_file_of_a_layout_or_its_unit() {
+    let source = "struct s { long a; DIFF }; long f(struct s *s) { return s->a + sizeof(*s); }";
+    let unit = Unit::new(
+        &source.replace("DIFF", ""),
+        &source.replace("DIFF", "long b;"),
+    );
+    let written_in = finding(&unit.report(), "layout-changed").file.clone();
+    let outcome = |file: &str, tag: &str| {
+        let (mut plan, mut report) = (unit.plan(), unit.report());
+        let described = Described {
+            file: file.to_owned(),
+            declaration: Declaration::described(DeclarationKind::LayoutOk, tag, "it is short"),
+        };
+        report.apply_declarations(&mut [&mut plan], &[described]);
+        let refused: Vec<String> = plan.refused().map(|r| r.code.clone()).collect();
+        let said = plan.units[0].declared[0].clone();
+        assert_eq!(said.reason.as_deref(), Some("it is short"));
+        assert_eq!(said.is_needed, refused.is_empty());
+        (report.needs_code().count(), refused)
+    };
+    let unneeded = vec!["unneeded-declaration".to_owned()];
+    assert_eq!(outcome(NAME, "s"), (0, vec![]));
+    assert_eq!(outcome(&written_in, "s"), (0, vec![]));
+    assert_eq!(outcome("other.c", "s"), (1, unneeded.clone()));
+    assert_eq!(outcome(NAME, "t"), (1, unneeded));
 }
 
 #[test]
