@@ -21,7 +21,7 @@ fuzz_target!(|data: &[u8]| {
         };
         if let Some(bytes) = &delta.bytes {
             // It may find fault with what hostile objects led to, but not panic.
-            let _ = check_module(bytes, ID, &delta.plan, &[unit], &sound.symvers);
+            let _ = check_module(bytes, &sound.identity, &delta.plan, &[unit], &sound.symvers);
         }
     }
 });

@@ -5,7 +5,7 @@ use libfuzzer_sys::fuzz_target;
 use resplice_objdiff::linked::check_module;
 use resplice_objdiff::plan::Plan;
 use resplice_objdiff::symvers::Symvers;
-use resplice_objdiff_fuzz::{ID, sound};
+use resplice_objdiff_fuzz::sound;
 
 fuzz_target!(|data: &[u8]| {
     let sound = sound();
@@ -21,5 +21,5 @@ fuzz_target!(|data: &[u8]| {
     for refusal in plan.refused() {
         let _ = refusal.to_string();
     }
-    let _ = check_module(&sound.post, ID, &plan, &[sound.unit()], &sound.symvers);
+    let _ = check_module(&sound.post, &sound.identity, &plan, &[sound.unit()], &sound.symvers);
 });

@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::sync::OnceLock;
 
-use resplice_objdiff::delta::{UnitInput, write_delta};
+use resplice_objdiff::delta::{Identity, UnitInput, write_delta};
 use resplice_objdiff::plan::Plan;
 use resplice_objdiff::symvers::Symvers;
 
@@ -13,6 +13,8 @@ pub const ID: &str = "rsp_fuzz";
 
 /// A unit's objects, what came of them, and what the kernel exports.
 pub struct Sound {
+    /// The update's.
+    pub identity: Identity,
     /// Compiled as the kernel was.
     pub reference: Vec<u8>,
     /// Before the change.
@@ -33,6 +35,7 @@ pub fn sound() -> &'static Sound {
         let read = |name: &str| std::fs::read(Path::new(&directory).join(name)).expect(name);
         let text = String::from_utf8(read("symvers")).expect("symvers");
         let mut sound = Sound {
+            identity: Identity::new(ID).expect("a good id"),
             reference: read("ref.o"),
             pre: read("pre.o"),
             post: read("post.o"),
