@@ -18,6 +18,9 @@ struct module;
  * is an error, so that a mistyped name is not taken for an answer. A name
  * covers every static variable of that name in the unit, those inside
  * functions too; write the declaration where the name is unique.
+ *
+ * The patch's description can say the same, which leaves its source alone:
+ *	Resplice-Declare: init-done net/core/a.c:a_init (why that is so)
  */
 #define __RESPLICE_DECLARE(word, name)					\
 	static const char __UNIQUE_ID(resplice_declare)[]		\
