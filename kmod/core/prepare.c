@@ -3,6 +3,7 @@
  * From a module that is coming alive to an update that only waits to be
  * applied. Everything that can fail or take time happens here.
  */
+#include <linux/ctype.h>
 #include <linux/module.h>
 #include <linux/slab.h>
 #include <linux/string.h>
@@ -41,6 +42,17 @@ static bool is_named(struct module *mod, const struct resplice_update *u)
 	return !strcmp(name, mod->name);
 }
 
+/* As the builder writes them; what else there is was not meant to be one. */
+static bool is_id(const char *id)
+{
+	u32 i;
+
+	for (i = 0; i < RESPLICE_ID_LEN && id[i]; i++)
+		if (!islower(id[i]) && !isdigit(id[i]) && id[i] != '_')
+			return false;
+	return i && i < RESPLICE_ID_LEN;
+}
+
 static bool names_superseded(struct module *mod, const struct resplice_update *u)
 {
 	const struct resplice_id *ids = (void *)(unsigned long)u->supersedes;
@@ -51,9 +63,7 @@ static bool names_superseded(struct module *mod, const struct resplice_update *u
 	     !init_data(mod, u->supersedes, (u64)u->nr_supersedes * sizeof(*ids))))
 		return false;
 	for (i = 0; i < u->nr_supersedes; i++)
-		if (!ids[i].id[0] ||
-		    strnlen(ids[i].id, sizeof(ids[i].id)) == sizeof(ids[i].id) ||
-		    !strcmp(ids[i].id, u->id))
+		if (!is_id(ids[i].id) || !strcmp(ids[i].id, u->id))
 			return false;
 	return true;
 }
@@ -73,7 +83,7 @@ static int read_header(struct module *mod, unsigned long address,
 	if (!u->nr_parts || u->nr_parts > RESPLICE_MAX_PARTS || u->part >= u->nr_parts)
 		return rs_refuse(-ENOEXEC, "format", "%s is part %u of %u", mod->name,
 				 u->part, u->nr_parts);
-	if (strnlen(u->id, sizeof(u->id)) == sizeof(u->id) || !is_named(mod, u))
+	if (!is_id(u->id) || !is_named(mod, u))
 		return rs_refuse(-ENOEXEC, "format",
 				 "the module %s is not called by its id and part", mod->name);
 	if (u->nr_late > RESPLICE_MAX_RELOCS || u->nr_replace > RESPLICE_MAX_FUNCTIONS ||

@@ -3,6 +3,7 @@
 
 mod apply;
 mod await_module;
+mod bounds;
 mod busy;
 mod coexist;
 mod data;
