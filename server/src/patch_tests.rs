@@ -131,3 +131,14 @@ fn no_cut_of_a_patch_is_a_panic() {
         let _ = check(&GOOD[..end]);
     }
 }
+
+#[test]
+fn a_line_that_only_looks_like_a_declaration_is_turned_down_at_its_place() {
+    let said = "Resplice-Declare: init-done net/ipv6/seg6.c:seg6_init (it ran)\n---\n";
+    let good = GOOD.replacen("---\n net", &format!("{said} net"), 1);
+    assert!(good.contains(said));
+    assert_eq!(check(&good).unwrap(), check(GOOD).unwrap());
+    let error = check(&good.replace(" (it ran)", "")).unwrap_err();
+    assert_eq!(error.line, 5);
+    assert!(error.reason.contains("Resplice-Declare: init-done"));
+}

@@ -137,3 +137,21 @@ fn what_is_in_no_x86_kernel_may_change_along_but_is_no_source() {
     assert_eq!(patch.files().len(), idle.len() + 1);
     assert_eq!(patch.sources().collect::<Vec<_>>(), ["mm/a.c"]);
 }
+
+#[test]
+fn what_the_description_declares_is_read_and_anything_like_it_an_error() {
+    let declared = |line: &str| {
+        let text = format!("Fix a\n\n{line}\n---\n{}", diff("a/mm/a.c", "b/mm/a.c"));
+        Patch::parse(&text).map(|patch| patch.declared().to_vec())
+    };
+    let found = declared("Resplice-Declare: data-set mm/a.c:limit (nobody sets it)").unwrap();
+    assert_eq!(
+        (found[0].what.as_str(), found[0].name.as_str()),
+        ("data-set", "limit")
+    );
+    assert_eq!(declared("Resplices nothing").unwrap(), []);
+    assert!(matches!(
+        declared("Resplice-Declare: data-set mm/a.c:limit"),
+        Err(PatchError::Malformed { line: 3, .. })
+    ));
+}

@@ -11,7 +11,7 @@ use super::code::{Code, FunctionCode};
 use super::finding::{Finding, FunctionFacts, Scope, Severity};
 use super::layout::{Layouts, Likeness};
 use super::model::{FunctionId, Model};
-use super::{INCONSISTENT, LineRange, locks};
+use super::{INCONSISTENT, LineRange, locks, threads};
 
 /// A unit before and after, with all that is known of it.
 pub(super) struct UnitView<'v, 'd> {
@@ -201,6 +201,19 @@ impl UnitView<'_, '_> {
         }
     }
 
+    /// Functions that a thread may be in for as long as the machine runs.
+    pub fn threads(&self, findings: &mut Vec<Finding>) {
+        for (name, by) in threads::started(self.pre) {
+            if !self.is_replaced(name) {
+                continue;
+            }
+            let sentence = format!(
+                "{name} is what a kernel thread runs that {by} starts: if the thread never leaves it, the update is refused as busy for as long as it runs"
+            );
+            findings.push(self.finding(Severity::Review, "kernel-thread", name, sentence));
+        }
+    }
+
     /// Code that runs once, or on the way out.
     pub fn exit_code(&self, findings: &mut Vec<Finding>) {
         for name in &self.plan.exit_changed {
@@ -344,14 +357,14 @@ fn addresses_taken(object: &Object) -> HashSet<&str> {
 }
 
 /// A function of which the reloc holds the very first byte's address.
-fn function_at<'o>(object: &'o Object, reloc: &Reloc) -> Option<&'o str> {
+pub(super) fn function_at<'o>(object: &'o Object, reloc: &Reloc) -> Option<&'o str> {
     let place = object.reloc_place(reloc)?;
     let symbol = object.symbol_covering(place)?;
     (symbol.is_function() && symbol.value == place.offset).then_some(symbol.name.as_str())
 }
 
 /// In code: an absolute field, or a relative one that no call or jump has.
-fn is_value(bytes: &[u8], reloc: &Reloc) -> bool {
+pub(super) fn is_value(bytes: &[u8], reloc: &Reloc) -> bool {
     if !reloc.kind.is_relative() {
         return true;
     }

@@ -23,6 +23,7 @@ mod relations;
 mod running;
 mod sections;
 mod text;
+mod threads;
 mod values;
 
 pub use error::SemanticError;
@@ -155,6 +156,7 @@ fn one_unit(
     view.unchanged_absorbers(findings);
     view.sizes_agree(findings);
     view.locking(findings);
+    view.threads(findings);
     view.exit_code(findings);
     Ok(types.growths)
 }

@@ -97,6 +97,32 @@ fn a_reviewer_sees_what_absorbed_the_change() {
 }
 
 #[test]
+fn what_a_kernel_thread_runs_is_told() {
+    let source = "
+void *kthread_create_on_node(int (*run)(void *), void *data, int node, const char *name);
+void call(int (*run)(void *));
+static int runs(void *data) { return *(int *)data DIFF; }
+static int other(void *data) { return *(int *)data DIFF; }
+void start(void) { kthread_create_on_node(runs, 0, -1, \"runs\"); }
+void calls(void) { call(other); }
+";
+    let unit = Unit::new(&source.replace("DIFF", ""), &source.replace("DIFF", "* 3"));
+    let report = unit.report();
+    let found = finding(&report, "kernel-thread");
+    assert_eq!(
+        (found.object.as_str(), found.severity),
+        ("runs", Severity::Review)
+    );
+    assert!(
+        found.sentence.contains("that start starts"),
+        "{}",
+        found.sentence
+    );
+    let told = report.findings.iter().filter(|f| f.code == "kernel-thread");
+    assert_eq!(told.count(), 1);
+}
+
+#[test]
 fn an_absorber_with_the_same_code_is_told() {
     let source = "
 static inline __attribute__((always_inline)) int inner(int flag, int a)
