@@ -30,8 +30,9 @@ struct module;
 #define RESPLICE_DATA_KEEP(variable)	__RESPLICE_DECLARE("data-keep", #variable)
 
 /*
- * The initialiser of existing data changed; the new contents shall be put in
- * place of the running ones, whatever these are by now, and back on undo.
+ * The initialiser of existing data changed; what differs shall be put in place,
+ * and back on undo. A kernel where it is not as the old initialiser says by now
+ * refuses the update: what to do then is a hook's to say.
  */
 #define RESPLICE_DATA_SET(variable)	__RESPLICE_DECLARE("data-set", #variable)
 
