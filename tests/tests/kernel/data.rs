@@ -136,12 +136,16 @@ fn data_that_somebody_else_changed_are_not_undone() {
 fn a_value_that_the_administrator_has_set_is_not_replaced() {
     const LIMIT: &str = "cat /proc/sys/fs/pipe-max-size";
     let (guest, package) = guest_with("declared-pipe-limit");
-    guest.ok("echo 524288 > /proc/sys/fs/pipe-max-size").unwrap();
+    guest
+        .ok("echo 524288 > /proc/sys/fs/pipe-max-size")
+        .unwrap();
     let (loaded, report) = guest.load(&package).unwrap();
     assert!(!loaded);
     assert!(report.contains("data: pipe_max_size+0x"), "{report}");
     assert_eq!(guest.ok(LIMIT).unwrap(), "524288");
-    guest.ok("echo 1048576 > /proc/sys/fs/pipe-max-size").unwrap();
+    guest
+        .ok("echo 1048576 > /proc/sys/fs/pipe-max-size")
+        .unwrap();
     guest.apply(&package).unwrap();
     assert_eq!(guest.ok(LIMIT).unwrap(), "2097152");
     guest.undo(&package).unwrap();

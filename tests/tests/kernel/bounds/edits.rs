@@ -1,127 +1,14 @@
-//! Each number in an update's tables that leads out of what it counts, or that
-//! nothing stands for, is refused as it is read.
+//! What each field of each table must not say.
 
-use object::{Object, ObjectSection};
-use resplice_tests::guest::{Guest, machine};
-use resplice_tests::{CLOUD, target, updates};
-use resplice_vm::GuestFile;
+use super::module::*;
 use std::collections::BTreeSet;
-use std::ops::Range;
-use std::time::Duration;
 
-/// Each has fields that those before it do not use: data, sites of many kinds,
-/// hooks.
-const PATCHES: [&str; 3] = ["superseded", "slub-emulation", "hooks-loadavg"];
-/// Different fields in all of them.
-const FIELDS: usize = 86;
-const LIMIT: Duration = Duration::from_secs(300);
-const NONE: u64 = 0xffff_ffff;
-
-/// The image's tables: what they are called, and the bytes of an entry.
-const UNITS: Table = Table("unit", 0, 8);
-const SECTIONS: Table = Table("section", 1, 48);
-const SYMBOLS: Table = Table("symbol", 2, 24);
-const FUNCTIONS: Table = Table("function", 3, 24);
-const RELOCS: Table = Table("reloc", 4, 24);
-const SITES: Table = Table("site", 5, 16);
-const VARIANTS: Table = Table("variant", 6, 32);
-const STRINGS: Table = Table("string", 7, 1);
-const BYTES: Table = Table("byte", 8, 1);
-const TABLES: [Table; 9] = [
-    UNITS, SECTIONS, SYMBOLS, FUNCTIONS, RELOCS, SITES, VARIANTS, STRINGS, BYTES,
-];
-
-#[derive(Clone, Copy)]
-struct Table(&'static str, usize, u64);
-
-/// A field of an entry: where it begins there, and its bytes.
-type Field = (&'static str, usize, usize);
-
-/// One number of a module becomes another.
-struct Edit {
-    field: String,
-    at: usize,
-    width: usize,
-    value: u64,
-}
-
-/// A module of an update, as a file.
-struct Module {
-    bytes: Vec<u8>,
-    edits: Vec<Edit>,
-}
-
-impl Module {
-    fn section(&self, name: &str) -> Option<Range<usize>> {
-        let file = object::File::parse(self.bytes.as_slice()).unwrap();
-        let section = file.section_by_name(&format!(".init.resplice.{name}"))?;
-        let (start, size) = section.file_range()?;
-        Some(start as usize..(start + size) as usize)
-    }
-
-    fn number(&self, at: usize, width: usize) -> u64 {
-        let mut bytes = [0; 8];
-        bytes[..width].copy_from_slice(&self.bytes[at..at + width]);
-        u64::from_le_bytes(bytes)
-    }
-
-    fn image(&self) -> usize {
-        self.section("match").unwrap().start
-    }
-
-    /// Where the head says where a table begins; behind it, how long it is.
-    fn head(&self, table: Table) -> usize {
-        self.image() + 16 + table.1 * 8
-    }
-
-    fn count(&self, table: Table) -> u64 {
-        self.number(self.head(table) + 4, 4)
-    }
-
-    fn entry(&self, table: Table, index: u64) -> usize {
-        self.image() + (self.number(self.head(table), 4) + index * table.2) as usize
-    }
-
-    /// A field of the entry that begins there.
-    fn get(&self, entry: usize, (_, offset, width): Field) -> u64 {
-        self.number(entry + offset, width)
-    }
-
-    fn edit(&mut self, of: &str, entry: usize, (name, offset, width): Field, value: u64) {
-        self.edits.push(Edit {
-            field: format!("{of}.{name}"),
-            at: entry + offset,
-            width,
-            value,
-        });
-    }
-
-    /// Takes the first and the last entry that one thing is true of, and gives a
-    /// field of theirs the first value that is too much, and the largest.
-    fn beyond(
-        &mut self,
-        table: Table,
-        field: Field,
-        is_meant: impl Fn(&Self, usize) -> bool,
-        first_bad: impl Fn(&Self, usize) -> u64,
-    ) {
-        let meant: Vec<usize> = (0..self.count(table))
-            .map(|index| self.entry(table, index))
-            .filter(|entry| is_meant(self, *entry))
-            .collect();
-        let ends: BTreeSet<usize> = meant
-            .first()
-            .into_iter()
-            .chain(meant.last())
-            .copied()
-            .collect();
-        for entry in ends {
-            let bad = first_bad(self, entry);
-            let most = if field.2 == 2 { 0xffff } else { NONE - 2 };
-            for value in BTreeSet::from([bad, most]) {
-                self.edit(table.0, entry, field, value);
-            }
-        }
+/// Every number of every table, one past what it may be.
+pub fn all(module: &mut Module) {
+    for some in [
+        head, sections, symbols, functions, relocs, sites, variants, own,
+    ] {
+        some(module);
     }
 }
 
@@ -206,11 +93,10 @@ fn symbols(module: &mut Module) {
     module.beyond(SYMBOLS, SIZE, is_merged, |m, s| bytes - m.get(s, VALUE) + 1);
     module.beyond(SYMBOLS, SIZE, is_merged, |_, _| 0);
     let is_external = |m: &Module, s: usize| m.get(s, SECTION) == EXTERNAL;
-    let found = (0..module.count(SYMBOLS)).map(|index| module.entry(SYMBOLS, index));
-    let found = found
-        .filter(|entry| is_external(module, *entry))
-        .next_back();
-    module.edit("symbol", found.unwrap(), ("name", 0, 4), 0);
+    let last = (0..module.count(SYMBOLS))
+        .map(|index| module.entry(SYMBOLS, index))
+        .rfind(|entry| is_external(module, *entry));
+    module.edit("symbol", last.unwrap(), ("name", 0, 4), 0);
 }
 
 fn functions(module: &mut Module) {
@@ -391,130 +277,4 @@ fn own(module: &mut Module) {
             module.edit("hook", hook, (name, offset, 4), value);
         }
     }
-}
-
-/// Loads each module; what came of it, a line each.
-fn load(guest: &Guest, id: &str, module: &Module) -> Vec<String> {
-    let files: Vec<GuestFile> = module
-        .edits
-        .iter()
-        .enumerate()
-        .map(|(index, edit)| {
-            let mut bytes = module.bytes.clone();
-            let value = edit.value.to_le_bytes();
-            bytes[edit.at..edit.at + edit.width].copy_from_slice(&value[..edit.width]);
-            GuestFile::new(format!("/root/m/{index:04}.ko"), 0o600, bytes)
-        })
-        .collect();
-    guest.vm.push(&files).unwrap();
-    let script = format!(
-        "for m in /root/m/*.ko; do \
-           if insmod $m 2>/dev/null; then \
-             echo 'went in'; echo 0 > /sys/kernel/resplice/updates/{id}/enabled; rmmod {id}; \
-           else tail -n 1 /sys/kernel/resplice/report; fi; \
-         done; rm -r /root/m"
-    );
-    let output = guest.vm.run(&script, LIMIT).unwrap();
-    assert!(output.success(), "{}", output.text());
-    output.text().lines().map(str::to_owned).collect()
-}
-
-#[test]
-fn a_number_that_leads_out_of_its_table_is_refused_as_it_is_read() {
-    let target = target(CLOUD).unwrap();
-    let mut fields = BTreeSet::new();
-    let mut wrong = Vec::new();
-    let mut tried = 0;
-    for patch in PATCHES {
-        let update = updates::build(&target, &format!("tests/patches/{patch}.patch")).unwrap();
-        let package = update.open().unwrap();
-        let mut module = Module {
-            bytes: package.parts().unwrap()[0].bytes.to_vec(),
-            edits: Vec::new(),
-        };
-        for all in [
-            head, sections, symbols, functions, relocs, sites, variants, own,
-        ] {
-            all(&mut module);
-        }
-        // Once is enough: each module takes a while.
-        module.edits.retain(|edit| !fields.contains(&edit.field));
-        assert!(!module.edits.is_empty(), "{patch} has no field of its own");
-        println!("{patch}: {} modules", module.edits.len());
-        let guest = Guest::start(&machine(&target, "max"), &package).unwrap();
-        let said = load(&guest, &package.manifest().id, &module);
-        assert_eq!(said.len(), module.edits.len(), "{said:?}");
-        for (edit, said) in module.edits.iter().zip(&said) {
-            if !said.starts_with("format: ") {
-                wrong.push(format!(
-                    "{patch}: {} = {:#x}: {said}",
-                    edit.field, edit.value
-                ));
-            }
-        }
-        tried += said.len();
-        fields.extend(module.edits.into_iter().map(|edit| edit.field));
-        guest.bring(&package).unwrap();
-        guest.apply(&package).unwrap();
-        guest.undo(&package).unwrap();
-        guest.log_is_clean().unwrap();
-    }
-    println!("{tried} tried, of {} fields", fields.len());
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    assert_eq!(
-        fields.len(),
-        FIELDS,
-        "some field is in none of them: {fields:?}"
-    );
-}
-
-/// As a label that nobody knows: the tracer's slot, a NOP like those of labels,
-/// where the jump goes if the function has no such slot.
-fn claim_label(module: &Module) -> Vec<u8> {
-    let mut bytes = module.bytes.clone();
-    let replace = module.section("replace").unwrap().start;
-    let function = module.entry(FUNCTIONS, module.number(replace + 8, 4));
-    let (section, offset) = (
-        module.number(function + 4, 4),
-        module.number(function + 8, 4),
-    );
-    let site = (0..module.count(SITES))
-        .map(|index| module.entry(SITES, index))
-        .find(|site| module.number(*site, 4) == offset && module.number(site + 4, 2) == 1)
-        .unwrap();
-    let mut set = |at: usize, value: u64, width: usize| {
-        bytes[at..at + width].copy_from_slice(&value.to_le_bytes()[..width]);
-    };
-    set(function + 20, 0, 4);
-    set(site + 4, 7, 2);
-    set(site + 8, section, 4);
-    set(site + 12, offset, 4);
-    bytes
-}
-
-#[test]
-fn a_label_that_the_kernel_does_not_know_is_not_held() {
-    let target = target(CLOUD).unwrap();
-    let update = updates::build(&target, "tests/patches/fs-loadavg.patch").unwrap();
-    let package = update.open().unwrap();
-    let bytes = package.parts().unwrap()[0].bytes.to_vec();
-    let module = Module {
-        bytes,
-        edits: Vec::new(),
-    };
-    let guest = Guest::start(&machine(&target, "max"), &package).unwrap();
-    let file = GuestFile::new("/root/claims.ko", 0o600, claim_label(&module));
-    guest.vm.push(&[file]).unwrap();
-    assert!(!guest.run("insmod /root/claims.ko").unwrap().success());
-    let report = guest.report().unwrap();
-    assert!(
-        report.contains(
-            "site: loadavg_proc_show: the jump would cover a jump label that cannot be held"
-        ),
-        "{report}"
-    );
-    guest.bring(&package).unwrap();
-    guest.apply(&package).unwrap();
-    guest.undo(&package).unwrap();
-    guest.log_is_clean().unwrap();
 }
