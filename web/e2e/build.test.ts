@@ -86,3 +86,27 @@ it('is uploaded, compiled, tried in a machine, read, released and promoted', { t
 	expect(await page.getByRole('heading', { name: 'Promote' }).count()).toBe(0);
 	await engineer.leave();
 });
+
+it('asks for what code can’t show, and takes the answer in the patch’s description', { timeout: 600_000 }, async () => {
+	const team = await Person.at(browser, server);
+	const { page } = team;
+	await team.signIn('team');
+	const upload = async (patch: string) => {
+		await page.goto('/upload');
+		await page.getByLabel('Patch file').setInputFiles(join(PATCHES, patch));
+		await page.getByText('the patch applies').first().waitFor();
+		await page.getByLabel(/6\.1\.0-\d+-cloud-amd64/).first().check();
+		await page.getByRole('button', { name: 'Upload and build' }).click();
+		await page.waitForURL(/\/updates\//);
+	};
+	await upload('data-change.patch');
+	await page.getByRole('log').getByText('Resplice-Declare: data-set fs/pipe.c:pipe_max_size (…)').waitFor(BUILD);
+	await page.getByText('needs code', { exact: true }).first().waitFor(BUILD);
+	await upload('declared-pipe-limit.patch');
+	await page.getByText('built', { exact: true }).first().waitFor(BUILD);
+	await page.getByText('pipe_max_size (4 of 4 bytes)').waitFor();
+	await page.getByRole('heading', { name: 'Declared by the patch’s author' }).waitFor();
+	await page.getByText('Gets its new initial contents: nobody sets the limit on these hosts').waitFor();
+	await picture(page, 'update-declared-desktop-light');
+	await team.leave();
+});

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { readReport } from './report';
 
-const NOTHING = { objects: [], replaced: [], added: [], removed: [], dataAdded: [], refused: [], declared: [], guests: [] };
+const NOTHING = { objects: [], replaced: [], added: [], removed: [], dataAdded: [], exchanged: [], refused: [], declared: [], guests: [] };
 
 describe('readReport', () => {
 	it('gathers what all units replace and bring along', () => {
@@ -15,6 +15,7 @@ describe('readReport', () => {
 						added: ['g'],
 						removed: [],
 						data_added: [{ name: 'reads', size: 4, section: '.data' }],
+						exchanged: [{ name: 'limit', unit: 'a.c', size: 8, bytes: 4, section: '.data', reason: 'x' }],
 						refused: []
 					},
 					{ name: 'b.c', replaced: [{ name: 'h', unit: 'b.c', old_size: 1, new_size: 2 }], removed: ['i'] }
@@ -29,6 +30,7 @@ describe('readReport', () => {
 		expect(report.replaced.map(({ object }) => object)).toEqual(['vmlinux', 'vmlinux', 'beta']);
 		expect(report.replaced[0]).toMatchObject({ oldSize: 10, newSize: 12, reason: 'code' });
 		expect([report.added, report.removed, report.dataAdded]).toEqual([['g'], ['i'], ['reads']]);
+		expect(report.exchanged).toEqual([{ name: 'limit', bytes: 4, size: 8 }]);
 		expect(report.match).toEqual({ functions: 23, exact: 22 });
 		expect(report.guests).toEqual([{ cpu: 'EPYC', checks: [1, 0, 1], pauseNs: 41000 }]);
 	});

@@ -72,6 +72,8 @@ export interface BuildReport {
 	added: string[];
 	removed: string[];
 	dataAdded: string[];
+	/** Existing data of which bytes are exchanged in place, and how many. */
+	exchanged: { name: string; bytes?: number; size?: number }[];
 	refused: Refusal[];
 	declared: Declared[];
 	facts: FunctionFacts[];
@@ -175,7 +177,8 @@ export function readReport(report: unknown): BuildReport {
 	const units = plans.flatMap((plan) => records(plan.units));
 	const replacedIn = (plan: Json) =>
 		records(plan.units).flatMap((unit) => records(unit.replaced).map((entry) => replaced(entry, text(plan.object))));
-	const changed = plans.filter((plan) => replacedIn(plan).length > 0);
+	const exchangedIn = (plan: Json) => records(plan.units).flatMap((unit) => records(unit.exchanged));
+	const changed = plans.filter((plan) => replacedIn(plan).length + exchangedIn(plan).length > 0);
 	const summaries = records(record(report).file_matches).map(({ summary }) => record(summary));
 	const functions = sum(summaries.map((summary) => count(summary.functions)));
 	const exact = sum(summaries.map((summary) => count(summary.exact)));
@@ -185,6 +188,9 @@ export function readReport(report: unknown): BuildReport {
 		added: units.flatMap((unit) => texts(unit.added)),
 		removed: units.flatMap((unit) => texts(unit.removed)),
 		dataAdded: units.flatMap((unit) => records(unit.data_added).map(({ name }) => text(name))),
+		exchanged: units.flatMap((unit) =>
+			records(unit.exchanged).map(({ name, bytes, size }) => ({ name: text(name), bytes: count(bytes), size: count(size) }))
+		),
 		refused: units.flatMap((unit) => records(unit.refused).map(refusal)),
 		declared: declared(units),
 		facts: records(semantic.functions).map(facts),
