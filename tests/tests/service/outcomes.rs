@@ -15,7 +15,7 @@ struct Case {
     log: &'static [&'static str],
 }
 
-const CASES: [Case; 5] = [
+const CASES: [Case; 6] = [
     Case {
         patch: "does-not-apply",
         status: JobStatus::Failed,
@@ -48,6 +48,13 @@ const CASES: [Case; 5] = [
         exit_code: Some(1),
         reason: "changed-data",
         log: &["changed-data", "pipe_max_size"],
+    },
+    Case {
+        patch: "declared-elsewhere",
+        status: JobStatus::Refused,
+        exit_code: Some(1),
+        reason: "unneeded-declaration: init_pipe_fs: Resplice-Declare names fs/pipe.c",
+        log: &["fs/pipe.c, which is no unit that the patch changes"],
     },
     Case {
         patch: "makefile-change",

@@ -43,7 +43,7 @@ pub fn needs_code(refusal: &Refusal) -> bool {
 pub fn declarations(unit: &UnitPlan) -> Vec<String> {
     let line = |refusal: &Refusal| {
         let kind = match remedy(refusal)? {
-            // One that grows can only be carried by code.
+            // Of data that grow it is refused as well: that takes code.
             Remedy::Data => DeclarationKind::DataSet,
             Remedy::Init => DeclarationKind::InitDone,
             Remedy::Exit => DeclarationKind::ExitKeep,

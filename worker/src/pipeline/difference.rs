@@ -101,21 +101,19 @@ fn described(patch: &Patch) -> Vec<Described> {
     patch.declared().iter().filter_map(one).collect()
 }
 
-/// Refuses what is declared of a unit that the patch does not reach.
-fn check_units(compiled: &Compiled, log: &Log) -> Result<(), Error> {
-    let is_reached = |unit: &str| compiled.references.iter().any(|r| r.unit == unit);
-    for (unit, declared) in &compiled.declared {
-        for declaration in declared {
-            let (by, name) = (declaration.spelling(), &declaration.name);
-            if !is_reached(unit) {
-                return Err(Error::Refused(format!(
-                    "unneeded-declaration: {name}: {by} names {unit}, which is no unit that the \
-                     patch changes: is the path right?"
-                )));
-            }
-            let why = declaration.reason.as_deref().unwrap_or_default();
-            log.line(&format!("{by} {unit}:{name} ({why})"));
+/// Logs what is declared, and refuses what is said of a unit that the patch does
+/// not reach; files of types are looked at when layouts are.
+fn check_units(compiled: &Compiled, patch: &Patch, log: &Log) -> Result<(), Error> {
+    for declared in patch.declared() {
+        let (file, name) = (&declared.file, &declared.name);
+        let is_of_type = declared.what == DeclarationKind::LayoutOk.word();
+        if !is_of_type && !compiled.references.iter().any(|r| r.unit == *file) {
+            return Err(Error::Refused(format!(
+                "unneeded-declaration: {name}: Resplice-Declare names {file}, which is no unit \
+                 that the patch changes: is the path right?"
+            )));
         }
+        log.line(&declared.to_string());
     }
     Ok(())
 }
@@ -138,7 +136,7 @@ pub(super) async fn diff(
     report: &mut Report,
 ) -> Result<Vec<Delta>, Error> {
     let (identity, compiled) = (identity.clone(), Arc::clone(compiled));
-    check_units(&compiled, build.log)?;
+    check_units(&compiled, patch, build.log)?;
     let touched = meaning::touched(patch);
     let described = described(patch);
     let (deltas, found, listed) = blocking("compare pre and post", move || {
