@@ -16,16 +16,14 @@ pub const TRAILER: &str = "Resplice-Declare:";
 pub const MAX_DECLARED: usize = 256;
 /// Longest line in bytes.
 pub const MAX_DECLARED_BYTES: usize = 1024;
-/// What can be declared: words, and what they say.
-pub const DECLARABLE: [(&str, &str); 5] = [
-    ("data-keep", "existing data keeps its running value"),
-    ("data-set", "existing data gets its new initial contents"),
-    ("init-done", "changed init code need not be made up for"),
-    ("exit-keep", "the old exit code of a module will do"),
-    (
-        "layout-ok",
-        "no object of the old layout meets code that knows the new one",
-    ),
+/// What can be declared; what each means stands with the differ's kinds
+/// (worker/objdiff/src/declare.rs).
+pub const DECLARABLE: [&str; 5] = [
+    "data-keep",
+    "data-set",
+    "init-done",
+    "exit-keep",
+    "layout-ok",
 ];
 const KEYWORDS: [&str; 3] = ["struct ", "union ", "enum "];
 
@@ -104,8 +102,8 @@ fn one(line: &str) -> Result<Declared, String> {
     };
     let rest = line.strip_prefix(TRAILER).ok_or_else(form)?.trim();
     let (what, rest) = rest.split_once(' ').ok_or_else(form)?;
-    if !DECLARABLE.iter().any(|(word, _)| *word == what) {
-        let words = DECLARABLE.map(|(word, _)| word).join(", ");
+    if !DECLARABLE.contains(&what) {
+        let words = DECLARABLE.join(", ");
         return Err(format!("{what:?} can't be declared; what can is {words}"));
     }
     let (object, reason) = rest.split_once('(').ok_or_else(form)?;

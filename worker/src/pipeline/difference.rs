@@ -89,7 +89,7 @@ pub(super) fn declared(patch: &Patch) -> BTreeMap<String, Vec<Declaration>> {
     by_unit
 }
 
-/// What a patch's description declares; `Patch::parse` knows no other words.
+/// What a patch's description declares, each by a word that has a kind.
 fn described(patch: &Patch) -> Vec<Described> {
     let one = |declared: &Declared| {
         let kind = DeclarationKind::of(&declared.what)?;
@@ -245,4 +245,23 @@ fn tell(build: &Build<'_>, plans: &[Plan]) -> Result<(), Error> {
         ));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use resplice_api::DECLARABLE;
+
+    #[test]
+    fn nothing_that_can_be_declared_is_left_out() {
+        let said: String = DECLARABLE
+            .iter()
+            .map(|word| format!("Resplice-Declare: {word} mm/a.c:f (it is so)\n"))
+            .collect();
+        let text = format!("{said}--- a/mm/a.c\n+++ b/mm/a.c\n@@ -1 +1 @@\n-a\n+b\n");
+        let found = described(&Patch::parse(&text).unwrap());
+        let words: Vec<&str> = found.iter().map(|d| d.declaration.kind.word()).collect();
+        assert_eq!(words, DECLARABLE);
+    }
 }

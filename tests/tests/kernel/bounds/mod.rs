@@ -17,6 +17,7 @@ const PATCHES: [&str; 3] = ["superseded", "slub-emulation", "hooks-loadavg"];
 /// Different fields in all of them.
 const FIELDS: usize = 86;
 const LIMIT: Duration = Duration::from_secs(300);
+
 /// Loads each module; what came of it, a line each.
 fn load(guest: &Guest, id: &str, module: &Module) -> Vec<String> {
     let files: Vec<GuestFile> = module

@@ -86,7 +86,8 @@ impl Module {
     }
 
     /// Takes the first and the last entry that one thing is true of, and gives a
-    /// field of theirs the first value that is too much, and the largest.
+    /// field of theirs the first value that is too much, and the largest that
+    /// stands for nothing else (the two above it mean external and merged).
     pub fn beyond(
         &mut self,
         table: Table,
