@@ -151,6 +151,7 @@ fn with_first_error(reason: String, place: &Path) -> String {
     const SHOWN: usize = 200;
     let log = std::fs::read(place.join("build.log")).unwrap_or_default();
     let log = String::from_utf8_lossy(&log);
+    let log = console::strip_ansi_codes(&log);
     let complaint = log.lines().find(|line| {
         let lower = line.to_ascii_lowercase();
         lower.contains("error: ") || lower.contains("error!") || line.contains("*** ")

@@ -27,7 +27,7 @@ use jobs::{Job, kept, patched_objects};
 use resplice_objdiff::elf::loads_alike;
 
 /// Why there is no update if no object differs.
-const NO_CODE: &str = "the patch changes no object code of this kernel";
+pub(crate) const NO_CODE: &str = "the patch changes no object code of this kernel";
 
 /// A unit, compiled just as the kernel was.
 #[derive(Debug, Clone)]

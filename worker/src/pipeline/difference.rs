@@ -3,7 +3,7 @@
 use crate::{
     Error,
     build::{Build, blocking},
-    compile::{KernelObject, Reference, Witness},
+    compile::{KernelObject, NO_CODE, Reference, Witness},
     log::Log,
     meaning,
     module::Core,
@@ -23,6 +23,9 @@ use std::{
     fs,
     sync::Arc,
 };
+
+/// Most names that say why a patch changes nothing.
+const INITS_SHOWN: usize = 8;
 
 /// The units of one kernel object, as indices into all references.
 type Units = BTreeMap<KernelObject, Vec<usize>>;
@@ -216,6 +219,11 @@ fn tell(build: &Build<'_>, plans: &[Plan]) -> Result<(), Error> {
                  and the module with it"
             ));
         }
+        for name in &unit.init_changed {
+            build.log.line(&format!(
+                "leaves what {name} did as it is: it is initialisation, and has run"
+            ));
+        }
         for name in &unit.held {
             build.log.line(&format!(
                 "hands out {name}: the update stays loaded when it is undone"
@@ -240,11 +248,35 @@ fn tell(build: &Build<'_>, plans: &[Plan]) -> Result<(), Error> {
         return Err(Error::NeedsCode(refused.join("; ")));
     }
     if !outcomes.contains(&Outcome::Replace) {
-        return Err(Error::Nothing(
-            "the patch changes no object code of this kernel".to_owned(),
-        ));
+        return Err(Error::Nothing(nothing(plans)));
     }
     Ok(())
+}
+
+/// Why no plan replaces anything.
+fn nothing(plans: &[Plan]) -> String {
+    let units = plans.iter().flat_map(|plan| &plan.units);
+    // A unit of several modules says the same in each of them.
+    let names: BTreeSet<&str> = units
+        .flat_map(|unit| {
+            let declared = unit.declared.iter();
+            let declared = declared.filter(|d| d.kind == DeclarationKind::InitDone && d.is_needed);
+            let left = unit.init_changed.iter().map(String::as_str);
+            left.chain(declared.map(|d| d.name.as_str()))
+        })
+        .collect();
+    if names.is_empty() {
+        return NO_CODE.to_owned();
+    }
+    let shown: Vec<&str> = names.iter().copied().take(INITS_SHOWN).collect();
+    let more = match names.len() - shown.len() {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!(
+        "the patch changes initialisation alone, which has run: {}{more}",
+        shown.join(", ")
+    )
 }
 
 #[cfg(test)]
@@ -252,6 +284,30 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use resplice_api::DECLARABLE;
+    use resplice_objdiff::plan::UnitPlan;
+
+    #[test]
+    fn initialisation_that_has_run_is_named_where_nothing_else_changes() {
+        let plan = |names: &[&str]| Plan {
+            units: vec![UnitPlan {
+                init_changed: names.iter().map(ToString::to_string).collect(),
+                declared: vec![Declaration {
+                    is_needed: true,
+                    ..Declaration::described(DeclarationKind::InitDone, "a_init", "it has run")
+                }],
+                ..UnitPlan::default()
+            }],
+            ..Plan::default()
+        };
+        assert_eq!(nothing(&[Plan::default()]), NO_CODE);
+        assert_eq!(
+            nothing(&[plan(&["b_init"]), plan(&["b_init"])]),
+            "the patch changes initialisation alone, which has run: a_init, b_init"
+        );
+        let many: Vec<String> = (0..20).map(|n| format!("f{n:02}")).collect();
+        let many: Vec<&str> = many.iter().map(String::as_str).collect();
+        assert!(nothing(&[plan(&many)]).ends_with("f06 and 13 more"));
+    }
 
     #[test]
     fn nothing_that_can_be_declared_is_left_out() {

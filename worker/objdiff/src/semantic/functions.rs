@@ -214,7 +214,16 @@ impl UnitView<'_, '_> {
         }
     }
 
-    /// Code that runs once, or on the way out.
+    /// Initialisation that is another one only by what it uses.
+    pub fn init_code(&self, findings: &mut Vec<Finding>) {
+        for name in &self.plan.init_changed {
+            let sentence =
+                "it is initialisation, which has run: what it did stays as it is".to_owned();
+            findings.push(self.finding(Severity::Info, "init-left", name, sentence));
+        }
+    }
+
+    /// Code that runs on the way out.
     pub fn exit_code(&self, findings: &mut Vec<Finding>) {
         for name in &self.plan.exit_changed {
             let sentence =

@@ -157,6 +157,7 @@ fn one_unit(
     view.sizes_agree(findings);
     view.locking(findings);
     view.threads(findings);
+    view.init_code(findings);
     view.exit_code(findings);
     Ok(types.growths)
 }
