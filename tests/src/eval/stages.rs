@@ -148,10 +148,13 @@ impl Stages {
 
 /// A failed command's own first complaint, from the log.
 fn with_first_error(reason: String, place: &Path) -> String {
-    const SHOWN: usize = 200;
     let log = std::fs::read(place.join("build.log")).unwrap_or_default();
-    let log = String::from_utf8_lossy(&log);
-    let log = console::strip_ansi_codes(&log);
+    with_complaint(reason, &String::from_utf8_lossy(&log))
+}
+
+fn with_complaint(reason: String, log: &str) -> String {
+    const SHOWN: usize = 200;
+    let log = console::strip_ansi_codes(log);
     let complaint = log.lines().find(|line| {
         let lower = line.to_ascii_lowercase();
         lower.contains("error: ") || lower.contains("error!") || line.contains("*** ")
@@ -185,4 +188,23 @@ fn seconds(steps: &Path) -> BTreeMap<String, f64> {
         *seconds.entry(name.to_owned()).or_insert(0.0) += millis as f64 / 1000.0;
     }
     seconds
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_complaint_comes_without_its_colours() {
+        let log =
+            "CC a.o\n\x1b[01m\x1b[Ka.c:1:\x1b[m\x1b[K \x1b[01;31m\x1b[Kerror: \x1b[m\x1b[Kno\n";
+        assert_eq!(
+            with_complaint("it fails".to_owned(), log),
+            "it fails (a.c:1: error: no)"
+        );
+        assert_eq!(
+            with_complaint("it fails".to_owned(), "CC a.o\n"),
+            "it fails"
+        );
+    }
 }

@@ -15,7 +15,7 @@ struct Case {
     log: &'static [&'static str],
 }
 
-const CASES: [Case; 6] = [
+const CASES: [Case; 8] = [
     Case {
         patch: "does-not-apply",
         status: JobStatus::Failed,
@@ -55,6 +55,20 @@ const CASES: [Case; 6] = [
         exit_code: Some(1),
         reason: "unneeded-declaration: init_pipe_fs: Resplice-Declare names fs/pipe.c",
         log: &["fs/pipe.c, which is no unit that the patch changes"],
+    },
+    Case {
+        patch: "init-only",
+        status: JobStatus::NeedsCode,
+        exit_code: Some(1),
+        reason: "init-changed: ",
+        log: &["init-changed", "fs/proc/loadavg.c"],
+    },
+    Case {
+        patch: "declared-init-only",
+        status: JobStatus::Nothing,
+        exit_code: Some(1),
+        reason: "the patch changes initialisation alone, which has run: proc_loadavg_init",
+        log: &["proc_loadavg_init"],
     },
     Case {
         patch: "makefile-change",

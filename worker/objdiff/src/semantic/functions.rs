@@ -225,7 +225,15 @@ impl UnitView<'_, '_> {
 
     /// Code that runs on the way out.
     pub fn exit_code(&self, findings: &mut Vec<Finding>) {
-        for name in &self.plan.exit_changed {
+        // What is refused is told there.
+        let is_refused = |name: &str| {
+            let refused = self.plan.refused.iter();
+            refused
+                .filter(|r| r.code == "exit-changed")
+                .any(|r| r.object == name)
+        };
+        let changed = self.plan.exit_changed.iter();
+        for name in changed.filter(|name| !is_refused(name)) {
             let sentence =
                 "it runs as the object goes, and the running one's is not replaced: undo it, and nothing may be left that only the new exit would have cleaned up"
                     .to_owned();

@@ -113,7 +113,8 @@ pub fn report(units: &[UnitInput<'_>]) -> Result<SemanticReport, SemanticError> 
     let mut report = SemanticReport::default();
     let mut growths: BTreeMap<(String, String), Growth> = BTreeMap::new();
     for unit in units {
-        if unit.plan.replaced.is_empty() && unit.plan.added.is_empty() {
+        let plan = unit.plan;
+        if !has_new_code(plan) && plan.init_changed.is_empty() && plan.exit_changed.is_empty() {
             continue;
         }
         for growth in one_unit(unit, &mut report)? {
@@ -125,6 +126,10 @@ pub fn report(units: &[UnitInput<'_>]) -> Result<SemanticReport, SemanticError> 
     report.findings.extend(running::judge(growths, units)?);
     report.sort();
     Ok(report)
+}
+
+fn has_new_code(plan: &UnitPlan) -> bool {
+    !plan.replaced.is_empty() || !plan.added.is_empty()
 }
 
 fn one_unit(
@@ -146,6 +151,11 @@ fn one_unit(
         post_code: &post_code,
         touched: unit.touched,
     };
+    view.init_code(&mut report.findings);
+    view.exit_code(&mut report.findings);
+    if !has_new_code(unit.plan) {
+        return Ok(Vec::new());
+    }
     report.functions.extend(view.facts());
     let types = changes::types(&view);
     let findings = &mut report.findings;
@@ -157,7 +167,5 @@ fn one_unit(
     view.sizes_agree(findings);
     view.locking(findings);
     view.threads(findings);
-    view.init_code(findings);
-    view.exit_code(findings);
     Ok(types.growths)
 }

@@ -7,9 +7,11 @@ mod memory;
 mod values;
 
 use super::{Finding, LineRange, SemanticReport, Severity, UnitInput, report};
-use crate::diff::diff_unit;
+use crate::delta;
+use crate::diff::UnitDiff;
 use crate::plan::{Plan, UnitPlan};
 use crate::testing::compile;
+use std::collections::BTreeSet;
 
 /// The unit's name, which is that of the file that the compiler is given.
 const NAME: &str = "unit.c";
@@ -45,9 +47,21 @@ struct Unit {
 
 impl Unit {
     fn new(pre: &str, post: &str) -> Self {
-        let (pre, post) = (debug(pre, "-gdwarf-5"), debug(post, "-gdwarf-5"));
+        Self::differing(debug(pre, "-gdwarf-5"), debug(post, "-gdwarf-5"), None)
+    }
+
+    /// As differencing sees them that knows which functions the patch touches.
+    fn differing(pre: Vec<u8>, post: Vec<u8>, functions: Option<&BTreeSet<String>>) -> Self {
+        let input = delta::UnitInput {
+            name: NAME,
+            reference: &pre,
+            pre: &pre,
+            post: &post,
+            touched: functions,
+            ..delta::UnitInput::default()
+        };
         Self {
-            plan: diff_unit(NAME, &pre, &pre, &post).unwrap(),
+            plan: UnitDiff::new(&input).unwrap().plan,
             pre,
             post,
             touched: Vec::new(),

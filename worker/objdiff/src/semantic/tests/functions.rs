@@ -1,6 +1,7 @@
 //! Replaced functions: facts, signatures, what is inlined where.
 
 use super::*;
+use crate::plan::Refusal;
 use crate::semantic::{Palette, Scope, render};
 
 #[test]
@@ -120,6 +121,35 @@ void calls(void) { call(other); }
     );
     let told = report.findings.iter().filter(|f| f.code == "kernel-thread");
     assert_eq!(told.count(), 1);
+}
+
+#[test]
+fn initialisation_that_changes_by_what_it_uses_is_told() {
+    let source = "static inline __attribute__((always_inline)) int inner(int a) { return a DIFF; }
+        __attribute__((section(\".init.text\"))) int start(int a) { return inner(a); }";
+    let pre = debug(&source.replace("DIFF", ""), "-gdwarf-5");
+    let post = debug(&source.replace("DIFF", "+ 3"), "-gdwarf-5");
+    let unit = Unit::differing(pre, post, Some(&["inner".to_owned()].into()));
+    assert_eq!(unit.plan.refused, []);
+    let found = finding(&unit.report(), "init-left").clone();
+    assert_eq!(
+        (found.object.as_str(), found.severity),
+        ("start", Severity::Info)
+    );
+}
+
+#[test]
+fn an_exit_that_changes_alone_is_told() {
+    let source = "__attribute__((section(\".exit.text\"))) int stop(int a) { return a DIFF; }";
+    let mut unit = Unit::new(&source.replace("DIFF", ""), &source.replace("DIFF", "+ 3"));
+    let report = unit.report();
+    assert_eq!(finding(&report, "exit-changed").object, "stop");
+    // Else a reviewer would read of a review where there is a refusal.
+    let refusal = Refusal::new("exit-changed", "stop", "it needs a declaration".to_owned());
+    unit.plan.refused.push(refusal);
+    let report = unit.report();
+    assert!(report.findings.iter().all(|f| f.code != "exit-changed"));
+    assert!(render(&[unit.plan()], &report, Palette::Plain).contains("it needs a declaration"));
 }
 
 #[test]
